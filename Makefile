@@ -1,0 +1,51 @@
+# One door: `make help`. Needs make and a Python 3.11 or newer; builds its own .venv.
+# Without make: python3 -m venv .venv && .venv/bin/pip install -r requirements-dev.txt && .venv/bin/pytest
+
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test coverage check openapi bench matrix build env clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  PYTHON=/path/to/python3 chooses the interpreter of .venv; ARGS=... is passed on to pytest, the demo or the bench"
+
+env: ## build .venv, or do nothing if it is up to date
+	@scripts/environment "$(VENV)" "$(PYTHON)"
+
+demo: env ## the whole story over HTTP against a fresh server, checked as it is shown
+	@$(BIN)/python manage.py demo $(ARGS)
+
+serve: env ## the same server left running, with API docs, admin and a phone page
+	@$(BIN)/python manage.py demo --serve $(ARGS)
+
+test: env ## the whole suite; it starts its own PostgreSQL and broker
+	@$(BIN)/pytest $(ARGS)
+
+coverage: env ## the whole suite with branch coverage, which must reach 95 %
+	@$(BIN)/pytest --cov --cov-fail-under=95 $(ARGS)
+
+check: env ## lint, format, types, import law, missing migrations, OpenAPI snapshot
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/pytest --numprocesses=0 --quiet tests/api/test_openapi.py
+
+openapi: env ## write the OpenAPI snapshot anew, after a change that is meant
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml
+
+bench: env ## full flows a second beside a floor of raw SQL, on PostgreSQL with default durability
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+matrix: ## the whole suite on the oldest and the newest supported Python and Django
+	@scripts/matrix $(ARGS)
+
+build: env ## the distributions, in dist/
+	@$(BIN)/python -m build
+
+clean: ## remove what the targets made, environments included
+	@rm -rf .venv .matrix build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

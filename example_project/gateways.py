@@ -1,0 +1,54 @@
+"""``TWOFA_CHANNELS`` from the environment: files that the phone page shows, until real gateways are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+_BODY = {"to": "{recipient}", "text": "{text}", "reference": "{idempotency_key}"}
+
+
+def configured(environ: Mapping[str, str], *, messages: Path | None) -> dict[str, dict[str, Any]]:
+    """Return ``TWOFA_CHANNELS``.
+
+    ``SMS_GATEWAY_URL`` and ``WHATSAPP_GATEWAY_URL`` name HTTP providers, ``EMAIL_URL`` a mail server. What is not named
+    is written to ``messages``, one folder for each channel; outside of development (None) it is not there at all, so
+    that no token ever lands in a file of a server.
+    Raises: ImproperlyConfigured for values that are not JSON where they should be.
+    """
+    named = [alias for alias in ("sms", "whatsapp") if environ.get(f"{alias.upper()}_GATEWAY_URL")]
+    real = {alias: _gateway(alias.upper(), environ) for alias in named}
+    if environ.get("EMAIL_URL"):
+        real["email"] = {"BACKEND": "twofa.channels.email.EmailChannel"}
+    written = {} if messages is None else {alias: _file(messages / alias) for alias in ("sms", "whatsapp", "email")}
+    return {**written, **real}
+
+
+def _file(directory: Path) -> dict[str, Any]:
+    return {"BACKEND": "twofa.channels.file.FileChannel", "OPTIONS": {"directory": directory}}
+
+
+def _gateway(prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "url": environ[f"{prefix}_GATEWAY_URL"],
+        "body": _json(f"{prefix}_GATEWAY_BODY", environ) or _BODY,
+        "headers": _json(f"{prefix}_GATEWAY_HEADERS", environ) or {},
+        "id_path": environ.get(f"{prefix}_GATEWAY_ID_PATH") or None,
+    }
+    return {"BACKEND": "twofa.channels.http.HttpChannel", "OPTIONS": options}
+
+
+def _json(name: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
+    if not environ.get(name):
+        return None
+    try:
+        value = json.loads(environ[name])
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"{name} is a JSON object.")
+    return value

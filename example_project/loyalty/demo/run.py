@@ -1,0 +1,54 @@
+"""``make demo``: everything from nothing, and nothing left behind."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from django.conf import settings
+from django.core.management import call_command
+from django.utils.translation import gettext as _
+
+from example_project.loyalty.demo import seed, server
+from example_project.loyalty.demo.client import PREFIX, Client
+from example_project.loyalty.demo.inbox import Inbox
+from example_project.loyalty.demo.story import Story
+from example_project.loyalty.demo.terminal import Terminal
+
+
+def run(terminal: Terminal, *, port: int) -> None:
+    """Migrate, seed, serve, tell, clean up. Raises: DemoFailed."""
+    began = time.monotonic()
+    try:
+        logins = _prepare(terminal)
+        _tell(terminal, logins, server.free_port(port))
+    finally:
+        shutil.rmtree(settings.VAR_DIR)
+    seconds = time.monotonic() - began
+    terminal.line()
+    terminal.line(terminal.paint(_("All as it should be, in %(seconds).1f seconds.") % {"seconds": seconds}, "good"))
+    terminal.line(_("Try next:  make serve   the same server, with its admin, API docs and phone"))
+    terminal.line(_("           make test    the test suite"))
+    terminal.line(_("           docs/tutorial/first-redemption.md   the same story by your own hand"))
+
+
+def _prepare(terminal: Terminal) -> seed.Logins:
+    terminal.line(_("Making a database: migrations, a campaign with two-factor and one without, Ana and her points …"))
+    call_command("migrate", verbosity=0, interactive=False)
+    return seed.plant()
+
+
+def _tell(terminal: Terminal, logins: seed.Logins, port: int) -> None:
+    log = settings.VAR_DIR / "server.log"
+    terminal.line(_("Starting the server on port %(port)d …") % {"port": port})
+    process = server.start_server(port, log=log)
+    sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
+    try:
+        seconds = server.wait_until_ready(process, port, f"{PREFIX}/schema/")
+        terminal.line(_("It answers after %(seconds).1f seconds.") % {"seconds": seconds})
+        Story(Client(port, logins.key, terminal), terminal, Inbox(settings.PHONE_DIRECTORY)).tell()
+        process.ensure_alive()
+        sweeper.ensure_alive()
+    finally:
+        process.stop()
+        sweeper.stop()

@@ -1,0 +1,60 @@
+"""The rows that the demo starts from, made by the same flows that the admin and the API use."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.contrib.auth import get_user_model
+
+from example_project.loyalty import ledger
+from twofa.flows import campaigns, participants, storefronts
+from twofa.flows.history import Actor
+from twofa.models import Campaign, Participant
+
+GUARDED, OPEN = "summer", "everyday"
+PARTICIPANT = "ana"
+PHONE = "+5511999990034"
+STOREFRONT = "Points shop"
+STAFF = "admin"
+POINTS = Decimal("50000.00")
+COOLDOWN = timedelta(seconds=4)
+"""Short, so that nobody waits half a minute in a demo."""
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What exists in clear only at this moment: the storefront's key, and the password of the staff user."""
+
+    key: str
+    password: str
+
+
+def plant() -> Logins:
+    """Make a staff user, two campaigns, a storefront with a key, and a participant with points in both campaigns."""
+    password = secrets.token_urlsafe(12)
+    staff = get_user_model().objects.create_superuser(STAFF, password=password)
+    actor = Actor.staff(staff)
+    guarded = campaigns.open_campaign(
+        actor=actor, slug=GUARDED, name="Summer rewards", two_factor_mode="required", resend_cooldown=COOLDOWN
+    )
+    unguarded = campaigns.open_campaign(actor=actor, slug=OPEN, name="Everyday rewards", two_factor_mode="off")
+    storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=(guarded, unguarded), actor=actor)
+    for campaign in (guarded, unguarded):
+        _enroll(campaign, actor)
+    _key, text = storefronts.issue_key(storefront, actor=actor)
+    return Logins(key=text, password=password)
+
+
+def participant(slug: str) -> Participant:
+    """Return the demo's participant in a campaign."""
+    return Participant.objects.get(campaign__slug=slug, external_id=PARTICIPANT)
+
+
+def _enroll(campaign: Campaign, actor: Actor) -> None:
+    enrolled, _created = participants.enroll(
+        campaign=campaign, external_id=PARTICIPANT, name="Ana Souza", locale="en", actor=actor
+    )
+    ledger.grant(enrolled, POINTS, key=f"welcome:{campaign.slug}:{PARTICIPANT}")

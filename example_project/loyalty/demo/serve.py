@@ -1,0 +1,104 @@
+"""``make serve``: the same server for people to try, with data that is kept between runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from example_project.loyalty.demo import seed, server
+from example_project.loyalty.demo.client import PREFIX
+from example_project.loyalty.demo.terminal import Terminal
+
+_BESIDE = ("", "-wal", "-shm")
+
+
+def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
+    """Serve until Ctrl-C. Raises: DemoFailed where the server cannot start, or ends by itself."""
+    terminal.line(_("Preparing the database …"))
+    logins = _prepare(fresh=fresh)
+    free = server.free_port(port)
+    if port not in (0, free):
+        terminal.line(_("Port %(wanted)d is taken: using %(free)d.") % {"wanted": port, "free": free})
+    process = server.start_server(free, log=None)
+    sweeper = server.start_sweeper(log=None)
+    try:
+        server.wait_until_ready(process, free, f"{PREFIX}/schema/")
+        _greet(terminal, logins, free)
+        while True:
+            process.ensure_alive()
+            sweeper.ensure_alive()
+            time.sleep(0.5)
+    finally:
+        process.stop()
+        sweeper.stop()
+
+
+def _prepare(*, fresh: bool) -> seed.Logins:
+    database = Path(connection.settings_dict["NAME"])
+    kept = settings.VAR_DIR / "serve.json"
+    if fresh or not (database.exists() and kept.exists()):
+        _forget(database, kept)
+        call_command("migrate", verbosity=0, interactive=False)
+        _keep(kept, seed.plant())
+    else:
+        call_command("migrate", verbosity=0, interactive=False)
+    return seed.Logins(**json.loads(kept.read_text()))
+
+
+def _forget(database: Path, kept: Path) -> None:
+    connection.close()
+    for suffix in _BESIDE:
+        Path(f"{database}{suffix}").unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
+    if settings.PHONE_DIRECTORY.exists():
+        shutil.rmtree(settings.PHONE_DIRECTORY)
+
+
+def _keep(path: Path, logins: seed.Logins) -> None:
+    # Readable by its owner alone, from the moment it exists: the package itself keeps only a hash of the key.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(logins), file)
+
+
+def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
+    base = f"http://{server.HOST}:{port}"
+    rows = (
+        (_("Home"), f"{base}/"),
+        (_("API docs"), f"{base}{PREFIX}/docs/"),
+        (_("Phone"), f"{base}/phone/"),
+        (_("Admin"), f"{base}/admin/   {seed.STAFF} / {logins.password}"),
+        (_("Storefront's key"), logins.key),
+    )
+    terminal.line()
+    for label, value in rows:
+        terminal.line(f"  {terminal.paint(label.ljust(18), 'bold')}{value}")
+    terminal.line()
+    terminal.line(_("Paste into another terminal; each message arrives on the phone page:"))
+    terminal.line()
+    for row in _pastable(base, logins.key):
+        terminal.line(f"  {row}")
+    terminal.line()
+    terminal.line(_("Ctrl-C ends it. The data is kept for the next time; make serve ARGS=--fresh starts anew."))
+
+
+def _pastable(base: str, key: str) -> list[str]:
+    post = 'curl -sS -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" "$API'
+    order = '{"participant": "ana", "order_id": "A-1", "amount": "15000.00", "description": "Headphones"}'
+    device = json.dumps({"channel": "sms", "address": seed.PHONE})
+    return [
+        f"export API={base}{PREFIX} KEY={key}",
+        f"{post}/campaigns/{seed.GUARDED}/participants/{seed.PARTICIPANT}/devices/\" -d '{device}'",
+        f'{post}/devices/DEVICE_ID/verify/" -d \'{{"token": "TOKEN"}}\'',
+        f"{post}/campaigns/{seed.GUARDED}/redemptions/\" -d '{order}'",
+        f'{post}/redemptions/REDEMPTION_ID/confirm/" -d \'{{"token": "TOKEN"}}\'',
+    ]

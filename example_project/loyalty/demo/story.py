@@ -1,0 +1,212 @@
+"""The story: what happens when Ana spends points, in seven chapters. Whatever is shown is also checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from example_project.loyalty import ledger
+from example_project.loyalty.demo import evidence, seed
+from example_project.loyalty.demo.client import Answer, Client
+from example_project.loyalty.demo.failure import expect
+from example_project.loyalty.demo.inbox import Inbox
+from example_project.loyalty.demo.terminal import Terminal
+
+_PRICE = Decimal("15000.00")
+_CHALLENGE = "two_factor.challenge"
+_VERDICT = ("code", "detail", "attempts_remaining")
+
+
+class Story:
+    """One storefront, one participant, one phone."""
+
+    def __init__(self, client: Client, terminal: Terminal, inbox: Inbox) -> None:
+        self.client = client
+        self.terminal = terminal
+        self.inbox = inbox
+        self.order = 1000
+
+    def tell(self) -> None:
+        """Tell it all. Raises: DemoFailed at the first thing that is not as told."""
+        chapters: tuple[tuple[str, Callable[[], None]], ...] = (
+            (_("Ana registers her phone"), self.register_device),
+            (_("A redemption waits for its token"), self.open_redemption),
+            (_("A wrong token, and a new one"), self.renew_token),
+            (_("The right token: the points leave, once"), self.confirm),
+            (_("Five wrong tokens: the points come back"), self.exhaust_attempts),
+            (_("A campaign without a second factor"), self.pass_straight_through),
+            (_("What was left behind"), self.look_behind),
+        )
+        for number, (title, chapter) in enumerate(chapters, start=1):
+            self.terminal.chapter(number, title)
+            chapter()
+
+    def register_device(self) -> None:
+        self.terminal.say(_("A device receives tokens only once its owner has proved to hold it."))
+        answer = self.client.call(
+            "POST",
+            f"/campaigns/{seed.GUARDED}/participants/{seed.PARTICIPANT}/devices/",
+            {"channel": "sms", "address": seed.PHONE},
+            expect=201,
+            show=("id", "channel", "destination", "status"),
+        )
+        expect(answer.body["destination"], "+55 •• •••••-••34", _("the masked number"))
+        token = self.receive()
+        answer = self.client.call(
+            "POST",
+            f"/devices/{answer.body['id']}/verify/",
+            {"token": token},
+            expect=200,
+            show=("id", "destination", "status", "is_default"),
+        )
+        expect(answer.body["status"], "active", _("the device"))
+        self.show_points(available="50000.00", reserved="0.00")
+
+    def open_redemption(self) -> None:
+        self.terminal.say(_("Staff switched two-factor on for this campaign, so the answer asks for a token."))
+        body = self.order_of(_PRICE)
+        headers = {"Idempotency-Key": f"checkout-{self.order}"}
+        answer = self.checkout(seed.GUARDED, body, headers=headers)
+        expect(answer.body["status"], "pending_2fa_approval", _("the redemption"))
+        self.redemption = answer.body["id"]
+        self.terminal.say(_("At once another message? Not before the pause that the campaign sets."))
+        refused = self.resend(429, code="resend_cooldown", show=("code", "retry_after"))
+        self.pause = int(refused.body["retry_after"])
+        self.first_token = self.receive()
+        self.terminal.say(_("The storefront lost the answer and asks again, with the same key: the same answer."))
+        again = self.checkout(seed.GUARDED, body, headers=headers, show=("id", "status"))
+        expect(again.headers.get("Idempotency-Replayed"), "true", _("the repeated request"))
+        expect(again.body["id"], self.redemption, _("the repeated redemption"))
+        expect(self.inbox.unread(), 0, _("messages after the repeated request"))
+        self.show_points(available="35000.00", reserved="15000.00")
+
+    def renew_token(self) -> None:
+        self.confirm_with(wrong(self.first_token), 422, code="token_invalid", left=4)
+        self.terminal.say(_("The pause has passed: a new token, and the old one is worth nothing. The count stays."))
+        time.sleep(self.pause)
+        self.resend(202, show=("status", f"{_CHALLENGE}.token_sequence", f"{_CHALLENGE}.attempts_remaining"))
+        self.token = self.receive()
+        self.confirm_with(self.first_token, 422, code="token_superseded", left=3)
+        self.show_points(available="35000.00", reserved="15000.00")
+
+    def confirm(self) -> None:
+        answer = self.confirm_with(self.token, 200, show=("id", "status", "amount", "completed_at"))
+        expect(answer.body["status"], "completed", _("the redemption"))
+        self.show_points(available="35000.00", reserved="0.00")
+        self.terminal.say(_("Repeated, whether the token or the whole order, nothing happens twice."))
+        again = self.confirm_with(self.token, 200, show=("id", "status"))
+        expect(again.body["id"], self.redemption, _("the repeated confirmation"))
+        same = self.checkout(seed.GUARDED, self.order_of(_PRICE, repeat=True), status=200, show=("id", "status"))
+        expect(same.body["id"], self.redemption, _("the repeated order"))
+        expect(self.inbox.unread(), 0, _("messages after the repeated order"))
+        self.show_points(available="35000.00", reserved="0.00")
+
+    def exhaust_attempts(self) -> None:
+        self.terminal.say(_("Somebody else has Ana's session, but not her phone."))
+        answer = self.checkout(seed.GUARDED, self.order_of(Decimal("20000.00")), show=("id", "status"))
+        self.redemption = answer.body["id"]
+        token = self.receive()
+        self.show_points(available="15000.00", reserved="20000.00")
+        for left in (4, 3, 2, 1):
+            self.confirm_with(wrong(token, left), 422, code="token_invalid", left=left)
+        last = self.confirm_with(
+            wrong(token, 5), 422, code="attempts_exhausted", left=0, show=(*_VERDICT, "challenge", "redemption")
+        )
+        expect(last.body["redemption"]["status"], "rejected", _("the redemption"))
+        self.terminal.say(_("From here on the right token is of no use either."))
+        self.confirm_with(token, 409, code="challenge_closed", show=("code", "detail", "redemption"))
+        self.show_points(available="35000.00", reserved="0.00")
+
+    def pass_straight_through(self) -> None:
+        self.terminal.say(_("The same call, for a campaign whose staff left two-factor off: no token, no message."))
+        show = ("id", "status", "two_factor.required", "two_factor.reason", "next_action")
+        answer = self.checkout(seed.OPEN, self.order_of(Decimal("1200.00")), show=show)
+        expect(answer.body["status"], "completed", _("the redemption"))
+        expect(self.inbox.unread(), 0, _("messages"))
+        self.show_points(slug=seed.OPEN, available="48800.00", reserved="0.00")
+
+    def look_behind(self) -> None:
+        self.terminal.line()
+        self.terminal.fact(_("Transfers in the ledger, every balance their sum"), evidence.balanced_transfers())
+        self.terminal.fact(_("Events in the audit trail"), evidence.recorded_events())
+        self.terminal.fact(
+            _("Tokens found in the database file or in any answer"),
+            evidence.tokens_left_behind(self.inbox.tokens, self.client.answers),
+        )
+
+    def order_of(self, amount: Decimal, *, repeat: bool = False) -> dict[str, Any]:
+        """Return the body of a checkout, under a new order id unless it is a repetition."""
+        self.order += 0 if repeat else 1
+        line = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": str(amount)}
+        return {
+            "participant": seed.PARTICIPANT,
+            "order_id": f"A-{self.order}",
+            "amount": str(amount),
+            "description": "Headphones",
+            "items": [line],
+        }
+
+    def checkout(
+        self,
+        slug: str,
+        body: dict[str, Any],
+        *,
+        status: int = 201,
+        show: tuple[str, ...] = (
+            "id", "status", "two_factor.reason", f"{_CHALLENGE}.channel", f"{_CHALLENGE}.destination",
+            f"{_CHALLENGE}.attempts_remaining", f"{_CHALLENGE}.delivery.status", "next_action",
+        ),
+        headers: dict[str, str] | None = None,
+    ) -> Answer:  # fmt: skip
+        """Open a redemption."""
+        path = f"/campaigns/{slug}/redemptions/"
+        return self.client.call("POST", path, body, expect=status, show=show, headers=headers)
+
+    def resend(self, status: int, *, code: str | None = None, show: tuple[str, ...] = ()) -> Answer:
+        """Ask for a new token of the present redemption."""
+        path = f"/redemptions/{self.redemption}/resend/"
+        return self.client.call("POST", path, {}, expect=status, code=code, show=show)
+
+    def confirm_with(
+        self,
+        token: str,
+        status: int,
+        *,
+        code: str | None = None,
+        left: int | None = None,
+        show: tuple[str, ...] = _VERDICT,
+    ) -> Answer:
+        """Answer the present redemption's challenge."""
+        path = f"/redemptions/{self.redemption}/confirm/"
+        answer = self.client.call("POST", path, {"token": token}, expect=status, code=code, show=show)
+        expect(answer.body.get("attempts_remaining"), left, _("attempts left"))
+        return answer
+
+    def receive(self) -> str:
+        """Read the new message on Ana's phone; return its token."""
+        message = self.inbox.next()
+        self.terminal.bubble(
+            _("Ana's phone, %(channel)s") % {"channel": message.channel.upper()}, message.text.splitlines()
+        )
+        return message.token
+
+    def show_points(self, *, available: str, reserved: str, slug: str = seed.GUARDED) -> None:
+        """Look Ana's points up in the ledger, and show them."""
+        points = ledger.balances(seed.participant(slug))
+        expect(points, ledger.Balances(Decimal(available), Decimal(reserved)), _("Ana's points"))
+        self.terminal.line()
+        self.terminal.fact(
+            _("Ana's points"),
+            _("%(available)s to spend, %(reserved)s set aside") % {"available": available, "reserved": reserved},
+        )
+
+
+def wrong(token: str, variant: int = 1) -> str:
+    """Return a token that is well formed and not this one; another for each ``variant``."""
+    alphabet = "0123456789"
+    last = alphabet.index(token[-1]) if token[-1] in alphabet else 0
+    return token[:-1] + alphabet[(last + variant) % len(alphabet)]

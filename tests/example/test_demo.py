@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from example_project.loyalty.demo.client import Client
+from example_project.loyalty.demo.failure import DemoFailed, expect
+from example_project.loyalty.demo.story import wrong
+from example_project.loyalty.demo.terminal import Terminal, pick
+from tests.example.serving import ROOT, environment, manage
+
+
+def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    done = manage("demo", var=tmp_path / "var", TMPDIR=str(scratch))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All as it should be" in done.stdout
+    assert "+55 •• •••••-••34" in done.stdout
+    for code in ("token_invalid", "resend_cooldown", "token_superseded", "attempts_exhausted", "challenge_closed"):
+        assert f'"{code}"' in done.stdout
+    assert '"attempts_remaining": 4' in done.stdout
+    assert "\x1b" not in done.stdout, "no colours in a pipe"
+    assert list(scratch.iterdir()) == []
+
+
+def test_terminated_demo_ends_its_server_and_cleans_up(tmp_path: Path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "demo"],
+        env={**environment(tmp_path / "var"), "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("1. "):
+            break
+    process.send_signal(signal.SIGTERM)
+    process.stdout.read()  # ends once the last process that writes to it has ended
+
+    assert process.wait(timeout=20) != 0
+    assert [path.name for path in tmp_path.glob("twofa-demo-*")] == []
+
+
+def test_difference_stops_the_demo():
+    with pytest.raises(DemoFailed, match=r"the balance: expected 1, got 2"):
+        expect(2, 1, "the balance")
+
+
+def test_server_that_does_not_answer_stops_the_demo(free_port: int):
+    began = time.monotonic()
+
+    with pytest.raises(DemoFailed, match="no answer"):
+        Client(free_port, "key", Terminal(io.StringIO())).call("GET", "/campaigns/", expect=200)
+
+    assert time.monotonic() - began < 5
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "coloured"),
+    [
+        (Tty(), {"TERM": "xterm"}, True),
+        (Tty(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (Tty(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(monkeypatch, stream, environ, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    Terminal(stream).chapter(1, "Title")
+
+    assert ("\x1b[" in stream.getvalue()) is coloured
+
+
+def test_pick_keeps_the_asked_members_in_their_order():
+    body = {"id": 1, "status": "x", "two_factor": {"reason": "y", "challenge": {"id": 2, "channel": "sms"}}}
+
+    picked = pick(body, ("status", "two_factor.challenge.channel", "id"))
+
+    assert list(picked.items()) == [("status", "x"), ("two_factor", {"challenge": {"channel": "sms"}}), ("id", 1)]
+
+
+@pytest.mark.parametrize("token", ["7K2M9Q", "7K2M90", "123456"])
+def test_wrong_tokens_differ_from_the_right_one_and_from_each_other(token):
+    others = [wrong(token, variant) for variant in range(1, 6)]
+
+    assert len({token, *others}) == 6
+    assert {len(other) for other in others} == {len(token)}

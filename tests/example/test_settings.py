@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from example_project import environment, gateways
+from tests.example.serving import manage
+
+KEY = base64.b64encode(bytes(range(7, 55))).decode()
+PRODUCTION = {
+    "DEBUG": "0",
+    "SECRET_KEY": "a-long-secret-of-this-test-" + "9f3kq81z" * 6,
+    "ALLOWED_HOSTS": "points.example.com",
+    "DATABASE_URL": "postgresql://points@127.0.0.1/points",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:6379/0",
+    "TWOFA_TOKEN_KEY": KEY,
+    "EMAIL_URL": "smtp://points:s%40fe@mail.example.com:587/?tls=1",
+    "SMS_GATEWAY_URL": "https://sms.example.com/messages",
+}
+
+
+def test_nothing_set_is_a_development_machine_without_findings(tmp_path: Path):
+    done = manage("check", var=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_secrets_of_development_are_made_once_and_kept_for_their_owner(tmp_path: Path):
+    for _twice in range(2):
+        assert manage("check", var=tmp_path).returncode == 0
+
+    kept = {path.name: path for path in tmp_path.glob("*.txt")}
+    assert set(kept) == {"secret_key.txt", "twofa_token_key.txt"}
+    assert {path.stat().st_mode & 0o777 for path in kept.values()} == {0o600}
+    assert kept["secret_key.txt"].read_text() != kept["twofa_token_key.txt"].read_text()
+
+
+def test_production_with_everything_given_has_no_findings(tmp_path: Path):
+    done = manage("check", "--deploy", "--fail-level", "ERROR", var=tmp_path, **PRODUCTION)
+
+    assert done.returncode == 0, done.stderr
+    assert "twofa." not in done.stderr
+    assert list(tmp_path.iterdir()) == [], "no secret is made for production"
+
+
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "TWOFA_TOKEN_KEY"]
+)
+def test_production_without_a_setting_names_it(tmp_path: Path, name: str):
+    given = {key: value for key, value in PRODUCTION.items() if key != name}
+
+    done = manage("check", var=tmp_path, **given)
+
+    assert done.returncode != 0
+    assert f"Set {name} in the environment" in done.stderr
+
+
+def test_flag_that_is_neither_yes_nor_no_is_refused(monkeypatch):
+    monkeypatch.setenv("DEBUG", "maybe")
+
+    with pytest.raises(ImproperlyConfigured, match="DEBUG is 1 or 0"):
+        environment.flag("DEBUG", default=True)
+
+
+def test_key_ring_has_one_key_or_named_ones(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("RING", KEY)
+    assert environment.key_ring("RING", debug=False, directory=tmp_path) == {"k1": KEY}
+
+    monkeypatch.setenv("RING", f"2026-02:{KEY}, 2026-01:b2xk")
+    assert list(environment.key_ring("RING", debug=False, directory=tmp_path)) == ["2026-02", "2026-01"]
+
+
+def test_mail_url_becomes_djangos_settings():
+    settings = environment.email(PRODUCTION["EMAIL_URL"])
+
+    assert settings["EMAIL_HOST"] == "mail.example.com"
+    assert settings["EMAIL_PORT"] == 587
+    assert settings["EMAIL_HOST_USER"] == "points"
+    assert settings["EMAIL_HOST_PASSWORD"] == "s@fe"
+    assert settings["EMAIL_USE_TLS"] is True
+    assert settings["EMAIL_USE_SSL"] is False
+
+
+def test_mail_url_of_another_scheme_is_refused():
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL looks like"):
+        environment.email("https://mail.example.com")
+
+
+def test_channels_of_development_write_files(tmp_path: Path):
+    channels = gateways.configured({}, messages=tmp_path)
+
+    assert {alias: entry["OPTIONS"]["directory"].name for alias, entry in channels.items()} == {
+        "sms": "sms",
+        "whatsapp": "whatsapp",
+        "email": "email",
+    }
+
+
+def test_outside_of_development_only_named_gateways_are_there():
+    assert gateways.configured({}, messages=None) == {}
+
+    environ = {
+        "SMS_GATEWAY_URL": "https://sms.example.com/messages",
+        "SMS_GATEWAY_HEADERS": json.dumps({"Authorization": "Bearer x"}),
+        "SMS_GATEWAY_BODY": json.dumps({"number": "{recipient_digits}", "message": "{text}"}),
+        "SMS_GATEWAY_ID_PATH": "id",
+    }
+    channels = gateways.configured(environ, messages=None)
+
+    assert set(channels) == {"sms"}
+    assert channels["sms"]["OPTIONS"]["body"] == {"number": "{recipient_digits}", "message": "{text}"}
+    assert channels["sms"]["OPTIONS"]["headers"] == {"Authorization": "Bearer x"}
+
+
+@pytest.mark.parametrize("value", ["{", "[]", "1"])
+def test_gateway_body_that_is_no_object_is_refused(value):
+    environ = {"SMS_GATEWAY_URL": "https://sms.example.com/", "SMS_GATEWAY_BODY": value}
+
+    with pytest.raises(ImproperlyConfigured, match="SMS_GATEWAY_BODY"):
+        gateways.configured(environ, messages=None)

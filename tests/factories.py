@@ -1,0 +1,108 @@
+"""Rows for tests, made the short way where no flow is what is tested."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from twofa import contacts
+from twofa.flows import checkouts, participants, storefronts
+from twofa.flows.history import WORKER, Actor
+from twofa.models import Campaign, Challenge, Device, Participant, Redemption, Storefront
+from twofa.models.clock import now
+
+_numbers = itertools.count(1)
+
+
+def campaign(**policy: Any) -> Campaign:
+    """A campaign that requires a second factor, unless ``policy`` says otherwise."""
+    number = next(_numbers)
+    columns = {"slug": f"campaign-{number}", "name": f"Campaign {number}", "two_factor_mode": "required", **policy}
+    return Campaign.objects.create(**columns)
+
+
+def storefront(*campaigns: Campaign) -> Storefront:
+    """A storefront that serves ``campaigns``."""
+    row = Storefront.objects.create(name=f"Storefront {next(_numbers)}")
+    row.campaigns.set(campaigns)
+    return row
+
+
+def key(of: Storefront) -> str:
+    """The text of a new key."""
+    return storefronts.issue_key(of, actor=WORKER)[1]
+
+
+def participant(of: Campaign, **columns: Any) -> Participant:
+    """A participant without devices."""
+    external_id = columns.pop("external_id", f"u-{next(_numbers)}")
+    row, _created = participants.enroll(campaign=of, external_id=external_id, name="Ana Souza", actor=WORKER)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    row.save()
+    return row
+
+
+def device(of: Participant, channel: str = "sms", address: str | None = None, **columns: Any) -> Device:
+    """An active device, the default one if it is the first."""
+    number = next(_numbers)
+    address = address or (f"ana{number}@example.com" if channel == "email" else f"+55119{90000000 + number}")
+    at = now() - timedelta(minutes=1)
+    return Device.objects.create(
+        **{
+            "participant": of,
+            "user_id": of.user_id,
+            "channel": channel,
+            "address": address,
+            "destination": contacts.mask(channel, address),
+            "status": "active",
+            "confirmed": True,
+            "is_default": not Device.objects.filter(participant=of, is_default=True).exists(),
+            "activated_at": at,
+            "usable_from": at,
+            **columns,
+        }
+    )
+
+
+class Shop:
+    """A campaign, a storefront that serves it, a participant with a phone: what most tests begin with."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.campaign = campaign(**policy)
+        self.storefront = storefront(self.campaign)
+        self.participant = participant(self.campaign)
+        self.device = device(self.participant)
+        self.actor = Actor.storefront(self.storefront)
+
+    def order(self, **changes: Any) -> checkouts.Order:
+        """An order of 150.00 points."""
+        columns: dict[str, Any] = {
+            "participant": self.participant.external_id,
+            "order_id": f"A-{next(_numbers)}",
+            "amount": Decimal("150.00"),
+            "description": "Headphones",
+            "items": [],
+            **changes,
+        }
+        return checkouts.Order(**columns)
+
+    def open(self, **changes: Any) -> Redemption:
+        """An opened redemption."""
+        order = self.order(**changes)
+        return checkouts.open_redemption(
+            order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
+        )[0]
+
+
+def token_of(challenge: Challenge) -> str:
+    """The present token, as a worker would derive it."""
+    return Challenge.objects.get(pk=challenge.pk).derive_token()
+
+
+def wrong_token(challenge: Challenge) -> str:
+    """A well-formed token that is not the right one."""
+    right = token_of(challenge)
+    return ("0" if right[0] != "0" else "1") + right[1:]

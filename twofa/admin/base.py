@@ -1,0 +1,265 @@
+"""What every page of staff has in common: facts are read-only, and what staff may do is a named flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction  # noqa: TID251 - only to stay out of the host's
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from twofa import correlation
+from twofa.admin.sections import Section
+from twofa.exceptions import TwoFactorError
+from twofa.flows.history import Actor
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# What a filter of the side bar may append to its column.
+_LOOKUPS = ("", "__exact", "__id__exact", "__isnull", "__isempty", "__gte", "__lt")
+
+
+@contextmanager
+def acting(request: HttpRequest) -> Iterator[Actor]:
+    """Run a flow on behalf of the signed-in member of staff, under a correlation id of its own."""
+    with correlation.bound(correlation.accept(None)):
+        yield Actor.staff(request.user)
+
+
+def explain(error: TwoFactorError) -> str:
+    """Return an error's reason, for staff."""
+    fields = error.params.get("errors") or []
+    return " ".join(str(line["detail"]) for line in fields) or str(error.detail)
+
+
+class ReasonForm(forms.Form):
+    """Asks why: what staff do to a participant's things is explained in the audit trail."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        help_text=_("Kept in the audit trail, with your name."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True}),
+    )
+
+
+@dataclass(frozen=True)
+class FlowAction:
+    """One thing that staff may do to a row: a page that says what will happen, asks, and calls one flow.
+
+    ``run`` is called as ``run(row, actor=..., **the form's values)``; ``offered`` tells whether the button is shown.
+    The flow decides again whether it is allowed, whatever the button said.
+    """
+
+    name: str
+    label: StrOrPromise
+    permissions: tuple[str, ...]
+    explanation: StrOrPromise
+    done: StrOrPromise
+    run: Callable[..., object]
+    offered: Callable[[Any], bool] = lambda _row: True
+    form: type[forms.Form] = ReasonForm
+    initial: Callable[[Any], dict[str, Any]] = lambda _row: {}
+    facts: Callable[[Any], Sequence[tuple[StrOrPromise, object]]] = lambda _row: ()
+    is_destructive: bool = False
+
+    def is_permitted(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perms(self.permissions))
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A button at the top of a page."""
+
+    label: StrOrPromise
+    url: str
+
+
+class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Sections below the fields, flow actions above them, and nothing that filters by a column that is not shown."""
+
+    change_form_template = "twofa/admin/change_form.html"
+    change_list_template = "twofa/admin/change_list.html"
+    show_full_result_count = False
+    list_per_page = 50
+    actions = None
+    flow_actions: tuple[FlowAction, ...] = ()
+    uuid_fields: tuple[str, ...] = ()
+    """Columns that a search term is held against where it is a UUID."""
+    linked_lookups: tuple[str, ...] = ()
+    """Relations by which other pages link to this list, besides those of ``list_filter``."""
+
+    class Media:
+        css = {"all": ("twofa/admin.css",)}
+        js = ("twofa/admin.js",)
+
+    def get_sections(self, request: HttpRequest, row: Any) -> list[Section]:
+        """Return the tables below the fields of one row's page."""
+        return []
+
+    def get_tools(self, request: HttpRequest, row: Any) -> list[Tool]:
+        """Return the buttons of one row's page."""
+        return [
+            Tool(action.label, self.page(action.name, row.pk))
+            for action in self.flow_actions
+            if action.is_permitted(request) and action.offered(row)
+        ]
+
+    def get_list_tools(self, request: HttpRequest) -> list[Tool]:
+        """Return the buttons of the list."""
+        return []
+
+    def page(self, name: str, *args: object) -> str:
+        """Return the address of a page of this model."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name)
+
+    def page_of(self, row: Model) -> str:
+        """Return the address of another model's row."""
+        name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+        return reverse(name, args=(row.pk,), current_app=self.admin_site.name)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow the filters of the side bar and of our own links.
+
+        Django allows every column of the row itself, shown or not: ``?seed__lt=`` would be an oracle for a seed,
+        ``?address__startswith=`` one for a masked address, each answered by whether the row is still listed.
+        """
+        allowed = [*self.linked_lookups]
+        for item in self.list_filter:
+            name = item[0] if isinstance(item, tuple | list) else getattr(item, "parameter_name", item)
+            allowed.append(str(name))
+        return any(lookup == name + suffix for name in allowed for suffix in _LOOKUPS)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if self.uuid_fields and (identifier := _as_uuid(search_term)) is not None:
+            found = Q()
+            for name in self.uuid_fields:
+                found |= Q(**{name: identifier})
+            return queryset.filter(found), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(
+                f"<path:object_id>/{action.name}/",
+                self.admin_site.admin_view(self.flow_view),
+                {"name": action.name},
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{action.name}",
+            )
+            for action in self.flow_actions
+        ]
+        return [*own, *super().get_urls()]
+
+    @transaction.non_atomic_requests
+    def flow_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Ask for confirmation, then call the action's flow: it owns its transaction, whatever ATOMIC_REQUESTS says."""
+        action = next(action for action in self.flow_actions if action.name == name)
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row) or not action.is_permitted(request):
+            raise PermissionDenied
+        form = action.form(request.POST) if request.method == "POST" else action.form(initial=action.initial(row))
+        if form.is_valid():
+            return self._perform(request, action, row, form.cleaned_data)
+        return self.ask(request, action, row, form)
+
+    def _perform(self, request: HttpRequest, action: FlowAction, row: Any, values: dict[str, Any]) -> HttpResponse:
+        try:
+            with acting(request) as actor:
+                action.run(row, actor=actor, **values)
+        except TwoFactorError as error:
+            self.message_user(request, explain(error), messages.ERROR)
+        else:
+            self.message_user(request, action.done, messages.SUCCESS)
+        return HttpResponseRedirect(self.page("change", row.pk))
+
+    def ask(self, request: HttpRequest, action: FlowAction, row: Any, form: forms.Form) -> HttpResponse:
+        """Show what an action will do, and its form."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": action.label,
+            "opts": self.opts,
+            "original": row,
+            "action": action,
+            "offered": action.offered(row),
+            "facts": action.facts(row),
+            "form": form,
+            "media": self.media + form.media,
+            "back": self.page("change", row.pk),
+        }
+        return TemplateResponse(request, "twofa/admin/action.html", context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False, form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None and IS_POPUP_VAR not in request.GET:
+            context |= {"tools": self.get_tools(request, obj), "sections": self.get_sections(request, obj)}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        tools = {"tools": self.get_list_tools(request)}
+        return super().changelist_view(request, {**tools, **(extra_context or {})})
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except TwoFactorError as error:
+            # Refused between the form's own validation and the flow's: somebody else was faster.
+            self.message_user(request, explain(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+
+class ReadOnlyAdmin(TwofaAdmin):
+    """Facts: looked at, never edited. The explicit ``fields`` of each page keep what it must not show out of it."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [name for _title, options in self.get_fieldsets(request, obj) for name in _flat(options["fields"])]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Whoever may change a row elsewhere may look at it here, as in Django.
+        label, name = self.opts.app_label, self.opts.model_name
+        return request.user.has_perm(f"{label}.view_{name}") or request.user.has_perm(f"{label}.change_{name}")
+
+
+def _flat(names: Sequence[Any]) -> Iterator[str]:
+    for name in names:
+        if isinstance(name, str):
+            yield name
+        else:
+            yield from name
+
+
+def _as_uuid(term: str) -> UUID | None:
+    try:
+        return UUID(term.strip())
+    except ValueError:
+        return None

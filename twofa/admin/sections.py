@@ -1,0 +1,75 @@
+"""Tables below the fields of a page: plain cells, escaped by the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+GOOD, BAD, OPEN, ENDED = "good", "bad", "open", "ended"
+"""Tones: a colour beside the words, which say the same."""
+
+_TONES = {
+    "completed": GOOD,
+    "approved": GOOD,
+    "active": GOOD,
+    "sent": GOOD,
+    "delivered": GOOD,
+    "required": GOOD,
+    "failed": BAD,
+    "rejected": BAD,
+    "pending": OPEN,
+    "pending_2fa_approval": OPEN,
+    "scheduled": OPEN,
+    "queued": OPEN,
+    "sending": OPEN,
+    "reserved": OPEN,
+    "optional": OPEN,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its words, the page they lead to, and a tone."""
+
+    text: object
+    url: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled table; ``empty`` is said where it has no rows."""
+
+    title: StrOrPromise
+    headers: tuple[StrOrPromise, ...]
+    rows: list[list[Cell]]
+    empty: StrOrPromise = _("Nothing yet.")
+    note: StrOrPromise = ""
+    anchor: str = field(default="", kw_only=True)
+
+    @property
+    def lines(self) -> list[list[tuple[StrOrPromise, Cell]]]:
+        """Return the rows with each cell beside its header, which a narrow screen shows with it."""
+        return [list(zip(self.headers, row, strict=True)) for row in self.rows]
+
+
+def tone_of(state: str) -> str:
+    """Return the tone of a state."""
+    return _TONES.get(state, ENDED)
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time to the second, in the time zone of the page."""
+    return "—" if at is None else formats.date_format(timezone.localtime(at), "Y-m-d H:i:s")
+
+
+def row(*cells: object) -> list[Cell]:
+    """Return a row; what is not a cell becomes one."""
+    return [cell if isinstance(cell, Cell) else Cell(cell) for cell in cells]

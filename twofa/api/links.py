@@ -1,0 +1,47 @@
+"""Where to go next: paths below the prefix at which the host mounted us, so never with a host name in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Links:
+    """The paths of the resource at hand, by the type of the next action that leads there."""
+
+    paths: dict[str, str] = field(default_factory=dict)
+
+    def path(self, action: str) -> str | None:
+        """Return the path for an action, or None where it has none here."""
+        return self.paths.get(action)
+
+
+NOWHERE = Links()
+
+
+def of_redemption(pk: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
+    """Return the links of a redemption, and of its participant where that is known."""
+    base = f"/redemptions/{pk}/"
+    paths = {"confirm_token": f"{base}confirm/", "resend_token": f"{base}resend/", "wait": base}
+    if campaign is not None and participant is not None:
+        paths |= of_participant(campaign, participant).paths
+    return Links(paths)
+
+
+def of_participant(campaign: str, external_id: str) -> Links:
+    """Return the links of a participant."""
+    return Links({"onboarding": f"/campaigns/{campaign}/participants/{external_id}/onboarding/"})
+
+
+def of_device(uuid: UUID) -> Links:
+    """Return the links of a device: its own token, and the one that lets something happen to it."""
+    base = f"/devices/{uuid}/"
+    return Links(
+        {
+            "confirm_token": f"{base}verify/",
+            "resend_token": f"{base}resend/",
+            "authorize_device": f"{base}authorize/",
+            "wait": base,
+        }
+    )

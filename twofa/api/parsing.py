@@ -1,0 +1,80 @@
+"""Bodies: one JSON object, read strictly. Two readers that disagree about a request are how filters are passed by."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import IO, Any, NoReturn
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework.parsers import BaseParser
+
+from twofa.api.errors import Malformed, PayloadTooLarge
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+
+
+class StrictJSONParser(BaseParser):
+    """JSON in UTF-8 with neither duplicate members nor ``NaN``, nor deeper or longer than any request of ours."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the object in ``stream``. Raises: PayloadTooLarge, Malformed."""
+        declared = 0 if parser_context is None else int(parser_context["request"].META.get("CONTENT_LENGTH") or 0)
+        if declared > MAX_BYTES:
+            raise PayloadTooLarge
+        raw = stream.read(MAX_BYTES + 1)
+        # Once more: what is declared need not be what is sent.
+        if len(raw) > MAX_BYTES:
+            raise PayloadTooLarge
+        return decode(raw)
+
+
+def decode(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``raw``. Raises: Malformed."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("not_utf8", _("The body is not UTF-8.")) from None
+    _ensure_shallow(text)
+    try:
+        value = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except ValueError:
+        # The parser's own message quotes nothing of the body, but says where it stopped in Python's words: not ours.
+        raise Malformed("not_json", _("The body is not JSON.")) from None
+    if not isinstance(value, dict):
+        raise Malformed("not_an_object", _("The body must be a JSON object."))
+    return value
+
+
+def _ensure_shallow(text: str) -> None:
+    """Refuse deep nesting before parsing: the parser recurses, and its stack is not ours to exhaust."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Malformed("too_deep", _("The body is nested too deeply."))
+        elif mark in "]}":
+            depth -= 1
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Malformed("duplicate_member", _("A member of the body is there twice."))
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

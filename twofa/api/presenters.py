@@ -1,0 +1,132 @@
+"""Rows as answers: plain functions that name each member, so that nothing is shown by accident.
+
+Functions and not output serializers: a redemption has thirty members, and they are written on every request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from twofa.api import links, shapes
+from twofa.api.languages import tag_of
+from twofa.flows import next_actions
+from twofa.models import Campaign, Challenge, Participant, Redemption
+
+
+def moment(at: datetime) -> str:
+    """Return a time in RFC 3339, in UTC."""
+    return at.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def optional_moment(at: datetime | None) -> str | None:
+    """Return a time as :func:`moment` does, or None."""
+    return None if at is None else moment(at)
+
+
+def points(amount: Decimal) -> str:
+    """Return an amount with its two decimals."""
+    return f"{amount:.2f}"
+
+
+def next_action(action: next_actions.NextAction, where: links.Links) -> shapes.NextAction:
+    """Return what to do next, with the path at which to do it."""
+    shown: shapes.NextAction = {"type": action.type}
+    path = where.path(action.type)
+    if path is not None:
+        shown["path"] = path
+    if action.available_at is not None:
+        shown["available_at"] = moment(action.available_at)
+    if action.poll_after is not None:
+        shown["poll_after"] = action.poll_after
+    return shown
+
+
+def campaign(row: Campaign) -> shapes.Campaign:
+    """Return a campaign."""
+    return {
+        "slug": row.slug,
+        "name": row.name,
+        "unit": row.unit,
+        "test": row.test,
+        "two_factor": {
+            "mode": row.two_factor_mode,
+            "threshold": None if row.threshold is None else points(row.threshold),
+            "channels": row.allowed_channels,
+            "token_length": row.token_length,
+            "token_alphabet": row.token_alphabet,
+            "max_attempts": row.max_attempts,
+        },
+        "identity_required": row.identity_required,
+        "required_documents": row.required_documents,
+    }
+
+
+def participant(row: Participant, *, onboarding: str) -> shapes.Participant:
+    """Return a participant; ``row.campaign`` is loaded."""
+    return {
+        "campaign": row.campaign.slug,
+        "external_id": row.external_id,
+        "name": row.name,
+        "locale": tag_of(row.locale) if row.locale else None,
+        "two_factor_method": row.two_factor_method,
+        "onboarding": onboarding,
+        "created_at": moment(row.created_at),
+    }
+
+
+def challenge(row: Challenge) -> shapes.Challenge:
+    """Return a challenge; its delivery is loaded."""
+    return {
+        "id": str(row.pk),
+        "purpose": row.purpose,
+        "status": row.status,
+        "channel": row.channel,
+        "destination": row.destination,
+        "token_length": row.token_length,
+        "token_sequence": row.generation,
+        "attempts_remaining": row.attempts_remaining,
+        "resends_remaining": row.resends_remaining,
+        "issued_at": moment(row.issued_at),
+        "expires_at": optional_moment(row.expires_at),
+        "deadline": moment(row.deadline),
+        "resend_available_at": moment(row.resend_available_at),
+        "delivery": {"status": row.delivery_status, "reason": row.delivery_reason or None},
+    }
+
+
+def redemption(row: Redemption) -> shapes.Redemption:
+    """Return a redemption; ``campaign``, ``participant`` and, where required, ``challenge`` are loaded."""
+    slug, external_id = row.campaign.slug, row.participant.external_id
+    where = links.of_redemption(row.pk, campaign=slug, participant=external_id)
+    return {
+        "id": str(row.pk),
+        "campaign": slug,
+        "participant": external_id,
+        "order_id": row.order_id,
+        "status": row.status,
+        "test": row.test,
+        "amount": points(row.amount),
+        "unit": row.unit,
+        "description": row.description,
+        "items": row.items,
+        "batch": None,
+        "scheduled_for": None,
+        "two_factor": {
+            "required": row.two_factor_required,
+            "reason": row.two_factor_reason,
+            "challenge": challenge(row.challenge) if row.two_factor_required else None,
+        },
+        "next_action": next_action(next_actions.of_redemption(row), where),
+        "failure": {"code": row.failure_code, "detail": row.failure_detail} if row.failure_code else None,
+        "correlation_id": row.correlation_id,
+        "created_at": moment(row.created_at),
+        "completed_at": optional_moment(row.completed_at),
+    }
+
+
+def page(results: Sequence[Any], *, following: str | None, preceding: str | None) -> dict[str, Any]:
+    """Return a page of a list."""
+    return {"results": list(results), "next": following, "previous": preceding}

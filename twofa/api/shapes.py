@@ -1,0 +1,240 @@
+"""The shapes of answers: the one source of the presenters' types and of the OpenAPI components."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, NotRequired, TypedDict, TypeVar
+
+from twofa.models import Challenge as ChallengeRow
+from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
+from twofa.models import Delivery as DeliveryRow
+from twofa.models import Device as DeviceRow
+from twofa.models import Redemption as RedemptionRow
+
+T = TypeVar("T")
+
+
+def known(*values: str) -> dict[str, Any]:
+    """Return the words that this version uses. Not an ``enum``: new ones are no breaking change."""
+    return {"description": f"One of {', '.join(values)}; clients ignore what they do not know."}
+
+
+Moment = Annotated[str, {"format": "date-time", "examples": ["2026-01-31T12:00:00.123456Z"]}]
+Points = Annotated[str, {"pattern": r"^[0-9]{1,12}\.[0-9]{2}$", "examples": ["15000.00"]}]
+Id = Annotated[str, {"format": "uuid"}]
+Destination = Annotated[
+    str, {"description": "Masked, for display only; the same for everybody.", "examples": ["+55 •• •••••-••34"]}
+]
+ChannelName = Annotated[str, known(*Channel.values)]
+
+
+class NextAction(TypedDict):
+    """What to do next. An unknown `type` means wait."""
+
+    type: Annotated[str, known("confirm_token", "resend_token", "onboarding", "authorize_device", "wait", "none")]
+    path: NotRequired[Annotated[str, {"description": "Below the prefix at which the API is mounted."}]]
+    available_at: NotRequired[Moment]
+    poll_after: NotRequired[Annotated[int, {"description": "Seconds."}]]
+
+
+class TwoFactorPolicy(TypedDict):
+    """What staff chose for the campaign."""
+
+    mode: Annotated[str, known(*TwoFactorMode.values)]
+    threshold: Points | None
+    channels: list[ChannelName]
+    token_length: int
+    token_alphabet: Annotated[str, known(*TokenAlphabet.values)]
+    max_attempts: int
+
+
+class Campaign(TypedDict):
+    """A loyalty programme that your storefront serves."""
+
+    slug: str
+    name: str
+    unit: str
+    test: Annotated[bool, {"description": "Its messages never reach a real provider."}]
+    two_factor: TwoFactorPolicy
+    identity_required: bool
+    required_documents: list[str]
+
+
+class Delivery(TypedDict):
+    """How far the message with the present token got."""
+
+    status: Annotated[str, known(*DeliveryRow.Status.values)]
+    reason: str | None
+
+
+class Challenge(TypedDict):
+    """One request for a second factor. Never the token."""
+
+    id: Id
+    purpose: Annotated[str, known("redemption", "batch", "device", "login", "contact", "step_up:<name>")]
+    status: Annotated[str, known(*ChallengeRow.Status.values)]
+    channel: ChannelName
+    destination: Destination
+    token_length: int
+    token_sequence: Annotated[int, {"description": "Number of the present token; the message names it too."}]
+    attempts_remaining: int
+    resends_remaining: int
+    issued_at: Moment
+    expires_at: Annotated[Moment | None, {"description": "Null until the message is handed to its provider."}]
+    deadline: Moment
+    resend_available_at: Moment
+    delivery: Delivery
+
+
+class ChallengeWithAction(Challenge):
+    """A challenge, and what to do about it."""
+
+    next_action: NextAction
+
+
+class Device(TypedDict):
+    """A phone or an e-mail address of a participant."""
+
+    id: Id
+    channel: ChannelName
+    destination: Destination
+    name: str
+    status: Annotated[str, known(*DeviceRow.Status.values)]
+    is_default: bool
+    usable_from: Annotated[Moment | None, {"description": "In the future: cooling off. Null: not active yet."}]
+    challenge: Annotated[Challenge | None, {"description": "Answered at `/devices/{id}/verify/`."}]
+    authorization: Annotated[
+        Challenge | None, {"description": "On the current default device; answered at `/devices/{id}/authorize/`."}
+    ]
+    next_action: NextAction
+
+
+class Participant(TypedDict):
+    """A member of a campaign."""
+
+    campaign: str
+    external_id: str
+    name: str
+    locale: str | None
+    two_factor_method: Annotated[str, known(*Method.values)]
+    onboarding: Annotated[str, known("incomplete", "under_review", "complete", "rejected")]
+    created_at: Moment
+
+
+class ParticipantWithAuthorization(Participant):
+    """A participant, and the challenge that lets the change happen."""
+
+    authorization: Challenge
+    next_action: NextAction
+
+
+class Onboarding(TypedDict):
+    """What a participant still needs before redeeming."""
+
+    status: Annotated[str, known("incomplete", "under_review", "complete", "rejected")]
+    required: list[str]
+    missing: list[str]
+    devices: list[Device]
+    documents: list[dict[str, Any]]
+    next_action: NextAction
+
+
+class Item(TypedDict):
+    """A line of a redemption; `amount` is the line's total."""
+
+    sku: str
+    name: str
+    quantity: int
+    amount: Points
+
+
+class TwoFactor(TypedDict):
+    """Whether a second factor is needed, why, and the challenge where it is."""
+
+    required: bool
+    reason: Annotated[str, known(*Reason.values)]
+    challenge: Challenge | None
+
+
+class Failure(TypedDict):
+    """Why a redemption failed."""
+
+    code: str
+    detail: str
+
+
+class Redemption(TypedDict):
+    """One purchase with points."""
+
+    id: Id
+    campaign: str
+    participant: str
+    order_id: str
+    status: Annotated[str, known(*RedemptionRow.Status.values)]
+    test: bool
+    amount: Points
+    unit: str
+    description: str
+    items: list[Item]
+    batch: None
+    scheduled_for: None
+    two_factor: TwoFactor
+    next_action: NextAction
+    failure: Failure | None
+    correlation_id: str
+    created_at: Moment
+    completed_at: Moment | None
+
+
+class Reference(TypedDict):
+    """A challenge or a redemption named in an error."""
+
+    id: Id
+    status: str
+
+
+class FieldError(TypedDict):
+    """What is wrong with one member."""
+
+    field: Annotated[str, {"examples": ["items[0].amount"]}]
+    code: str
+    detail: str
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). Decide by `code`; `title` and `detail` are for people, in the language asked for."""
+
+    type: Annotated[str, {"format": "uri", "examples": ["urn:twofa:problem:token_invalid"]}]
+    title: str
+    status: int
+    detail: str
+    code: Annotated[str, {"examples": ["token_invalid"]}]
+    correlation_id: str
+    errors: NotRequired[list[FieldError]]
+    attempts_remaining: NotRequired[int]
+    challenge: NotRequired[Reference]
+    redemption: NotRequired[Reference]
+    missing: NotRequired[list[str]]
+    next_action: NotRequired[NextAction]
+    reason: NotRequired[str]
+    resource: NotRequired[str]
+    retry_after: NotRequired[Annotated[int | None, {"description": "Seconds; null where waiting does not help."}]]
+
+
+class Page(TypedDict, Generic[T]):
+    """A page of a list, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[T]
+    next: str | None
+    previous: str | None
+
+
+class CampaignPage(Page[Campaign]):
+    """Campaigns, newest first."""
+
+
+class DevicePage(Page[Device]):
+    """Devices, newest first."""
+
+
+class RedemptionPage(Page[Redemption]):
+    """Redemptions, newest first."""

@@ -1,0 +1,27 @@
+"""Throttling of requests: an extra layer that a host may switch on.
+
+Never the control: it lives in a cache, which is flushed, evicted and per process. What protects tokens is counted in
+the database (OWASP ASVS 6.6.3).
+"""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+from twofa.conf import conf
+
+
+class StorefrontThrottle(SimpleRateThrottle):
+    """``TWOFA_THROTTLE_RATES["storefront"]``, counted per storefront."""
+
+    scope = "storefront"
+    cache_format = "twofa_throttle_%(scope)s_%(ident)s"
+
+    def get_rate(self) -> str | None:
+        return conf.throttle_rates.get(self.scope)
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        storefront = request.auth
+        return None if storefront is None else self.cache_format % {"scope": self.scope, "ident": storefront.pk}

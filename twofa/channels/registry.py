@@ -1,0 +1,57 @@
+"""Channels by their alias in ``TWOFA_CHANNELS``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from twofa.channels.base import Channel
+from twofa.conf import conf
+
+SANDBOX = "sandbox"
+"""The alias that test campaigns send to: always there, so that no test campaign ever needs a real provider."""
+
+_SANDBOX_ENTRY = {"BACKEND": "twofa.channels.sandbox.SandboxChannel"}
+_built: dict[str, Channel] = {}
+
+
+def is_configured(alias: str) -> bool:
+    """Tell whether there is a channel of this name."""
+    return alias == SANDBOX or alias in conf.channels
+
+
+def get_channel(alias: str) -> Channel:
+    """Return the channel of this name; one instance per process. Raises: ImproperlyConfigured."""
+    if alias not in _built:
+        # Of two threads that come here at once, one instance wins and both use it.
+        _built.setdefault(alias, _build(alias))
+    return _built[alias]
+
+
+def _build(alias: str) -> Channel:
+    entry = conf.channels.get(alias, _SANDBOX_ENTRY if alias == SANDBOX else None)
+    if entry is None:
+        raise ImproperlyConfigured(f"TWOFA_CHANNELS has no channel {alias!r}.")
+    try:
+        backend = import_string(entry["BACKEND"])
+    except KeyError:
+        raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}] names no BACKEND.") from None
+    except ImportError as error:
+        raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}]: {error}") from error
+    try:
+        channel: Channel = backend(**entry.get("OPTIONS", {}))
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}]: {error}") from error
+    return channel
+
+
+def _forget(*, setting: str, **_signal: Any) -> None:
+    # Sent by override_settings alone: a running server's settings do not change.
+    if setting == "TWOFA_CHANNELS":
+        _built.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="twofa.channels")

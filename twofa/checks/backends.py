@@ -1,0 +1,67 @@
+"""The host's own code that this package calls: the fulfillment backend and the user resolver."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.utils.module_loading import import_string
+
+from twofa.checks import findings
+from twofa.conf import conf
+from twofa.fulfillment import FulfillmentBackend
+
+METHODS = ("reserve", "complete", "release")
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line, for an operator."""
+    return f"{type(error).__name__}: {error}".rstrip(": .")
+
+
+def fulfillment_backend() -> Iterator[CheckMessage]:
+    value = conf.given("FULFILLMENT_BACKEND")
+    if not value:
+        yield findings.NO_FULFILLMENT_BACKEND()
+        return
+    try:
+        backend = import_string(value) if isinstance(value, str) else value
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.FULFILLMENT_NOT_IMPORTABLE(why=describe(error))
+        return
+    if not isinstance(backend, type):
+        yield findings.FULFILLMENT_NOT_IMPORTABLE(why=f"{value!r} is not a class")
+        return
+    yield from _usable(backend)
+
+
+def _usable(backend: type) -> Iterator[CheckMessage]:
+    missing = [name for name in METHODS if not _implements(backend, name)]
+    if missing:
+        yield findings.FULFILLMENT_INCOMPLETE(methods=", ".join(f"{name}()" for name in missing))
+        return
+    try:
+        backend()
+    except Exception as error:  # noqa: BLE001 - a host's constructor may raise anything
+        yield findings.FULFILLMENT_REFUSES(why=describe(error))
+
+
+def _implements(backend: type, name: str) -> bool:
+    method = getattr(backend, name, None)
+    return callable(method) and method is not getattr(FulfillmentBackend, name)
+
+
+def user_resolver() -> Iterator[CheckMessage]:
+    value = conf.given("USER_RESOLVER")
+    try:
+        resolver: Any = import_string(value) if isinstance(value, str) else value
+        if not callable(resolver):
+            raise TypeError(f"{value!r} cannot be called")
+        inspect.signature(resolver).bind(campaign=None, external_id="", name="", locale="")
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.BAD_USER_RESOLVER(why=describe(error))
+
+
+CHECKS = (fulfillment_backend, user_resolver)

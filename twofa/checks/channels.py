@@ -1,0 +1,85 @@
+"""``TWOFA_CHANNELS``: well formed, importable, constructible, and fit for production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.utils.module_loading import import_string
+
+from twofa.checks import findings
+from twofa.checks.backends import describe
+from twofa.conf import conf
+from twofa.models import Channel
+
+SANDBOX = "sandbox"
+ALIASES = (*Channel.values, SANDBOX)
+MEMBERS = {"BACKEND", "OPTIONS"}
+
+
+def _given() -> Mapping[Any, Any]:
+    given = conf.given("CHANNELS")
+    return given if isinstance(given, Mapping) else {}
+
+
+def _flaw(entry: object) -> str | None:
+    """Return what is wrong with the shape of one entry, or None."""
+    if not isinstance(entry, Mapping):
+        return f"a {type(entry).__name__} and not a dictionary"
+    if not entry.get("BACKEND") or not isinstance(entry["BACKEND"], str | type):
+        return "it has no BACKEND"
+    if not isinstance(entry.get("OPTIONS", {}), Mapping):
+        return "OPTIONS is not a dictionary"
+    unknown = set(entry) - MEMBERS
+    return f"unknown member {sorted(map(str, unknown))[0]!r}" if unknown else None
+
+
+def some_channel() -> Iterator[CheckMessage]:
+    given = conf.given("CHANNELS")
+    if given is None or (isinstance(given, Mapping) and not given):
+        yield findings.NO_CHANNEL()
+
+
+def channels_well_formed() -> Iterator[CheckMessage]:
+    given = conf.given("CHANNELS")
+    if given is not None and not isinstance(given, Mapping):
+        yield findings.MALFORMED_CHANNELS(where="", why=f"a {type(given).__name__} and not a dictionary")
+    for alias, entry in _given().items():
+        if (why := _flaw(entry)) is not None:
+            yield findings.MALFORMED_CHANNELS(where=f"[{alias!r}]", why=why)
+
+
+def aliases_known() -> Iterator[CheckMessage]:
+    for alias in _given():
+        if alias not in ALIASES:
+            close = get_close_matches(str(alias), ALIASES, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known aliases: {', '.join(ALIASES)}."
+            yield findings.UNKNOWN_CHANNEL(alias=alias, hint=hint)
+
+
+def channels_usable() -> Iterator[CheckMessage]:
+    for alias, entry in _given().items():
+        if _flaw(entry) is None:
+            yield from _usable(alias, entry["BACKEND"], entry.get("OPTIONS", {}))
+
+
+def _usable(alias: str, backend: Any, options: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    try:
+        channel = import_string(backend) if isinstance(backend, str) else backend
+    except Exception as error:  # noqa: BLE001 - a third party's module may raise anything while it is imported
+        yield findings.CHANNEL_NOT_IMPORTABLE(alias=alias, why=describe(error))
+        return
+    if not callable(getattr(channel, "send", None)):
+        yield findings.CHANNEL_CANNOT_SEND(alias=alias)
+        return
+    if getattr(channel, "development", False) and not conf.is_debug:
+        yield findings.DEVELOPMENT_CHANNEL(alias=alias)
+    try:
+        channel(**options)
+    except Exception as error:  # noqa: BLE001 - a third party's constructor may raise anything
+        yield findings.CHANNEL_REFUSES_OPTIONS(alias=alias, why=describe(error))
+
+
+CHECKS = (some_channel, channels_well_formed, aliases_known, channels_usable)

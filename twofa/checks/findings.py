@@ -1,0 +1,198 @@
+"""What the checks can find: stable ids, what is wrong, and what to do about it.
+
+English only, as Django's own checks are: an operator searches for them by their words. ``SILENCED_SYSTEM_CHECKS`` and
+``docs/reference/checks.md`` know them by their ids, so an id is never given to another finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.checks import ERROR, WARNING, CheckMessage
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that can be wrong; called with what its texts name, it is a message of Django's checks."""
+
+    id: str
+    message: str
+    hint: str
+
+    @property
+    def level(self) -> int:
+        """Return Django's level, which the id's letter tells."""
+        return ERROR if self.id.startswith("twofa.E") else WARNING
+
+    def __call__(self, **named: Any) -> CheckMessage:
+        return CheckMessage(self.level, self.message.format(**named), hint=self.hint.format(**named), id=self.id)
+
+
+NEW_KEY = 'python -c "import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())"'
+
+NO_TOKEN_KEY = Finding(
+    "twofa.E001",
+    "TWOFA_TOKEN_KEYS is empty: no token can be made.",
+    f"Set TWOFA_TOKEN_KEYS = {{{{'2026-01': key}}}}, the key being the output of: {NEW_KEY}",
+)
+MALFORMED_TOKEN_KEYS = Finding(
+    "twofa.E002",
+    "TWOFA_TOKEN_KEYS{where} is malformed: {why}.",
+    "Map each key id to 32 random bytes or more, as bytes or as their base64 text.",
+)
+SHORT_TOKEN_KEY = Finding(
+    "twofa.E003",
+    "TWOFA_TOKEN_KEYS[{kid!r}] has {length} bytes.",
+    f"A key has 32 bytes or more. A new one: {NEW_KEY}",
+)
+GUESSABLE_TOKEN_KEY = Finding(
+    "twofa.E004",
+    "TWOFA_TOKEN_KEYS[{kid!r}] is not random: its bytes repeat or follow a pattern.",
+    f"Take the key from a source of secrets: {NEW_KEY}",
+)
+TOKEN_KEY_IS_SECRET_KEY = Finding(
+    "twofa.E005",
+    "TWOFA_TOKEN_KEYS[{kid!r}] is the project's SECRET_KEY.",
+    "Give tokens a key of their own: SECRET_KEY signs sessions and links, and is known in more places.",
+)
+DUPLICATE_TOKEN_KEY = Finding(
+    "twofa.E006",
+    "TWOFA_TOKEN_KEYS has one key under two ids: {kids}.",
+    "Remove one of them. A rotation needs a new key, not a new name for the old one.",
+)
+BAD_KEY_ID = Finding(
+    "twofa.E007",
+    "TWOFA_TOKEN_KEYS has a key id that cannot be stored: {kid!r}.",
+    "A key id is a text of 1 to 64 characters, such as '2026-01'.",
+)
+
+NO_FULFILLMENT_BACKEND = Finding(
+    "twofa.E010",
+    "TWOFA_FULFILLMENT_BACKEND is not set: nothing holds, spends or gives back the points.",
+    "Name a class with reserve(), complete() and release(); see twofa.fulfillment.FulfillmentBackend.",
+)
+FULFILLMENT_NOT_IMPORTABLE = Finding(
+    "twofa.E011",
+    "TWOFA_FULFILLMENT_BACKEND cannot be imported: {why}.",
+    "Give the dotted path of a class, such as 'shop.points.LedgerBackend'.",
+)
+FULFILLMENT_INCOMPLETE = Finding(
+    "twofa.E012",
+    "TWOFA_FULFILLMENT_BACKEND lacks {methods}.",
+    "Implement reserve(redemption), complete(redemption) and release(redemption).",
+)
+FULFILLMENT_REFUSES = Finding(
+    "twofa.E013",
+    "TWOFA_FULFILLMENT_BACKEND cannot be instantiated without arguments: {why}.",
+    "Name a class whose constructor needs no argument; read its configuration from your settings.",
+)
+
+MALFORMED_CHANNELS = Finding(
+    "twofa.E020",
+    "TWOFA_CHANNELS{where} is malformed: {why}.",
+    "Write TWOFA_CHANNELS = {{'sms': {{'BACKEND': 'path.to.Channel', 'OPTIONS': {{...}}}}}}.",
+)
+CHANNEL_NOT_IMPORTABLE = Finding(
+    "twofa.E021",
+    "TWOFA_CHANNELS[{alias!r}]: the backend cannot be imported: {why}.",
+    "Give the dotted path of a channel's class, such as 'twofa.channels.email.EmailChannel'.",
+)
+CHANNEL_REFUSES_OPTIONS = Finding(
+    "twofa.E022",
+    "TWOFA_CHANNELS[{alias!r}]: the backend refuses its OPTIONS: {why}.",
+    "OPTIONS are the keyword arguments of the channel's constructor.",
+)
+CHANNEL_CANNOT_SEND = Finding(
+    "twofa.E023",
+    "TWOFA_CHANNELS[{alias!r}]: the backend has no send().",
+    "A channel has send(message: Message) -> Receipt; see twofa.channels.Channel.",
+)
+DEVELOPMENT_CHANNEL = Finding(
+    "twofa.E024",
+    "TWOFA_CHANNELS[{alias!r}] is a development channel, and DEBUG is off: tokens would be shown, not sent.",
+    "Name a channel that reaches the participant, such as twofa.channels.http.HttpChannel.",
+)
+CAMPAIGN_CANNOT_SEND = Finding(
+    "twofa.E025",
+    "Campaign {campaign!r} asks for a token, but none of its channels is configured: {channels}.",
+    "Configure one of them in TWOFA_CHANNELS, or allow another channel in the campaign.",
+)
+
+BAD_USER_RESOLVER = Finding(
+    "twofa.E030",
+    "TWOFA_USER_RESOLVER cannot be used: {why}.",
+    "Name a function: resolver(*, campaign, external_id, name, locale) -> user.",
+)
+BAD_THROTTLE_RATES = Finding(
+    "twofa.E031",
+    "TWOFA_THROTTLE_RATES{where} is malformed: {why}.",
+    "Write TWOFA_THROTTLE_RATES = {{'storefront': '600/min'}}: a number, a slash, and s, min, hour or day.",
+)
+BAD_POLICY_LIMITS = Finding(
+    "twofa.E032",
+    "TWOFA_POLICY_LIMITS{where} is malformed: {why}.",
+    "It may hold max_attempts (1 to 5), token_ttl (a timedelta up to 10 minutes) and token_bits (a whole number).",
+)
+BAD_DURATION = Finding(
+    "twofa.E033",
+    "{setting} is not a duration: {value!r}.",
+    "Give a datetime.timedelta above zero.",
+)
+BAD_COUNT = Finding(
+    "twofa.E034",
+    "{setting} is not a count: {value!r}.",
+    "Give a whole number, 1 or more.",
+)
+
+MISSING_APP = Finding(
+    "twofa.E040",
+    "{app!r} is not in INSTALLED_APPS.",
+    "Add {app!r}: {why}.",
+)
+
+EAGER_JOBS = Finding(
+    "twofa.W001",
+    "Celery runs eagerly, and DEBUG is off: each checkout waits for its message to be sent.",
+    "Unset CELERY_TASK_ALWAYS_EAGER and run a worker.",
+)
+NO_CELERY_APP = Finding(
+    "twofa.W002",
+    "No Celery app with a broker is configured: messages leave only when the sweeper runs.",
+    "Create a Celery app, import it in the project's __init__.py, and set its broker_url.",
+)
+UNKNOWN_SETTING = Finding(
+    "twofa.W003",
+    "{setting} means nothing to this package.",
+    "{hint}",
+)
+DEFERRED_SQLITE = Finding(
+    "twofa.W004",
+    "SQLite without IMMEDIATE transactions: two requests at once end in “database is locked”.",
+    "Set DATABASES[{alias!r}]['OPTIONS'] = {{'transaction_mode': 'IMMEDIATE'}}, or use PostgreSQL.",
+)
+UNKNOWN_CHANNEL = Finding(
+    "twofa.W005",
+    "TWOFA_CHANNELS[{alias!r}] is never used.",
+    "{hint}",
+)
+NO_CHANNEL = Finding(
+    "twofa.W006",
+    "TWOFA_CHANNELS is empty: no token can be sent.",
+    "Configure a channel, such as {{'email': {{'BACKEND': 'twofa.channels.email.EmailChannel'}}}}.",
+)
+CHANNEL_NOT_CONFIGURED = Finding(
+    "twofa.W007",
+    "Campaign {campaign!r} allows a channel that is not configured: {channels}.",
+    "Configure it in TWOFA_CHANNELS, or take it from the campaign: nothing is ever sent there.",
+)
+POLICY_BELOW_FLOOR = Finding(
+    "twofa.W008",
+    "Campaign {campaign!r} is looser than TWOFA_POLICY_LIMITS: {columns}.",
+    "Save the campaign with stricter values. Until then new challenges get the limit.",
+)
+CHALLENGES_WITHOUT_KEY = Finding(
+    "twofa.W009",
+    "{count} open challenges were sealed with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
+    "Put the key back until they have ended. Without it their tokens cannot be checked and must be asked for anew.",
+)

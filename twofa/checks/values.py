@@ -1,0 +1,85 @@
+"""Plain values: durations, counts, rates, the host's floors, and names that mean nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from django.core.checks import CheckMessage
+
+from twofa.checks import findings
+from twofa.conf import DEFAULTS, PREFIX, conf
+from twofa.models import TOKEN_LIFE_CAP
+from twofa.models.policy import MAX_ATTEMPTS_CAP
+
+DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
+OPTIONAL = ("KEY_LIFETIME",)
+COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT")
+_RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)\Z")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def durations() -> Iterator[CheckMessage]:
+    for name in DURATIONS:
+        value = conf.given(name)
+        if value is None and name in OPTIONAL:
+            continue
+        if not isinstance(value, timedelta) or value <= timedelta(0):
+            yield findings.BAD_DURATION(setting=PREFIX + name, value=value)
+
+
+def counts() -> Iterator[CheckMessage]:
+    for name in COUNTS:
+        value = conf.given(name)
+        if not _is_count(value):
+            yield findings.BAD_COUNT(setting=PREFIX + name, value=value)
+
+
+def throttle_rates() -> Iterator[CheckMessage]:
+    given = conf.given("THROTTLE_RATES")
+    if not isinstance(given, Mapping):
+        yield findings.BAD_THROTTLE_RATES(where="", why=f"a {type(given).__name__} and not a dictionary")
+        return
+    for scope, rate in given.items():
+        if not isinstance(rate, str) or not _RATE.match(rate):
+            yield findings.BAD_THROTTLE_RATES(where=f"[{scope!r}]", why=f"{rate!r} is not a rate")
+
+
+def _limit_flaw(name: object, value: Any) -> str | None:
+    match name:
+        case "max_attempts":
+            return None if _is_count(value) and value <= MAX_ATTEMPTS_CAP else "give a whole number from 1 to 5"
+        case "token_ttl":
+            within = isinstance(value, timedelta) and timedelta(0) < value <= TOKEN_LIFE_CAP
+            return None if within else "give a timedelta up to 10 minutes"
+        case "token_bits":
+            return None if _is_count(value) else "give a whole number, 1 or more"
+        case _:
+            return "no such limit"
+
+
+def policy_limits() -> Iterator[CheckMessage]:
+    given = conf.given("POLICY_LIMITS")
+    if not isinstance(given, Mapping):
+        yield findings.BAD_POLICY_LIMITS(where="", why=f"a {type(given).__name__} and not a dictionary")
+        return
+    for name, value in given.items():
+        if (why := _limit_flaw(name, value)) is not None:
+            yield findings.BAD_POLICY_LIMITS(where=f"[{name!r}]", why=why)
+
+
+def setting_names() -> Iterator[CheckMessage]:
+    known = [PREFIX + name for name in DEFAULTS]
+    for setting in conf.unknown_names():
+        close = get_close_matches(setting, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else "Remove it. The settings are in docs/reference/settings.md."
+        yield findings.UNKNOWN_SETTING(setting=setting, hint=hint)
+
+
+CHECKS = (durations, counts, throttle_rates, policy_limits, setting_names)

@@ -1,0 +1,167 @@
+"""The one reader of settings: typed, uncached, so that ``override_settings`` just works.
+
+Every property's docstring is the documentation of its setting. ``checks.py`` refuses bad values at start-up.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+PREFIX = "TWOFA_"
+MIN_KEY_BYTES = 32
+
+DEFAULTS: dict[str, Any] = {
+    "TOKEN_KEYS": {},
+    "CHANNELS": {},
+    "FULFILLMENT_BACKEND": None,
+    "USER_RESOLVER": "twofa.flows.participants.create_user",
+    "THROTTLE_RATES": {},
+    "POLICY_LIMITS": {},
+    "DELIVERY_LEASE": timedelta(seconds=30),
+    "DELIVERY_MAX_TRIES": 4,
+    "COMPLETION_MAX_TRIES": 10,
+    "PUBLISH_TIMEOUT": timedelta(milliseconds=300),
+    "PUBLISH_PAUSE": timedelta(seconds=10),
+    "KEY_LIFETIME": timedelta(days=365),
+    "DEVICES_PER_PARTICIPANT": 5,
+}
+
+
+def decode_key(value: object) -> bytes:
+    """Return a key's bytes, given as bytes or as their base64 text (standard or URL-safe).
+
+    Raises: ValueError where it is neither.
+    """
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a key is bytes, or their base64 text")
+    padded = value.strip().replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("a key is bytes, or their base64 text") from error
+
+
+class Conf:
+    """Typed view of the ``TWOFA_*`` settings."""
+
+    def _get(self, name: str) -> Any:
+        return getattr(settings, PREFIX + name, DEFAULTS[name])
+
+    @property
+    def token_keys(self) -> dict[str, bytes]:
+        """``TWOFA_TOKEN_KEYS``: kid -> 32 bytes or more (or base64 text). The first issues, all verify."""
+        try:
+            return {str(kid): decode_key(value) for kid, value in dict(self._get("TOKEN_KEYS")).items()}
+        except (ValueError, TypeError) as error:
+            raise ImproperlyConfigured(f"TWOFA_TOKEN_KEYS: {error}") from error
+
+    @property
+    def channels(self) -> Mapping[str, Mapping[str, Any]]:
+        """``TWOFA_CHANNELS``: alias -> ``{"BACKEND": dotted path, "OPTIONS": constructor keywords}``."""
+        channels: Mapping[str, Mapping[str, Any]] = self._get("CHANNELS")
+        return channels
+
+    @property
+    def fulfillment_backend(self) -> Any:
+        """``TWOFA_FULFILLMENT_BACKEND``: the class (or its dotted path) that holds, completes and releases points.
+
+        Raises: ImproperlyConfigured where it is unset: points are never a silent no-op.
+        """
+        value = self._get("FULFILLMENT_BACKEND")
+        if not value:
+            raise ImproperlyConfigured("TWOFA_FULFILLMENT_BACKEND is not set. Name your fulfillment backend.")
+        return import_string(value) if isinstance(value, str) else value
+
+    @property
+    def user_resolver(self) -> Callable[..., Any]:
+        """``TWOFA_USER_RESOLVER``: ``resolver(*, campaign, external_id, name, locale) -> user``."""
+        value = self._get("USER_RESOLVER")
+        resolver: Callable[..., Any] = import_string(value) if isinstance(value, str) else value
+        return resolver
+
+    @property
+    def throttle_rates(self) -> Mapping[str, str]:
+        """``TWOFA_THROTTLE_RATES``: ``{"storefront": "600/min"}``. Empty (default): no request throttling."""
+        rates: Mapping[str, str] = self._get("THROTTLE_RATES")
+        return rates
+
+    @property
+    def policy_limits(self) -> Mapping[str, Any]:
+        """``TWOFA_POLICY_LIMITS``: stricter floors than the product's: ``max_attempts``, ``token_ttl``, ``token_bits``."""
+        limits: Mapping[str, Any] = self._get("POLICY_LIMITS")
+        return limits
+
+    @property
+    def delivery_lease(self) -> timedelta:
+        """``TWOFA_DELIVERY_LEASE``: how long a worker may take for one message before another may repeat it (30 s)."""
+        lease: timedelta = self._get("DELIVERY_LEASE")
+        return lease
+
+    @property
+    def delivery_max_tries(self) -> int:
+        """``TWOFA_DELIVERY_MAX_TRIES``: tries of one message before it fails over (4)."""
+        return int(self._get("DELIVERY_MAX_TRIES"))
+
+    @property
+    def completion_max_tries(self) -> int:
+        """``TWOFA_COMPLETION_MAX_TRIES``: tries of a completion before it is parked for staff (10)."""
+        return int(self._get("COMPLETION_MAX_TRIES"))
+
+    @property
+    def publish_timeout(self) -> timedelta:
+        """``TWOFA_PUBLISH_TIMEOUT``: how long a request may wait for the broker (300 ms)."""
+        timeout: timedelta = self._get("PUBLISH_TIMEOUT")
+        return timeout
+
+    @property
+    def publish_pause(self) -> timedelta:
+        """``TWOFA_PUBLISH_PAUSE``: after the broker failed, leave jobs to the sweeper for so long (10 s)."""
+        pause: timedelta = self._get("PUBLISH_PAUSE")
+        return pause
+
+    @property
+    def key_lifetime(self) -> timedelta | None:
+        """``TWOFA_KEY_LIFETIME``: life of a storefront's key (365 days), or None for no expiry."""
+        lifetime: timedelta | None = self._get("KEY_LIFETIME")
+        return lifetime
+
+    @property
+    def devices_per_participant(self) -> int:
+        """``TWOFA_DEVICES_PER_PARTICIPANT``: how many devices, pending ones included, one participant may have (5)."""
+        return int(self._get("DEVICES_PER_PARTICIPANT"))
+
+    def given(self, name: str) -> Any:
+        """Return ``TWOFA_<name>`` as the host wrote it, or its default: for the checks, which look before they leap."""
+        return self._get(name)
+
+    @property
+    def is_debug(self) -> bool:
+        """Tell whether the host runs with ``DEBUG``."""
+        return bool(settings.DEBUG)
+
+    @property
+    def host_secrets(self) -> list[str]:
+        """``SECRET_KEY`` and its fallbacks: what no key of ours may repeat."""
+        try:
+            secrets = [settings.SECRET_KEY]
+        except ImproperlyConfigured:  # it is empty, and Django tells so itself
+            secrets = []
+        return [*secrets, *settings.SECRET_KEY_FALLBACKS]
+
+    def unknown_names(self) -> list[str]:
+        """Names like ``TWOFA_*`` in the settings that mean nothing here: typing errors."""
+        known = {PREFIX + name for name in DEFAULTS}
+        return sorted(name for name in dir(settings) if name.startswith(PREFIX) and name not in known)
+
+
+conf = Conf()

@@ -1,0 +1,242 @@
+"""The one tree of errors: stable codes, no HTTP.
+
+``api/errors.py`` maps each code to a status. Leaves are raised, the classes above them are caught.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+
+class TwoFactorError(Exception):
+    """Root of every error of this package; never raised itself.
+
+    ``code`` is stable and part of the contract, ``params`` are the extension members of the answer.
+    """
+
+    code: ClassVar[str]
+    default_detail: ClassVar[StrPromise]
+
+    def __init__(self, detail: str | StrPromise | None = None, **params: Any) -> None:
+        self.detail = self.default_detail if detail is None else detail
+        self.params = params
+        super().__init__(self.code)
+
+
+class InputError(TwoFactorError):
+    """What the caller sent cannot be used; nothing was looked at beyond it."""
+
+
+class Invalid(InputError):
+    code = "invalid"
+    default_detail = _("Some fields are not valid. Correct them and send the request again.")
+
+    @classmethod
+    def field(cls, field: str, code: str, detail: str | StrPromise) -> Invalid:
+        """Build the error of a single field."""
+        return cls(errors=[{"field": field, "code": code, "detail": detail}])
+
+
+class TokenMalformed(InputError):
+    code = "token_malformed"
+    default_detail = _("This is not a token: check its length and characters. No attempt was charged.")
+
+
+class NotFound(TwoFactorError):
+    """Absent, or not the caller's: one answer, so that nobody learns which ids exist."""
+
+    code = "not_found"
+    default_detail = _("There is nothing here, or it is not yours.")
+
+
+class NotAuthenticated(TwoFactorError):
+    code = "not_authenticated"
+    default_detail = _("Send a valid key as “Authorization: Bearer <key>”.")
+
+
+class NotActive(TwoFactorError):
+    """The campaign, or the participant, was switched off by staff."""
+
+    code = "permission_denied"
+    default_detail = _("The campaign or the participant is not active. Ask the campaign's staff.")
+
+
+class ConflictError(TwoFactorError):
+    """The request is well formed, but the state of things does not allow it."""
+
+
+class OnboardingIncomplete(ConflictError):
+    code = "onboarding_incomplete"
+    default_detail = _("The participant must finish onboarding first. See “missing”.")
+
+
+class OrderConflict(ConflictError):
+    code = "order_conflict"
+    default_detail = _("This order id was used with another content. Use a new order id.")
+
+
+class ChallengeClosed(ConflictError):
+    code = "challenge_closed"
+    default_detail = _("This challenge has ended. Start again with a new request.")
+
+
+class WrongState(ConflictError):
+    code = "wrong_state"
+    default_detail = _("Its present state does not allow this. Read it again and follow “next_action”.")
+
+
+class PurposeMismatch(ConflictError):
+    code = "purpose_mismatch"
+    default_detail = _("A token is answered only at the path of the resource that it was issued for.")
+
+
+class TransactionChanged(ConflictError):
+    code = "transaction_changed"
+    default_detail = _("This is not the transaction that the token was issued for.")
+
+
+class RefusedError(TwoFactorError):
+    """A verdict: understood, looked at, refused."""
+
+
+class TokenRefused(RefusedError):
+    """The token does not approve the challenge."""
+
+
+class TokenInvalid(TokenRefused):
+    code = "token_invalid"
+    default_detail = _("Wrong token. Check the last message and try again.")
+
+
+class TokenSuperseded(TokenRefused):
+    code = "token_superseded"
+    default_detail = _("This token was replaced by a newer one. Use the last message.")
+
+
+class TokenExpired(TokenRefused):
+    code = "token_expired"
+    default_detail = _("This token has expired. Ask for a new one. No attempt was charged.")
+
+
+class AttemptsExhausted(TokenRefused):
+    code = "attempts_exhausted"
+    default_detail = _("Too many wrong tokens. The operation was rejected; start again with a new request.")
+
+
+class RedemptionRefused(RefusedError):
+    """Raised by a fulfillment backend: a permanent no. ``reason`` is a short stable word."""
+
+    code = "redemption_refused"
+    default_detail = _("The redemption was refused by the loyalty programme.")
+
+    def __init__(self, reason: str = "refused", detail: str | StrPromise | None = None) -> None:
+        self.reason = reason
+        super().__init__(detail, reason=reason)
+
+
+class ChannelUnavailable(RefusedError):
+    code = "channel_unavailable"
+    default_detail = _("The participant has no usable device on that channel, or the campaign does not allow it.")
+
+
+class DestinationNotAllowed(RefusedError):
+    code = "destination_not_allowed"
+    default_detail = _("The campaign does not send tokens to that destination.")
+
+
+class IdempotencyKeyReused(RefusedError):
+    code = "idempotency_key_reused"
+    default_detail = _("This Idempotency-Key was used with another request. Use a new key.")
+
+
+class IdempotencyInProgress(ConflictError):
+    code = "idempotency_in_progress"
+    default_detail = _("A request with this Idempotency-Key is still running. Repeat it in a moment.")
+
+
+class Limited(TwoFactorError):
+    """A budget or a cooldown says: not now. ``retry_after`` is in seconds, or None where waiting does not help."""
+
+    def __init__(self, retry_after: int | None, detail: str | StrPromise | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(detail, retry_after=retry_after)
+
+
+class ResendCooldown(Limited):
+    code = "resend_cooldown"
+    default_detail = _("The last message was sent a moment ago. Wait before asking for another.")
+
+
+class ResendsExhausted(Limited):
+    code = "resends_exhausted"
+    default_detail = _("No more messages can be sent for this operation. Use the last token or start again.")
+
+
+class TooManyOpenChallenges(Limited):
+    code = "too_many_open_challenges"
+    default_detail = _("Too many operations wait for a token. Confirm or cancel one of them first.")
+
+
+class FailedAttemptsBudget(Limited):
+    code = "failed_attempts_budget"
+    default_detail = _("Too many wrong tokens in the last 24 hours. Try again later.")
+
+
+class SendBudget(Limited):
+    code = "send_budget"
+    default_detail = _("Too many messages were sent in the last 24 hours. Try again later.")
+
+
+class Throttled(Limited):
+    code = "throttled"
+    default_detail = _("Too many requests. Try again later.")
+
+
+class Unavailable(Limited):
+    code = "unavailable"
+    default_detail = _("The service cannot answer now. Repeat the request in a moment.")
+
+
+class TransitionRefused(TwoFactorError):
+    """A state machine was asked for a step that is not in its table: a bug, or a race that the guard caught."""
+
+    code = "transition_refused"
+    default_detail = _("That change of state is not allowed.")
+
+
+class PolicyRefused(TwoFactorError):
+    """Staff asked for something that the rules of the product do not allow; ``detail`` says why."""
+
+    code = "policy_refused"
+    default_detail = _("That is not allowed.")
+
+
+class TemporaryFailure(TwoFactorError):
+    """Raised by a fulfillment backend: the outcome is unknown or a retry may help."""
+
+    code = "temporary_failure"
+    default_detail = _("The loyalty programme could not answer.")
+
+
+class DeliveryError(TwoFactorError):
+    """Raised by a channel, and the only thing it may raise.
+
+    ``reason`` is a short stable word for staff and the API, never a provider's own text, which may carry the token
+    or the address back. ``retryable`` tells a temporary failure from a permanent one.
+    """
+
+    code = "delivery_error"
+    default_detail = _("The message could not be delivered.")
+
+    def __init__(self, reason: str, *, retryable: bool) -> None:
+        self.reason = reason
+        self.retryable = retryable
+        super().__init__(reason=reason)
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({'temporary' if self.retryable else 'permanent'})"

@@ -1,0 +1,1 @@
+"""The verbs: transactions, locks, the clock, events, and jobs after the commit."""

@@ -1,0 +1,108 @@
+"""What happens to a device once it may: activation, default, revocation, and everybody being told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from twofa.flows import issuing, redemptions, verdicts
+from twofa.flows.history import Actor, Trail
+from twofa.models import Challenge, Device, Method, Purpose
+from twofa.models.clock import now
+
+Action = Challenge.Action
+
+
+def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str = "") -> list[UUID]:
+    """Do ``action`` to a device of a locked participant; return redemptions that must be cancelled after the commit."""
+    if action == Action.VERIFY:
+        _activate(device, trail)
+    elif action == Action.MAKE_DEFAULT:
+        _make_default(device, trail)
+    elif action == Action.SWITCH_OFF:
+        _switch_off(device, trail)
+    elif action == Action.REVOKE:
+        return _revoke(device, trail, reason)
+    # ADD changes nothing yet: the new device proves itself by a token of its own.
+    return []
+
+
+def finish(ended: Iterable[UUID], *, actor: Actor) -> None:
+    """Cancel redemptions whose token went to a device that is no more; their points are given back."""
+    for pk in ended:
+        redemptions.cancel_open(pk, actor=actor, reason="device_revoked")
+
+
+def end_challenge(challenge: Challenge, *, actor: Actor) -> None:
+    """End an open challenge that nobody will answer any more. Called inside a transaction."""
+    locked = Challenge.objects.select_for_update(no_key=True).get(pk=challenge.pk)
+    if locked.is_final:
+        return
+    at = now()
+    trail = Trail(actor, at)
+    status = Challenge.Status.EXPIRED if locked.is_past_deadline(at) else Challenge.Status.CANCELLED
+    verdicts.end(locked, status, at=at, trail=trail)
+    trail.write()
+
+
+def _activate(device: Device, trail: Trail) -> None:
+    participant = device.participant
+    others = Device.objects.filter(participant=participant).exclude(pk=device.pk)
+    # Ever, not now: revoking all devices first must not be a way around the cooling-off.
+    is_first = not others.filter(activated_at__isnull=False).exists()
+    cooling_off = participant.campaign.device_cooling_off
+    device.change(
+        status=Device.Status.ACTIVE,
+        confirmed=True,
+        activated_at=trail.at,
+        usable_from=trail.at if is_first else trail.at + cooling_off,
+        is_default=not others.filter(is_default=True).exists(),
+    )
+    trail.add("device.activated", device, destination=device.destination)
+    _tell("device.activated", device, trail, leaving_out=device)
+
+
+def _make_default(device: Device, trail: Trail) -> None:
+    Device.objects.filter(participant=device.participant, is_default=True).update(is_default=False)
+    device.change(is_default=True)
+    trail.add("device.made_default", device, destination=device.destination)
+    _tell("device.made_default", device, trail)
+
+
+def _switch_off(device: Device, trail: Trail) -> None:
+    participant = device.participant
+    participant.two_factor_method = Method.NONE
+    participant.save(update_fields=["two_factor_method", "updated_at"])
+    trail.add("participant.switched_off", participant)
+    _tell("participant.switched_off", device, trail)
+
+
+def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
+    was_default, was_active = device.is_default, device.status == Device.Status.ACTIVE
+    if was_active:
+        _tell("device.revoked", device, trail)
+    device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
+    trail.add("device.revoked", device, destination=device.destination, reason=reason)
+    heir = Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE).order_by("activated_at").first()
+    if was_default and heir is not None:
+        heir.change(is_default=True)
+        trail.add("device.made_default", heir, destination=heir.destination)
+    return _end_challenges(device, trail)
+
+
+def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
+    """End what is open on a device or about it; redemptions are returned, because their rows are locked before these."""
+    rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
+    about = rows.filter(subject=device) | rows.filter(device=device).exclude(purpose=Purpose.REDEMPTION)
+    for challenge in about.order_by("pk"):
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
+    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, redemption__isnull=False)
+    return [pk for pk in open_.values_list("redemption_id", flat=True) if pk is not None]
+
+
+def _tell(event: str, device: Device, trail: Trail, *, leaving_out: Device | None = None) -> None:
+    """Queue a notice to every active contact: whoever did not ask for the change learns of it."""
+    contacts = Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE)
+    for contact in contacts.exclude(pk=leaving_out.pk if leaving_out else None).order_by("pk"):
+        contact.participant = device.participant
+        issuing.queue_notice(event, contact, at=trail.at, destination=device.destination)

@@ -1,0 +1,226 @@
+"""Opening redemptions: one transaction from the participant's lock to the points set aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from twofa import correlation
+from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
+from twofa.flows import completions, destinations, facts, issuing, redemptions
+from twofa.flows.decisions import Decision, decide
+from twofa.flows.history import Actor, Trail
+from twofa.flows.transactions import retried_once
+from twofa.fulfillment import get_backend
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront
+
+Status, Points = Redemption.Status, Redemption.Points
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a storefront asks for. ``items`` as they are stored: amounts are texts with two places."""
+
+    participant: str
+    order_id: str
+    amount: Decimal
+    description: str
+    items: list[dict[str, Any]]
+    channel: str | None = None
+    device: UUID | None = None
+
+
+@dataclass(frozen=True)
+class _Checkout:
+    """One call: what is asked, by whom, and whether the points live elsewhere."""
+
+    order: Order
+    storefront: Storefront
+    slug: str
+    actor: Actor
+    remote: bool
+
+
+def open_redemption(order: Order, *, storefront: Storefront, campaign: str, actor: Actor) -> tuple[Redemption, bool]:
+    """Open a redemption, or return the one of this order id; tell whether it is new.
+
+    Raises: NotFound, NotActive, OrderConflict, OnboardingIncomplete, ChannelUnavailable, DestinationNotAllowed,
+    FailedAttemptsBudget, TooManyOpenChallenges, SendBudget, RedemptionRefused, Unavailable.
+    """
+    checkout = _Checkout(order, storefront, campaign, actor, remote=get_backend().remote)
+    try:
+        redemption = _open(checkout)
+    except IntegrityError:
+        # Two participants were given one order id at the same moment: whoever lost finds the winner's row now.
+        redemption = _open(checkout)
+    if redemption is None:
+        return _same_order(checkout), False
+    if checkout.remote:
+        redemption = redemptions.refreshed(redemption, completions.reserve_remote(redemption.pk))
+    if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
+        redemption = completions.finish(redemption, mode=redemption.campaign.completion_mode)
+    return redemption, True
+
+
+@retried_once
+def _open(checkout: _Checkout) -> Redemption | None:
+    """Store a new redemption with all that belongs to it, or return None where the order id is taken."""
+    with transaction.atomic(durable=True):
+        participant = _locked_participant(checkout)
+        campaign = participant.campaign
+        contact, refusal = _contact(checkout.order, participant)
+        if contact is not None:
+            facts.lock_destination(address=contact.address, campaign=campaign)
+        budgets = _budgets(checkout, participant, contact)
+        if budgets.order_exists:
+            return None
+        _ensure_active(participant)
+        decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
+        if decision.required:
+            _ensure_may_be_asked(campaign, budgets, refusal)
+        redemption = _store(checkout, participant, decision, contact, budgets.at)
+        # Last, so that everything which may refuse has spoken before the host's points move.
+        if not checkout.remote:
+            completions.reserve_local(redemption)
+    return redemption
+
+
+def _locked_participant(checkout: _Checkout) -> Participant:
+    """Lock whoever redeems: one checkout of a participant at a time, so that budgets are counted one after another."""
+    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "user")
+    served = {"slug": checkout.slug, "storefronts": checkout.storefront}
+    try:
+        return rows.get(
+            campaign__slug=checkout.slug,
+            campaign__storefronts=checkout.storefront,
+            external_id=checkout.order.participant,
+        )
+    except Participant.DoesNotExist:
+        known = Campaign.objects.filter(**served).exists()
+        raise NotFound(**({"resource": "participant"} if known else {})) from None
+
+
+def _contact(order: Order, participant: Participant) -> tuple[Device | None, TwoFactorError | None]:
+    """Return the device for the token, or why there is none: it is not known yet whether one is needed."""
+    devices, at = destinations.devices_of(participant)
+    campaign = participant.campaign
+    try:
+        return destinations.choose(
+            devices,
+            participant=participant,
+            campaign=campaign,
+            at=at,
+            allowed_channels=campaign.allowed_channels,
+            channel=order.channel,
+            device=order.device,
+        ), None
+    except TwoFactorError as error:
+        return None, error
+
+
+def _budgets(checkout: _Checkout, participant: Participant, contact: Device | None) -> facts.Budgets:
+    return facts.budgets(
+        participant=participant,
+        campaign=participant.campaign,
+        address="" if contact is None else contact.address,
+        storefront_id=checkout.storefront.pk,
+        order_id=checkout.order.order_id,
+    )
+
+
+def _ensure_active(participant: Participant) -> None:
+    active = (participant.campaign.is_active, participant.is_active, getattr(participant.user, "is_active", True))
+    if not all(active):
+        raise NotActive
+
+
+def _ensure_may_be_asked(campaign: Campaign, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
+    """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem."""
+    destinations.ensure_identity(campaign)
+    if refusal is not None:
+        raise refusal
+    issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
+    issuing.ensure_opens(budgets, campaign)
+    issuing.ensure_sends(budgets, campaign)
+
+
+def _store(
+    checkout: _Checkout, participant: Participant, decision: Decision, contact: Device | None, at: datetime
+) -> Redemption:
+    redemption = _build(checkout, participant, decision, at)
+    redemption.save(force_insert=True)
+    trail = Trail(checkout.actor, at)
+    trail.add("redemption.pending" if decision.required else "redemption.exempted", redemption, reason=decision.reason)
+    if decision.required:
+        assert contact is not None
+        challenge = _challenge(redemption, contact, checkout, trail)
+        redemption.challenge = challenge
+        if not checkout.remote:
+            issuing.queue(challenge, at=at)
+    trail.write()
+    return redemption
+
+
+def _build(checkout: _Checkout, participant: Participant, decision: Decision, at: datetime) -> Redemption:
+    order, campaign = checkout.order, participant.campaign
+    exempt = not decision.required
+    redemption = Redemption(
+        storefront=checkout.storefront,
+        campaign=campaign,
+        participant=participant,
+        order_id=order.order_id,
+        amount=order.amount,
+        unit=campaign.unit,
+        description=order.description,
+        items=order.items,
+        test=campaign.test,
+        status=Status.APPROVED if exempt else Status.PENDING,
+        points=Points.NONE if checkout.remote else Points.RESERVED,
+        two_factor_required=decision.required,
+        two_factor_reason=decision.reason,
+        two_factor_inputs=decision.inputs,
+        policy_version=campaign.policy_version,
+        correlation_id=correlation.current(),
+        created_at=at,
+        updated_at=at,
+        approved_at=at if exempt else None,
+        # Whoever opened it goes on with it at once; if that process dies, the sweeper does.
+        due_at=at + completions.GRACE if exempt or checkout.remote else None,
+    )
+    redemption.read_at = at
+    return redemption
+
+
+def _challenge(redemption: Redemption, contact: Device, checkout: _Checkout, trail: Trail) -> Challenge:
+    request = issuing.Request(
+        storefront=checkout.storefront,
+        campaign=redemption.campaign,
+        participant=redemption.participant,
+        purpose=Purpose.REDEMPTION,
+        digest=redemption.digest(),
+        redemption=redemption,
+        channel_chosen=bool(checkout.order.channel or checkout.order.device),
+    )
+    return issuing.issue(request, contact, at=redemption.created_at, trail=trail)
+
+
+def _same_order(checkout: _Checkout) -> Redemption:
+    """Return the redemption of a repeated order id. Raises: OrderConflict."""
+    order = checkout.order
+    redemption = redemptions.find_order(checkout.storefront, checkout.slug, order.order_id)
+    same = (
+        redemption.participant.external_id == order.participant
+        and redemption.amount == order.amount
+        and redemption.description == order.description
+        and redemption.items == order.items
+    )
+    if not same:
+        raise OrderConflict(redemption=redemption)
+    return redemption
+
+

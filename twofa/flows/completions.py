@@ -1,0 +1,281 @@
+"""The host's points: the one gate before they are spent, and the way back.
+
+Every call into the host has a transaction of its own with a savepoint inside. ``RedemptionRefused`` is a permanent no;
+anything else that is raised is an unknown outcome, which is tried again and never given back by the machine.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from twofa import correlation, jobs
+from twofa.conf import conf
+from twofa.exceptions import RedemptionRefused, Unavailable, WrongState
+from twofa.flows import issuing
+from twofa.flows.history import WORKER, Actor, Trail
+from twofa.fulfillment import get_backend
+from twofa.models import Challenge, CompletionMode, Redemption
+from twofa.models.clock import Clock
+
+logger = correlation.get_logger(__name__)
+
+FIRST_DELAY = timedelta(seconds=10)
+LONGEST_DELAY = timedelta(hours=1)
+GRACE = timedelta(seconds=30)
+"""How long whoever approved a redemption has to complete it before the sweeper does."""
+RETRY_AFTER = 5
+
+Status, Points = Redemption.Status, Redemption.Points
+
+
+def backoff(tries: int) -> timedelta:
+    """Return the pause after ``tries`` failures: doubled each time, with jitter so that a crowd does not return at once."""
+    delay = min(FIRST_DELAY * 2 ** min(tries, 12), LONGEST_DELAY)
+    return delay * (1 + secrets.randbelow(250) / 1000)
+
+
+def finish(redemption: Redemption, *, mode: str) -> Redemption:
+    """Complete an approved redemption as its campaign wants: in this request, or by a worker."""
+    if mode == CompletionMode.SYNC:
+        return complete(redemption.pk, presented=redemption)
+    jobs.publish(jobs.COMPLETE, redemption.pk)
+    return redemption
+
+
+def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
+    """Spend the points of one approved redemption, or do nothing where that is done, parked or not its turn.
+
+    ``presented`` is the caller's copy of the row; it is brought up to date and returned.
+    """
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED and redemption.parked_at is None:
+            _complete_locked(redemption)
+    if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
+        redemption = release(pk)
+    return _presented(redemption, presented)
+
+
+def _complete_locked(redemption: Redemption) -> None:
+    trail = Trail(WORKER, redemption.read_at)
+    refusal = _refusal(redemption)
+    if refusal is None:
+        refusal = _call(get_backend().complete, redemption)
+    if refusal is None:
+        _completed(redemption, trail)
+    elif isinstance(refusal, RedemptionRefused):
+        _failed(redemption, refusal, trail)
+    else:
+        _postponed(redemption, trail)
+    trail.write()
+
+
+def _refusal(redemption: Redemption) -> RedemptionRefused | None:
+    """Return why the gate stays shut. Single, batch, scheduled, staff and exempt redemptions all come through here.
+
+    The digest is computed once more from the row: a change made after the approval is refused as one made before it.
+    """
+    if not redemption.is_exempt_or_approved():
+        logger.error("redemption %s is not what was approved", redemption.pk)
+        return RedemptionRefused("transaction_changed")
+    if not (redemption.campaign.is_active and redemption.participant.is_active):
+        return RedemptionRefused("not_active")
+    return None
+
+
+def _completed(redemption: Redemption, trail: Trail) -> None:
+    redemption.move(
+        at=trail.at,
+        status=Status.COMPLETED,
+        points=Points.COMPLETED,
+        completed_at=trail.at,
+        due_at=None,
+    )
+    trail.add("redemption.completed", redemption)
+
+
+def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) -> None:
+    redemption.move(
+        at=trail.at,
+        status=Status.FAILED,
+        failure_code=refusal.reason[:64],
+        due_at=trail.at,
+        parked_at=None,
+    )
+    trail.add("redemption.failed", redemption, reason=refusal.reason[:64])
+
+
+def _postponed(redemption: Redemption, trail: Trail) -> None:
+    tries = redemption.completion_tries + 1
+    if tries >= conf.completion_max_tries:
+        redemption.move(at=trail.at, completion_tries=tries, due_at=None, parked_at=trail.at)
+        trail.add("redemption.parked", redemption, tries=tries)
+        return
+    redemption.move(at=trail.at, completion_tries=tries, due_at=trail.at + backoff(tries - 1))
+    trail.add("redemption.completion_postponed", redemption, tries=tries)
+
+
+def release(pk: UUID) -> Redemption:
+    """Give the points of one ended redemption back, or do nothing where none are held.
+
+    A failure changes no verdict: the sweeper tries again until it succeeds.
+    """
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if redemption.points == Points.RESERVED and redemption.is_final and redemption.status != Status.COMPLETED:
+            _release_locked(redemption)
+    return redemption
+
+
+def _release_locked(redemption: Redemption) -> None:
+    trail = Trail(WORKER, redemption.read_at)
+    failure = _call(get_backend().release, redemption)
+    if failure is None:
+        redemption.move(at=trail.at, points=Points.RELEASED, due_at=None)
+        trail.add("points.released", redemption)
+    else:
+        tries = redemption.completion_tries + 1
+        redemption.move(at=trail.at, completion_tries=tries, due_at=trail.at + backoff(tries - 1))
+        trail.add("points.release_postponed", redemption, tries=tries)
+    trail.write()
+
+
+def reserve_local(redemption: Redemption) -> None:
+    """Set the points aside inside the checkout's transaction. Raises: RedemptionRefused, Unavailable."""
+    failure = _call(get_backend().reserve, redemption)
+    if isinstance(failure, RedemptionRefused):
+        raise failure
+    if failure is not None:
+        raise Unavailable(RETRY_AFTER) from failure
+
+
+def reserve_remote(pk: UUID) -> Redemption:
+    """Ask a remote ledger to set the points aside, after the checkout's commit; the token is queued when it has.
+
+    Raises: RedemptionRefused, after the redemption was ended with that reason.
+    """
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        refusal = None
+        if redemption.points == Points.NONE and redemption.status in (Status.PENDING, Status.APPROVED):
+            refusal = _reserve_locked(redemption)
+    if refusal is not None:
+        raise refusal
+    return redemption
+
+
+def _reserve_locked(redemption: Redemption) -> RedemptionRefused | None:
+    at = redemption.read_at
+    trail = Trail(WORKER, at)
+    challenge = _locked_challenge(redemption)
+    failure = _call(get_backend().reserve, redemption)
+    if failure is None:
+        waits = redemption.status == Status.PENDING
+        redemption.move(at=at, points=Points.RESERVED, due_at=None if waits else at + GRACE)
+        trail.add("points.reserved", redemption)
+        if challenge is not None and not challenge.is_final:
+            issuing.queue(challenge, at=at)
+    elif isinstance(failure, RedemptionRefused):
+        _refused_remotely(redemption, challenge, failure, trail)
+    else:
+        tries = redemption.completion_tries + 1
+        redemption.move(at=at, completion_tries=tries, due_at=at + backoff(tries - 1))
+        trail.add("points.reserve_postponed", redemption, tries=tries)
+    trail.write()
+    return failure if isinstance(failure, RedemptionRefused) else None
+
+
+def _refused_remotely(
+    redemption: Redemption, challenge: Challenge | None, refusal: RedemptionRefused, trail: Trail
+) -> None:
+    if challenge is not None and not challenge.is_final:
+        challenge.change(status=Challenge.Status.CANCELLED, seed=None, superseded=b"", ended_at=trail.at)
+        trail.add("challenge.cancelled", challenge)
+    ended = Status.CANCELLED if redemption.status == Status.PENDING else Status.FAILED
+    redemption.move(at=trail.at, status=ended, failure_code=refusal.reason[:64], due_at=None)
+    trail.add(f"redemption.{ended.value}", redemption, reason=refusal.reason[:64])
+
+
+def drive(pk: UUID) -> None:
+    """Do what is due for one redemption: reserve, complete or release."""
+    redemption = Redemption.objects.only("status", "points").get(pk=pk)
+    if redemption.points == Points.NONE:
+        try:
+            redemption = reserve_remote(pk)
+        except RedemptionRefused as refusal:
+            logger.info("redemption %s was refused: %s", pk, refusal.reason)
+            return
+    if redemption.is_final:
+        release(pk)
+    elif redemption.status == Status.APPROVED:
+        complete(pk)
+
+
+def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
+    """Try a parked completion again, by a member of staff. Raises: WrongState."""
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+            raise WrongState(redemption=redemption)
+        redemption.move(at=redemption.read_at, parked_at=None, completion_tries=0, due_at=redemption.read_at)
+        trail = Trail(actor, redemption.read_at)
+        trail.add("redemption.completion_retried", redemption, reason=reason)
+        trail.write()
+    return complete(pk)
+
+
+def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
+    """Fail a parked completion and give the points back, by a member of staff who looked. Raises: WrongState."""
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+            raise WrongState(redemption=redemption)
+        at = redemption.read_at
+        redemption.move(at=at, status=Status.FAILED, failure_code="failed_by_staff", parked_at=None, due_at=at)
+        trail = Trail(actor, at)
+        trail.add("redemption.failed", redemption, reason=reason)
+        trail.write()
+    return release(pk)
+
+
+def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Exception | None:
+    """Call the host in a savepoint and return what it raised: its failure must not undo what we write about it."""
+    try:
+        with transaction.atomic():
+            method(redemption)
+    except RedemptionRefused as refusal:
+        return refusal
+    except Exception as error:  # noqa: BLE001 - a host may raise anything: it is an outcome like any other
+        logger.warning("%s of redemption %s failed: %s", method.__name__, redemption.pk, type(error).__name__)
+        return error
+    return None
+
+
+def _locked(pk: UUID) -> Redemption:
+    """Return the redemption, locked, and the time.
+
+    The time is read with the lock, so it may be of before the wait for it: good enough here, where it dates what was
+    decided already, and is compared with no deadline.
+    """
+    rows = Redemption.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "participant")
+    redemption: Redemption = rows.annotate(read_at=Clock()).get(pk=pk)
+    return redemption
+
+
+def _locked_challenge(redemption: Redemption) -> Challenge | None:
+    if not redemption.two_factor_required:
+        return None
+    return Challenge.objects.select_for_update(no_key=True).get(redemption=redemption)
+
+
+def _presented(redemption: Redemption, presented: Redemption | None) -> Redemption:
+    """Carry what the caller has loaded already (its challenge) over to the row as it stands now."""
+    cache = presented._state.fields_cache if presented is not None else {}
+    if "challenge" in cache:
+        redemption._state.fields_cache["challenge"] = cache["challenge"]
+    return redemption

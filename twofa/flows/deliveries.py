@@ -1,0 +1,172 @@
+"""Deliveries: take one message of the outbox, send it, and record honestly what became of it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+
+from twofa import correlation, delivery, jobs
+from twofa.channels import Receipt
+from twofa.conf import conf
+from twofa.exceptions import DeliveryError, TransitionRefused
+from twofa.flows import destinations, facts, issuing
+from twofa.flows.history import WORKER, Trail
+from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery
+from twofa.models.clock import now
+from twofa.tokens import UnknownKey
+
+logger = correlation.get_logger(__name__)
+
+FIRST_DELAY = timedelta(seconds=4)
+Status = Delivery.Status
+
+
+def deliver(pk: int) -> None:
+    """Send one message, if it is due and nobody else has it.
+
+    Safe to call any number of times, by any number of workers, as late as it may be: the claim is one conditional
+    UPDATE, and everything is checked again after it. No transaction is open while the provider is called.
+    """
+    at = now()
+    row = Delivery.objects.claim(pk, at=at, lease=conf.delivery_lease)
+    if row is None:
+        return
+    with correlation.bound(row.correlation_id or correlation.current()):
+        if row.challenge is not None and not _is_fit(row, row.challenge, at):
+            _settle_unfit(row)
+            return
+        try:
+            receipt = delivery.send(row)
+        except DeliveryError as error:
+            _record_failure(row, error)
+        except UnknownKey:
+            _record_failure(row, DeliveryError("unknown_key", retryable=False))
+        else:
+            _record_sent(row, receipt)
+
+
+def _is_fit(row: Delivery, challenge: Challenge, at: datetime) -> bool:
+    """Tell whether this message should still be sent: its challenge open, its generation the present one, in time."""
+    return not challenge.is_final and challenge.generation == row.generation and _life_left(challenge, at) >= _needed(challenge)
+
+
+def _life_left(challenge: Challenge, at: datetime) -> timedelta:
+    expires_at = challenge.expires_at or challenge.expiry_of_hand_off(at)
+    return min(expires_at, challenge.live_until) - at
+
+
+def _needed(challenge: Challenge) -> timedelta:
+    """Return the life below which a token is of no use to its owner, which a short policy may make shorter."""
+    return min(LEAST_USEFUL_LIFE, challenge.token_ttl)
+
+
+def _settle_unfit(row: Delivery) -> None:
+    """Put away a message that may not be sent: superseded, re-minted once, or expired."""
+    with transaction.atomic():
+        challenge = _locked_challenge(row)
+        at = now()
+        trail = Trail(WORKER, at)
+        if challenge.is_final or challenge.generation != row.generation:
+            _move(row, trail, Status.SUPERSEDED)
+        elif not row.reminted and challenge.deadline - at >= _needed(challenge) and challenge.device is not None:
+            _move(row, trail, Status.SUPERSEDED, reason="reminted")
+            issuing.rotate(challenge, challenge.device, at=at, trail=trail, cause="reminted", counted=False)
+        else:
+            _move(row, trail, Status.EXPIRED, reason="too_late")
+        trail.write()
+
+
+def _record_sent(row: Delivery, receipt: Receipt) -> None:
+    """Record the hand-off; the token's life counts from here (its clock starts when the provider has it)."""
+    try:
+        with transaction.atomic():
+            challenge = _locked_challenge(row) if row.challenge_id else None
+            at = now()
+            trail = Trail(WORKER, at)
+            provider_id = (receipt.provider_message_id or "")[:200]
+            _move(row, trail, Status.SENT, sent_at=at, provider_message_id=provider_id, reason="")
+            if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
+                # A repeated sending of one generation is the same token: its clock is not set back.
+                challenge.change(guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at))
+            trail.write()
+    except TransitionRefused:
+        # Our lease ran out and another worker took over. It sends the same text, and it records it.
+        logger.warning("delivery %s was taken over by another worker", row.pk)
+
+
+def _record_failure(row: Delivery, error: DeliveryError) -> None:
+    """Queue the message again, fail over to the next contact, or give up: whichever is still of use."""
+    try:
+        with transaction.atomic():
+            challenge = _locked_challenge(row) if row.challenge_id else None
+            at = now()
+            trail = Trail(WORKER, at)
+            due_at = at + _backoff(row.tries)
+            if error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
+                _move(row, trail, Status.QUEUED, reason=error.reason, due_at=due_at, leased_until=None)
+                transaction.on_commit(partial(_publish_later, row.pk, due_at - at), robust=True)
+            else:
+                _move(row, trail, Status.FAILED, reason=error.reason)
+                if challenge is not None:
+                    _fail_over(row, challenge, at, trail)
+            trail.write()
+    except TransitionRefused:
+        logger.warning("delivery %s was taken over by another worker", row.pk)
+
+
+def _is_worth_repeating(row: Delivery, challenge: Challenge | None, due_at: datetime) -> bool:
+    if challenge is None:
+        return True
+    if challenge.is_final or challenge.generation != row.generation:
+        return False
+    return _life_left(challenge, due_at) >= _needed(challenge)
+
+
+def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) -> None:
+    """Send a new generation to the next allowed, verified contact, unless the caller chose the channel.
+
+    Not counted as a resend, because nobody asked for it; within the budgets of sends, because it costs as much.
+    """
+    participant = challenge.participant
+    present = not challenge.is_final and challenge.generation == row.generation
+    if not present or challenge.channel_chosen or challenge.action == Challenge.Action.VERIFY or participant is None:
+        return
+    devices, _read_at = destinations.devices_of(participant)
+    tried = set(challenge.deliveries.values_list("channel", flat=True))
+    contact = destinations.next_contact(
+        devices, campaign=challenge.campaign, at=at, allowed_channels=challenge.allowed_channels, tried=tried
+    )
+    if contact is None:
+        return
+    facts.lock_destination(address=contact.address, campaign=challenge.campaign)
+    budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
+    if issuing.within_send_budgets(budgets, challenge.campaign):
+        issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over", counted=False)
+
+
+def _locked_challenge(row: Delivery) -> Challenge:
+    """Lock the challenge, then the delivery: the order in which every flow locks them."""
+    rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
+    challenge = rows.select_related("campaign", "participant", "device").get(pk=row.challenge_id)
+    Delivery.objects.select_for_update(no_key=True).only("pk").get(pk=row.pk)
+    return challenge
+
+
+def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> None:
+    """Move the row this worker holds; the lease is the guard, so that a worker that lost it changes nothing."""
+    row.change(guard=("leased_until",), status=status, **changes)
+    trail.add(f"delivery.{status.value}", row, channel=row.channel, destination=row.destination, reason=row.reason, tries=row.tries)
+
+
+def _backoff(tries: int) -> timedelta:
+    delay = FIRST_DELAY * 2 ** max(tries - 1, 0)
+    return delay * (1 + secrets.randbelow(250) / 1000)
+
+
+def _publish_later(pk: int, delay: timedelta) -> None:
+    # In eager mode a countdown is not waited for: the sweeper will find the row when it is due.
+    if not jobs.is_eager():
+        jobs.publish(jobs.DELIVER, pk, delay=delay)

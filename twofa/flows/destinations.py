@@ -1,0 +1,118 @@
+"""Which device receives the token: chosen by the server's policy; the caller may choose among what it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from twofa import contacts, delivery
+from twofa.exceptions import ChannelUnavailable, DestinationNotAllowed, NotFound, OnboardingIncomplete
+from twofa.flows.next_actions import NextAction
+from twofa.models import Campaign, Device, Participant
+from twofa.models.clock import Clock, now
+
+
+def devices_of(participant: Participant) -> tuple[list[Device], datetime]:
+    """Return the participant's active devices, the default one first, and the time at which they were read."""
+    rows = Device.objects.filter(participant=participant, status=Device.Status.ACTIVE).order_by("-is_default", "id")
+    devices = list(rows.annotate(read_at=Clock()))
+    return devices, devices[0].read_at if devices else now()
+
+
+def ensure_allowed(campaign: Campaign, channel: str, address: str) -> None:
+    """Raise where the campaign sends nothing there. Raises: DestinationNotAllowed, ChannelUnavailable."""
+    if not _can_carry(campaign, channel, campaign.allowed_channels):
+        raise ChannelUnavailable
+    if not _is_country_allowed(campaign, address):
+        raise DestinationNotAllowed
+
+
+def choose(
+    devices: Sequence[Device],
+    *,
+    participant: Participant,
+    campaign: Campaign,
+    at: datetime,
+    allowed_channels: Sequence[str],
+    channel: str | None = None,
+    device: UUID | None = None,
+) -> Device:
+    """Return the device that the token goes to.
+
+    An explicit choice that cannot be served is an error; without one, the best device that can be used is taken.
+
+    Raises: OnboardingIncomplete, NotFound, ChannelUnavailable, DestinationNotAllowed.
+    """
+    wanted = [d for d in devices if (device is None or d.uuid == device) and (channel is None or d.channel == channel)]
+    if device is not None and not wanted:
+        raise NotFound(resource="device")
+    usable = [d for d in wanted if d.is_usable(at) and _can_carry(campaign, d.channel, allowed_channels)]
+    served = [d for d in usable if _is_country_allowed(campaign, d.address)]
+    if served:
+        return _preferred(served, participant, allowed_channels)
+    if usable:
+        raise DestinationNotAllowed
+    if (device or channel) and any(d.is_usable(at) for d in devices):
+        raise ChannelUnavailable
+    raise _onboarding(devices, at)
+
+
+def next_contact(
+    devices: Sequence[Device],
+    *,
+    campaign: Campaign,
+    at: datetime,
+    allowed_channels: Sequence[str],
+    tried: Collection[str],
+) -> Device | None:
+    """Return the next verified contact for a failover, on a channel not tried yet, or None."""
+    for channel in allowed_channels:
+        if channel in tried or not _can_carry(campaign, channel, allowed_channels):
+            continue
+        for candidate in devices:
+            if candidate.channel == channel and candidate.is_usable(at) and _is_country_allowed(campaign, candidate.address):
+                return candidate
+    return None
+
+
+def _preferred(served: Sequence[Device], participant: Participant, allowed_channels: Sequence[str]) -> Device:
+    def rank(candidate: Device) -> tuple[bool, bool, int]:
+        chosen = candidate.channel == participant.two_factor_method
+        return not chosen, not candidate.is_default, list(allowed_channels).index(candidate.channel)
+
+    return min(served, key=rank)
+
+
+def _can_carry(campaign: Campaign, channel: str, allowed_channels: Sequence[str]) -> bool:
+    return channel in allowed_channels and (campaign.test or delivery.is_available(channel))
+
+
+def _is_country_allowed(campaign: Campaign, address: str) -> bool:
+    if not campaign.allowed_countries:
+        return True
+    country = contacts.country(address)
+    return country is None or country in campaign.allowed_countries
+
+
+def _onboarding(devices: Sequence[Device], at: datetime) -> OnboardingIncomplete:
+    cooling = [d.usable_from for d in devices if d.usable_from is not None and d.usable_from > at]
+    if cooling:
+        return OnboardingIncomplete(
+            _("The participant's new device may not approve redemptions yet."),
+            missing=["device"],
+            next_action=NextAction("wait", available_at=min(cooling)),
+        )
+    return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+
+
+def ensure_identity(campaign: Campaign) -> None:
+    """Raise where the campaign demands identity documents: none can be approved yet, so it fails closed.
+
+    Raises: OnboardingIncomplete.
+    """
+    if campaign.identity_required:
+        missing = [f"document:{document}" for document in campaign.required_documents] or ["document"]
+        raise OnboardingIncomplete(missing=missing, next_action=NextAction("onboarding"))

@@ -1,0 +1,334 @@
+"""Devices: register, verify, authorize a change, make default, revoke.
+
+Whoever holds a participant's session must not be able to point the tokens at another phone: where an active device
+exists, every change is confirmed on *that* one first (OWASP Transaction Authorization, 1.2 and 1.3), and every
+verified contact is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from twofa import contacts, tokens
+from twofa.conf import conf
+from twofa.exceptions import Invalid, TwoFactorError, WrongState
+from twofa.flows import changes, destinations, facts, issuing, renewals, verdicts
+from twofa.flows.history import Actor, Trail
+from twofa.flows.transactions import retried_once
+from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
+from twofa.models.clock import now
+
+Action = Challenge.Action
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A device, and what it waits for: its own token, or one from the current device."""
+
+    device: Device
+    challenge: Challenge | None = None
+    authorization: Challenge | None = None
+    created: bool = False
+
+
+def register(
+    participant: Participant, *, storefront: Storefront, channel: str, address: str, actor: Actor, name: str = ""
+) -> Registration:
+    """Store a pending device and send its first token; the same address again returns what is there, and sends nothing.
+
+    Raises: Invalid, ChannelUnavailable, DestinationNotAllowed, SendBudget, FailedAttemptsBudget.
+    """
+    normalised = contacts.normalise(channel, address)
+    with transaction.atomic():
+        locked = _locked_participant(participant.pk)
+        destinations.ensure_allowed(locked.campaign, channel, normalised)
+        living = list(Device.objects.filter(participant=locked).exclude(status=Device.Status.REVOKED))
+        known = next((d for d in living if d.channel == channel and d.address == normalised), None)
+        if known is not None:
+            return _waiting(known)
+        if len(living) >= conf.devices_per_participant:
+            raise Invalid.field("address", "too_many_devices", _("Remove a device before adding another."))
+        device = Device(
+            participant=locked,
+            user_id=locked.user_id,
+            name=name,
+            channel=channel,
+            address=normalised,
+            destination=contacts.mask(channel, normalised),
+        )
+        device.save(force_insert=True)
+        trail = Trail(actor, now())
+        trail.add("device.registered", device, channel=channel, destination=device.destination)
+        trail.write()
+        challenge, authorization = _first_step(device, locked, storefront, actor)
+    return Registration(device, challenge, authorization, created=True)
+
+
+def _first_step(
+    device: Device, participant: Participant, storefront: Storefront, actor: Actor
+) -> tuple[Challenge | None, Challenge | None]:
+    """Send the device its token, or ask the current device first whether it may be added."""
+    active, _read_at = destinations.devices_of(participant)
+    authorized = Challenge.objects.filter(subject=device, action=Action.ADD, status=Challenge.Status.APPROVED).exists()
+    if active and not authorized:
+        return None, ask_authorization(participant, active, device, Action.ADD, storefront=storefront, actor=actor)
+    return _ask(participant, device, device, Action.VERIFY, storefront=storefront, actor=actor), None
+
+
+def ask_authorization(
+    participant: Participant,
+    active: Sequence[Device],
+    subject: Device,
+    action: Challenge.Action,
+    *,
+    storefront: Storefront,
+    actor: Actor,
+) -> Challenge:
+    """Send a token to the current device, which lets ``action`` happen to ``subject``. Called inside a transaction.
+
+    One that is open for the same action is returned as it is, without a new message; one for another action is ended.
+    """
+    open_ = Challenge.objects.with_delivery().filter(subject=subject, status=Challenge.Status.PENDING).first()
+    if open_ is not None and open_.action == action and not open_.is_past_deadline(now()):
+        return open_
+    if open_ is not None:
+        changes.end_challenge(open_, actor=actor)
+    contact = destinations.choose(
+        active,
+        participant=participant,
+        campaign=participant.campaign,
+        at=active[0].read_at,
+        allowed_channels=participant.campaign.allowed_channels,
+    )
+    return _ask(participant, contact, subject, action, storefront=storefront, actor=actor)
+
+
+def _ask(
+    participant: Participant,
+    contact: Device,
+    subject: Device,
+    action: Challenge.Action,
+    *,
+    storefront: Storefront,
+    actor: Actor,
+) -> Challenge:
+    campaign = participant.campaign
+    facts.lock_destination(address=contact.address, campaign=campaign)
+    budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
+    issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
+    issuing.ensure_sends(budgets, campaign)
+    request = issuing.Request(
+        storefront=storefront,
+        campaign=campaign,
+        participant=participant,
+        purpose=Purpose.DEVICE,
+        digest=_digest(subject, action),
+        subject=subject,
+        action=action,
+    )
+    trail = Trail(actor, budgets.at)
+    challenge = issuing.issue(request, contact, at=budgets.at, trail=trail)
+    issuing.queue(challenge, at=budgets.at)
+    trail.write()
+    return challenge
+
+
+def _digest(subject: Device, action: str) -> bytes:
+    """Return what the token of a device's challenge approves: this action, on this device, at this address."""
+    return tokens.digest(
+        "device/1", subject.participant_id, subject.uuid, action, f"{subject.channel}:{subject.address}"
+    )
+
+
+def verify(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Device:
+    """Activate a device by the token that it received. Idempotent for the right token.
+
+    Raises: WrongState, ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted,
+    FailedAttemptsBudget, NotActive.
+    """
+    return _answer(device, (Action.VERIFY,), storefront, token, actor).device
+
+
+def authorize(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Registration:
+    """Let the asked-for change of a device happen, by the token that the current device received.
+
+    Raises: as :func:`verify`; SendBudget where the new device's own token may not be sent any more.
+    """
+    actions = (Action.ADD, Action.MAKE_DEFAULT, Action.REVOKE, Action.SWITCH_OFF)
+    registration = _answer(device, actions, storefront, token, actor)
+    if registration.device.status == Device.Status.PENDING:
+        return _send_first(registration.device, storefront, actor)
+    return registration
+
+
+def _answer(
+    device: Device, actions: tuple[Action, ...], storefront: Storefront, token: object, actor: Actor
+) -> Registration:
+    registration, error, ended = _judge(device.pk, actions, storefront, token, actor)
+    changes.finish(ended, actor=actor)
+    if error is not None:
+        raise error
+    return registration
+
+
+@retried_once
+def _judge(
+    pk: int, actions: tuple[Action, ...], storefront: Storefront, token: object, actor: Actor
+) -> tuple[Registration, TwoFactorError | None, list[UUID]]:
+    """Judge one token in one transaction, and do what it approves; nothing is raised once something was written."""
+    with transaction.atomic(durable=True):
+        device = _locked(pk)
+        challenge = _latest(device, actions, storefront)
+        if challenge is None:
+            raise WrongState
+        ended: list[UUID] = []
+        if challenge.is_final:
+            return Registration(device), verdicts.replay(challenge, token), ended
+        standing = facts.standing(challenge)
+        trail = Trail(actor, standing.at)
+        digest = _digest(device, challenge.action)
+        error = verdicts.attempt(challenge, token, digest=digest, standing=standing, trail=trail)
+        if error is None:
+            ended = changes.apply(device, Action(challenge.action), trail)
+        trail.write()
+    return Registration(device), error, ended
+
+
+def _latest(device: Device, actions: tuple[Action, ...], storefront: Storefront) -> Challenge | None:
+    rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).with_delivery()
+    rows = rows.filter(subject=device, action__in=actions, storefront=storefront, purpose=Purpose.DEVICE)
+    challenge: Challenge | None = rows.select_related("campaign", "device").order_by("-created_at", "-id").first()
+    return challenge
+
+
+def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
+    """Send a pending device (or the one that authorizes it) a new token; one whose challenge ended gets a new challenge.
+
+    Raises: WrongState, NotActive, ResendCooldown, ResendsExhausted, SendBudget, FailedAttemptsBudget, ChannelUnavailable.
+    """
+    with transaction.atomic():
+        locked = _locked(device.pk)
+        challenge = _latest(locked, tuple(Action), storefront)
+        pending = challenge is not None and not challenge.is_final and not challenge.is_past_deadline(now())
+        if challenge is not None and pending:
+            renewals.renew(challenge, actor=actor)
+            return _waiting(locked, challenge)
+    return _send_first(device, storefront, actor)
+
+
+def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registration:
+    """Open the next challenge that a pending device waits for. Raises: WrongState where it waits for none."""
+    with transaction.atomic():
+        locked = _locked(device.pk)
+        if locked.status != Device.Status.PENDING:
+            raise WrongState
+        overdue = Challenge.objects.filter(subject=locked, status=Challenge.Status.PENDING).first()
+        if overdue is not None:
+            changes.end_challenge(overdue, actor=actor)
+        challenge, authorization = _first_step(locked, locked.participant, storefront, actor)
+    return Registration(locked, challenge, authorization)
+
+
+def make_default(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
+    """Make an active device the default one, after a token from the present one. Raises: WrongState, and as register."""
+    with transaction.atomic():
+        locked = _locked(device.pk)
+        if locked.status != Device.Status.ACTIVE:
+            raise WrongState
+        if locked.is_default:
+            return Registration(locked)
+        active, _read_at = destinations.devices_of(locked.participant)
+        authorization = ask_authorization(
+            locked.participant, active, locked, Action.MAKE_DEFAULT, storefront=storefront, actor=actor
+        )
+    return Registration(locked, authorization=authorization)
+
+
+def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
+    """Revoke a device: a pending one at once, an active one after a token from the current device.
+
+    Raises: ChannelUnavailable, SendBudget, FailedAttemptsBudget.
+    """
+    ended: list[UUID] = []
+    with transaction.atomic():
+        locked = _locked(device.pk)
+        if locked.status == Device.Status.ACTIVE:
+            active, _read_at = destinations.devices_of(locked.participant)
+            authorization = ask_authorization(
+                locked.participant, active, locked, Action.REVOKE, storefront=storefront, actor=actor
+            )
+            return Registration(locked, authorization=authorization)
+        if locked.status == Device.Status.PENDING:
+            ended = _revoke_now(locked, actor)
+    changes.finish(ended, actor=actor)
+    return Registration(locked)
+
+
+def reset(device: Device, *, actor: Actor, reason: str) -> None:
+    """Revoke a device without its owner's token, by staff: with a reason, an event, and a notice to every contact."""
+    ended: list[UUID] = []
+    with transaction.atomic():
+        locked = _locked(device.pk)
+        if locked.status != Device.Status.REVOKED:
+            ended = _revoke_now(locked, actor, reason=reason)
+    changes.finish(ended, actor=actor)
+
+
+def _revoke_now(device: Device, actor: Actor, reason: str = "") -> list[UUID]:
+    trail = Trail(actor, now())
+    ended = changes.apply(device, Action.REVOKE, trail, reason=reason)
+    trail.write()
+    return ended
+
+
+def answer_login(device: Device, token: object) -> bool:
+    """Judge a token against this device's open login challenge, if it has one (django-otp's ``verify_token``)."""
+    with transaction.atomic(durable=True):
+        locked = _locked(device.pk)
+        rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "device")
+        challenge = rows.filter(device=locked, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).first()
+        if challenge is None:
+            return False
+        standing = facts.standing(challenge)
+        trail = Trail(Actor(ActorKind.PARTICIPANT, locked.participant.external_id), standing.at)
+        digest = bytes(challenge.transaction_digest)
+        error = verdicts.attempt(challenge, token, digest=digest, standing=standing, trail=trail)
+        trail.write()
+    return error is None
+
+
+def get(uuid: UUID, *, storefront: Storefront) -> Registration:
+    """Return a living device of the storefront's campaigns, with what it waits for. Raises: Device.DoesNotExist."""
+    device = Device.objects.select_related("participant__campaign").get(
+        uuid=uuid, participant__campaign__storefronts=storefront
+    )
+    return _waiting(device)
+
+
+def _waiting(device: Device, challenge: Challenge | None = None) -> Registration:
+    """Return a device with the open challenge about it."""
+    if challenge is None:
+        rows = Challenge.objects.with_delivery().filter(subject=device, status=Challenge.Status.PENDING)
+        challenge = rows.first()
+    if challenge is None or challenge.action == Action.VERIFY:
+        return Registration(device, challenge)
+    return Registration(device, authorization=challenge)
+
+
+def _locked(pk: int) -> Device:
+    """Lock the participant, then return its device: in the order of all flows."""
+    participant_id = Device.objects.values_list("participant_id", flat=True).get(pk=pk)
+    participant = _locked_participant(participant_id)
+    device: Device = Device.objects.get(pk=pk)
+    device.participant = participant
+    return device
+
+
+def _locked_participant(pk: int) -> Participant:
+    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    return rows.get(pk=pk)

@@ -1,0 +1,128 @@
+"""Writing the audit trail: events gathered in a transaction, stored with it, signalled after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import models, transaction
+from django.dispatch import Signal
+
+from twofa import correlation, signals
+from twofa.models import (
+    ActorKind,
+    Campaign,
+    Challenge,
+    Delivery,
+    Device,
+    Event,
+    Participant,
+    Redemption,
+    Storefront,
+)
+
+logger = correlation.get_logger(__name__)
+
+SIGNALS: dict[str, Signal] = {
+    "redemption.pending": signals.redemption_opened,
+    "redemption.exempted": signals.redemption_opened,
+    "redemption.approved": signals.redemption_approved,
+    "redemption.scheduled": signals.redemption_scheduled,
+    "redemption.completed": signals.redemption_completed,
+    "redemption.failed": signals.redemption_failed,
+    "redemption.rejected": signals.redemption_rejected,
+    "redemption.expired": signals.redemption_expired,
+    "redemption.cancelled": signals.redemption_cancelled,
+    "redemption.tampered": signals.transaction_tampered,
+    "redemption.parked": signals.completion_parked,
+    "challenge.issued": signals.challenge_issued,
+    "challenge.approved": signals.challenge_approved,
+    "challenge.rejected": signals.challenge_rejected,
+    "challenge.expired": signals.challenge_expired,
+    "challenge.cancelled": signals.challenge_cancelled,
+    "delivery.sent": signals.delivery_sent,
+    "delivery.failed": signals.delivery_failed,
+    "device.activated": signals.device_activated,
+    "device.revoked": signals.device_revoked,
+}
+_SUBJECTS: dict[type[models.Model], str] = {
+    Storefront: "storefront",
+    Campaign: "campaign",
+    Participant: "participant",
+    Device: "device",
+    Redemption: "redemption",
+    Challenge: "challenge",
+    Delivery: "delivery",
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who did it: for the audit trail, never for a permission."""
+
+    kind: ActorKind
+    label: str = ""
+
+    @classmethod
+    def storefront(cls, storefront: Storefront) -> Actor:
+        """Return the actor of an API call."""
+        return cls(ActorKind.STOREFRONT, storefront.name)
+
+    @classmethod
+    def staff(cls, user: Any) -> Actor:
+        """Return the actor of an admin page."""
+        return cls(ActorKind.STAFF, user.get_username())
+
+
+WORKER = Actor(ActorKind.WORKER)
+
+
+@dataclass
+class Trail:
+    """The events of one transaction, stored by :meth:`write` in one statement, at its end."""
+
+    actor: Actor
+    at: datetime
+    _events: list[Event] = field(default_factory=list)
+    _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
+
+    def add(self, type_: str, *about: models.Model, **data: Any) -> None:
+        """Note what happened to the rows ``about``; the first one is what the signal carries."""
+        event = Event(
+            type=type_,
+            created_at=self.at,
+            actor_kind=self.actor.kind,
+            actor=self.actor.label,
+            correlation_id=correlation.current(),
+            data=data,
+        )
+        for row in about:
+            _refer(event, row)
+        self._events.append(event)
+        if type_ in SIGNALS:
+            self._told.append((SIGNALS[type_], {_SUBJECTS[type(about[0])]: about[0]}))
+
+    def write(self) -> None:
+        """Store the events with the transaction, and send their signals after its commit."""
+        Event._base_manager.bulk_create(self._events)
+        for signal, payload in self._told:
+            if signal.receivers:
+                transaction.on_commit(partial(_tell, signal, payload), robust=True)
+        self._events, self._told = [], []
+
+
+def _refer(event: Event, row: models.Model) -> None:
+    """Point the event at ``row``, and at what the row itself belongs to."""
+    setattr(event, f"{_SUBJECTS[type(row)]}_id", row.pk)
+    for inherited in ("storefront_id", "campaign_id", "participant_id", "redemption_id", "challenge_id"):
+        value = getattr(row, inherited, None)
+        if value is not None and getattr(event, inherited) is None:
+            setattr(event, inherited, value)
+
+
+def _tell(signal: Signal, payload: dict[str, models.Model]) -> None:
+    for receiver, answer in signal.send_robust(sender=type(next(iter(payload.values()))), **payload):
+        if isinstance(answer, Exception):
+            logger.error("a receiver of a signal failed: %r (%s)", receiver, type(answer).__name__)

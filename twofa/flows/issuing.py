@@ -1,0 +1,180 @@
+"""Issuing tokens: the first generation of a challenge, and those that replace it."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from twofa import correlation, jobs, tokens
+from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
+from twofa.flows.facts import DAY, Budgets
+from twofa.flows.history import Trail
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront
+
+_FIELDS_OF_CONTACT = ("channel", "address", "destination")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a new challenge is about."""
+
+    storefront: Storefront
+    campaign: Campaign
+    participant: Participant
+    purpose: str
+    digest: bytes
+    redemption: Redemption | None = None
+    subject: Device | None = None
+    action: str = ""
+    channel_chosen: bool = False
+
+
+def ensure_attempts_left(failed_attempts: int, campaign: Campaign) -> None:
+    """Raise where the participant used up the day's wrong tokens. Raises: FailedAttemptsBudget.
+
+    Attempts of one challenge are capped, but whoever holds the session opens the next one: the day is capped as well.
+    """
+    if failed_attempts >= campaign.failed_attempts_per_day:
+        raise FailedAttemptsBudget(int(DAY.total_seconds()))
+
+
+def ensure_opens(budgets: Budgets, campaign: Campaign) -> None:
+    """Raise where one more challenge may not be opened. Raises: TooManyOpenChallenges."""
+    if budgets.open_challenges >= campaign.max_open_challenges:
+        raise TooManyOpenChallenges(math.ceil(campaign.redemption_ttl.total_seconds()))
+
+
+def ensure_sends(budgets: Budgets, campaign: Campaign) -> None:
+    """Raise where one more message would leave a budget. Raises: SendBudget."""
+    if not within_send_budgets(budgets, campaign):
+        raise SendBudget(int(DAY.total_seconds()))
+
+
+def within_send_budgets(budgets: Budgets, campaign: Campaign) -> bool:
+    """Tell whether one more message stays inside every budget of 24 hours."""
+    cap = campaign.sends_per_campaign_per_day
+    return (
+        budgets.sends_of_participant < campaign.sends_per_participant_per_day
+        and budgets.sends_to_destination < campaign.sends_per_destination_per_day
+        and (cap is None or budgets.sends_of_campaign < cap)
+    )
+
+
+def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> Challenge:
+    """Store a challenge with its first generation. The caller queues its delivery."""
+    campaign = request.campaign
+    challenge = Challenge(
+        storefront=request.storefront,
+        campaign=campaign,
+        participant=request.participant,
+        purpose=request.purpose,
+        redemption=request.redemption,
+        subject=request.subject,
+        action=request.action,
+        transaction_digest=request.digest,
+        device=contact,
+        channel_chosen=request.channel_chosen,
+        kid=tokens.issuing_kid(),
+        seed=secrets.token_bytes(tokens.SEED_BYTES),
+        issued_at=at,
+        created_at=at,
+        deadline=at + campaign.redemption_ttl,
+        correlation_id=correlation.current(),
+        **_contact_columns(contact),
+        **campaign.snapshot(),
+    )
+    challenge.save(force_insert=True)
+    trail.add("challenge.issued", challenge, channel=contact.channel, destination=contact.destination)
+    return challenge
+
+
+def rotate(challenge: Challenge, contact: Device, *, at: datetime, trail: Trail, cause: str, counted: bool) -> Delivery:
+    """Replace the token by one of a new generation, and queue it. Attempts stay (NIST SP 800-63B-4, 3.1.3.2).
+
+    The old token is void with the commit of this transaction; its keyed digest stays, to tell its user which is which.
+    """
+    for outdated in challenge.deliveries.filter(status__in=Delivery.OPEN).select_for_update(no_key=True):
+        outdated.change(status=Delivery.Status.SUPERSEDED)
+    challenge.change(
+        guard=("generation",),
+        generation=challenge.generation + 1,
+        superseded=challenge.superseding(),
+        kid=tokens.issuing_kid(),
+        seed=secrets.token_bytes(tokens.SEED_BYTES),
+        issued_at=at,
+        expires_at=None,
+        resends=challenge.resends + counted,
+        device=contact,
+        **_contact_columns(contact),
+    )
+    trail.add(
+        "challenge.renewed",
+        challenge,
+        cause=cause,
+        generation=challenge.generation,
+        channel=contact.channel,
+        destination=contact.destination,
+    )
+    return queue(challenge, at=at, reminted=cause == "reminted")
+
+
+def queue(challenge: Challenge, *, at: datetime, reminted: bool = False) -> Delivery:
+    """Store the outbox row of the present generation, and tell a worker after the commit."""
+    row = Delivery(
+        challenge=challenge,
+        campaign_id=challenge.campaign_id,
+        participant_id=challenge.participant_id,
+        device_id=challenge.device_id,
+        generation=challenge.generation,
+        event=message_event(challenge),
+        reminted=reminted,
+        due_at=at,
+        created_at=at,
+        correlation_id=correlation.current(),
+        **{name: getattr(challenge, name) for name in _FIELDS_OF_CONTACT},
+    )
+    _store(row)
+    challenge.delivery_status, challenge.delivery_reason = row.status, row.reason
+    return row
+
+
+def queue_notice(event: str, contact: Device, *, at: datetime, **context: str) -> Delivery:
+    """Store the outbox row of a notice, which carries no token."""
+    row = Delivery(
+        campaign_id=contact.participant.campaign_id,
+        participant_id=contact.participant_id,
+        device=contact,
+        event=event,
+        context=context,
+        due_at=at,
+        created_at=at,
+        correlation_id=correlation.current(),
+        **_contact_columns(contact),
+    )
+    _store(row)
+    return row
+
+
+def message_event(challenge: Challenge) -> str:
+    """Return the name of the message that carries this challenge's token."""
+    if challenge.purpose.startswith("step_up:"):
+        return "step_up.token"
+    if challenge.purpose == Purpose.DEVICE and challenge.action != Challenge.Action.VERIFY:
+        return "device_change.token"
+    return f"{challenge.purpose}.token"
+
+
+def _store(row: Delivery) -> None:
+    row.save(force_insert=True)
+    # robust: whatever publishing does, the commit stands and the sweeper finds the row.
+    transaction.on_commit(partial(jobs.publish, jobs.DELIVER, row.pk), robust=True)
+
+
+def _contact_columns(contact: Device) -> dict[str, Any]:
+    return {name: getattr(contact, name) for name in _FIELDS_OF_CONTACT}

@@ -1,0 +1,43 @@
+"""What the caller should do next: the same answer in API, admin and demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twofa.models import Challenge, Delivery, Redemption
+
+POLL_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class NextAction:
+    """One thing to do: its type, when it may be done, or after how many seconds to look again."""
+
+    type: str
+    available_at: datetime | None = None
+    poll_after: int | None = None
+
+
+NONE = NextAction("none")
+CONFIRM = NextAction("confirm_token")
+
+
+def of_redemption(redemption: Redemption) -> NextAction:
+    """Return what to do about a redemption, as it was read."""
+    if redemption.status == Redemption.Status.PENDING:
+        return of_challenge(redemption.challenge, redemption.read_at)
+    if redemption.status in (Redemption.Status.APPROVED, Redemption.Status.SCHEDULED):
+        return NextAction("wait", poll_after=POLL_SECONDS)
+    return NONE
+
+
+def of_challenge(challenge: Challenge, at: datetime) -> NextAction:
+    """Return what to do about a challenge at ``at``: type the token, ask for another, or nothing more."""
+    if challenge.is_final or challenge.is_past_deadline(at):
+        return NONE
+    if challenge.delivery_status in Delivery.UNDELIVERED:
+        return NextAction("resend_token", available_at=at)
+    if challenge.is_token_expired(at):
+        return NextAction("resend_token", available_at=challenge.resend_available_at) if challenge.resends_remaining else NONE
+    return CONFIRM

@@ -1,0 +1,191 @@
+"""Participants: enroll, update, and what is missing before they may redeem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, models, transaction
+from django.utils.translation import gettext_lazy as _
+from stdnum.br import cnpj, cpf
+
+from twofa.conf import conf
+from twofa.exceptions import Invalid, OnboardingIncomplete
+from twofa.flows import destinations, devices
+from twofa.flows.history import Actor, Trail
+from twofa.flows.next_actions import NONE, NextAction
+from twofa.models import Campaign, Challenge, Device, Method, Participant, Storefront, TwoFactorMode
+from twofa.models.clock import now
+from twofa.models.ids import uuid7
+
+
+@dataclass(frozen=True)
+class Onboarding:
+    """What a participant must have before a redemption may be approved, and what of it is missing."""
+
+    status: str
+    required: list[str]
+    missing: list[str]
+    devices: list[Device]
+    next_action: NextAction
+    documents: list[Any] = field(default_factory=list)
+
+
+def create_user(*, campaign: Campaign, external_id: str, name: str, locale: str) -> AbstractBaseUser:
+    """Make the user of a new participant: one that cannot log in. The default of ``TWOFA_USER_RESOLVER``."""
+    model = get_user_model()
+    column = model._meta.get_field(model.USERNAME_FIELD)
+    handle = f"twofa-{uuid7().hex}"
+    user = model(**{column.name: f"{handle}@users.invalid" if isinstance(column, models.EmailField) else handle})
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+def enroll(
+    *,
+    campaign: Campaign,
+    external_id: str,
+    actor: Actor,
+    name: str | None = None,
+    document_number: str | None = None,
+    locale: str | None = None,
+) -> tuple[Participant, bool]:
+    """Create or update a participant, and tell which; what is None keeps its value. Raises: Invalid."""
+    given = {"name": name, "document_number": _document_number(document_number), "locale": locale}
+    changes = {column: value for column, value in given.items() if value is not None}
+    try:
+        return _enroll(campaign, external_id, actor, changes)
+    except IntegrityError:
+        # Somebody enrolled the same participant a moment ago, or holds the document number: look again, and tell.
+        _ensure_free_document(campaign, external_id, changes)
+        return _enroll(campaign, external_id, actor, changes)
+
+
+def _enroll(campaign: Campaign, external_id: str, actor: Actor, changes: dict[str, str]) -> tuple[Participant, bool]:
+    with transaction.atomic():
+        rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+        participant = rows.filter(campaign=campaign, external_id=external_id).first()
+        _ensure_free_document(campaign, external_id, changes)
+        if participant is None:
+            return _create(campaign, external_id, actor, changes), True
+        _change(participant, actor, changes)
+    return participant, False
+
+
+def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[str, str]) -> Participant:
+    if "name" not in columns:
+        raise Invalid.field("name", "required", _("A new participant needs a name."))
+    locale = columns.get("locale", "")
+    user = conf.user_resolver(campaign=campaign, external_id=external_id, name=columns["name"], locale=locale)
+    participant = Participant(
+        campaign=campaign,
+        user=user,
+        external_id=external_id,
+        # Stamped once: a new default touches new participants only.
+        two_factor_method=campaign.default_method,
+        **columns,
+    )
+    participant.save(force_insert=True)
+    trail = Trail(actor, now())
+    trail.add("participant.enrolled", participant, two_factor_method=participant.two_factor_method)
+    trail.write()
+    return participant
+
+
+def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> None:
+    changed = [column for column, value in changes.items() if getattr(participant, column) != value]
+    if not changed:
+        return
+    for column in changed:
+        setattr(participant, column, changes[column])
+    participant.save(update_fields=[*changed, "updated_at"])
+    trail = Trail(actor, now())
+    # Names of columns, not their values: the audit trail keeps no second copy of personal data.
+    trail.add("participant.updated", participant, columns=changed)
+    trail.write()
+
+
+def update(
+    participant: Participant,
+    *,
+    storefront: Storefront,
+    actor: Actor,
+    name: str | None = None,
+    locale: str | None = None,
+    two_factor_method: str | None = None,
+) -> tuple[Participant, Challenge | None]:
+    """Change a participant. Switching two-factor off needs a token from the current device: its challenge is returned.
+
+    Raises: OnboardingIncomplete, ChannelUnavailable, SendBudget, FailedAttemptsBudget.
+    """
+    given = {"name": name, "locale": locale}
+    with transaction.atomic():
+        rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+        locked = rows.get(pk=participant.pk)
+        authorization = None
+        if two_factor_method is not None and two_factor_method != locked.two_factor_method:
+            authorization = _change_method(locked, two_factor_method, storefront, actor)
+        _change(locked, actor, {column: value for column, value in given.items() if value is not None})
+    return locked, authorization
+
+
+def _change_method(participant: Participant, method: str, storefront: Storefront, actor: Actor) -> Challenge | None:
+    active, _read_at = destinations.devices_of(participant)
+    if method == Method.NONE:
+        if active:
+            return devices.ask_authorization(
+                participant, active, active[0], Challenge.Action.SWITCH_OFF, storefront=storefront, actor=actor
+            )
+    elif not any(device.channel == method for device in active):
+        raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+    _change(participant, actor, {"two_factor_method": method})
+    return None
+
+
+def onboarding(participant: Participant) -> Onboarding:
+    """Return what the participant's campaign asks for, and what is missing."""
+    campaign = participant.campaign
+    living = list(Device.objects.filter(participant=participant).exclude(status=Device.Status.REVOKED))
+    at = now()
+    required = _required(campaign, participant)
+    missing = [part for part in required if part != "device" or not any(device.is_usable(at) for device in living)]
+    return Onboarding(
+        status="incomplete" if missing else "complete",
+        required=required,
+        missing=missing,
+        devices=living,
+        next_action=NextAction("onboarding") if missing else NONE,
+    )
+
+
+def _required(campaign: Campaign, participant: Participant) -> list[str]:
+    asked = campaign.two_factor_mode == TwoFactorMode.REQUIRED or (
+        campaign.two_factor_mode == TwoFactorMode.OPTIONAL and participant.two_factor_method != Method.NONE
+    )
+    documents = [f"document:{document}" for document in campaign.required_documents]
+    return (["device"] if asked else []) + (documents if campaign.identity_required else [])
+
+
+def _document_number(value: str | None) -> str | None:
+    """Return the one spelling of a document number; a CPF or CNPJ is checked by its digits. Raises: Invalid."""
+    if value is None:
+        return None
+    compact = "".join(character for character in value if character not in " .-/")
+    checked = {11: cpf, 14: cnpj}.get(len(compact)) if compact.isascii() and compact.isdigit() else None
+    if checked is None:
+        return value.strip()
+    if not checked.is_valid(compact):
+        raise Invalid.field("document_number", "invalid_document", _("The check digits of this CPF or CNPJ are wrong."))
+    return compact
+
+
+def _ensure_free_document(campaign: Campaign, external_id: str, changes: dict[str, str]) -> None:
+    number = changes.get("document_number")
+    if not number:
+        return
+    others = Participant.objects.filter(campaign=campaign, document_number=number).exclude(external_id=external_id)
+    if others.exists():
+        raise Invalid.field("document_number", "not_unique", _("Another participant of the campaign has this document number."))

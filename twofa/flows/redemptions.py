@@ -1,0 +1,306 @@
+"""Redemptions: confirm, resend, cancel, read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from twofa import correlation
+from twofa.exceptions import (
+    AttemptsExhausted,
+    ChallengeClosed,
+    NotFound,
+    TransactionChanged,
+    TwoFactorError,
+    WrongState,
+)
+from twofa.flows import completions, facts, renewals, verdicts
+from twofa.flows.history import WORKER, Actor, Trail
+from twofa.flows.transactions import retried_once
+from twofa.fulfillment import get_backend
+from twofa.models import Challenge, Delivery, Redemption, Storefront
+from twofa.models.clock import Clock, now
+
+logger = correlation.get_logger(__name__)
+
+Status, Points = Redemption.Status, Redemption.Points
+_ENDS = {
+    Challenge.Status.REJECTED: Status.REJECTED,
+    Challenge.Status.EXPIRED: Status.EXPIRED,
+    Challenge.Status.CANCELLED: Status.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What the transaction of a confirm decided: carried out of it, so that nothing is raised inside."""
+
+    redemption: Redemption
+    error: TwoFactorError | None
+
+
+def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal | None, actor: Actor) -> Redemption:
+    """Judge a token, and complete the redemption where it is the right one. Idempotent for the right token.
+
+    Raises: NotFound, WrongState, ChallengeClosed, TransactionChanged, TokenMalformed, TokenInvalid, TokenSuperseded,
+    TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, OnboardingIncomplete.
+    """
+    verdict = _judge(pk, storefront, token, amount, actor)
+    redemption = verdict.redemption
+    if verdict.error is not None:
+        if redemption.is_final and redemption.points == Points.RESERVED and redemption.status != Status.COMPLETED:
+            completions.release(pk)
+        raise verdict.error
+    if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
+        return completions.finish(redemption, mode=redemption.campaign.completion_mode)
+    return redemption
+
+
+@retried_once
+def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | None, actor: Actor) -> _Verdict:
+    """Judge one token in one transaction: the attempt is charged in the commit that brings the verdict.
+
+    No host code runs in here, and nothing is raised once something was written: an exception would take the charge back.
+    """
+    with transaction.atomic(durable=True):
+        challenge = _locked(pk, storefront)
+        redemption = challenge.redemption
+        assert redemption is not None
+        standing = facts.standing(challenge)
+        redemption.read_at = standing.at
+        trail = Trail(actor, standing.at)
+        error = _error(challenge, redemption, token, amount, standing, trail)
+        if error is None and redemption.status == Status.PENDING:
+            _approve(redemption, trail)
+        elif challenge.is_final and redemption.status == Status.PENDING:
+            _end(redemption, challenge, trail)
+        if error is not None and isinstance(error, ChallengeClosed | AttemptsExhausted):
+            error.params["redemption"] = redemption
+        trail.write()
+    return _Verdict(redemption, error)
+
+
+def _error(
+    challenge: Challenge,
+    redemption: Redemption,
+    token: object,
+    amount: Decimal | None,
+    standing: facts.Standing,
+    trail: Trail,
+) -> TwoFactorError | None:
+    if amount is not None and amount != redemption.amount:
+        return TransactionChanged()
+    if challenge.is_final:
+        return verdicts.replay(challenge, token)
+    return verdicts.attempt(challenge, token, digest=redemption.digest(), standing=standing, trail=trail)
+
+
+def _approve(redemption: Redemption, trail: Trail) -> None:
+    redemption.move(
+        at=trail.at,
+        status=Status.APPROVED,
+        approved_digest=redemption.digest(),
+        approved_at=trail.at,
+        # If this process dies before it completes, the sweeper does.
+        due_at=trail.at + completions.GRACE,
+    )
+    trail.add("redemption.approved", redemption)
+
+
+def _end(redemption: Redemption, challenge: Challenge, trail: Trail) -> None:
+    """End a redemption as its challenge ended; its points are due to be given back."""
+    status = _ENDS[Challenge.Status(challenge.status)]
+    points = redemption.points
+    if points == Points.NONE and get_backend().remote:
+        # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
+        points = Points.RESERVED
+        redemption.move(at=trail.at, points=points)
+    redemption.move(at=trail.at, status=status, due_at=trail.at if points == Points.RESERVED else None)
+    if challenge.status == Challenge.Status.CANCELLED and not _matches(redemption, challenge):
+        trail.add("redemption.tampered", redemption)
+    trail.add(f"redemption.{status.value}", redemption)
+
+
+def _matches(redemption: Redemption, challenge: Challenge) -> bool:
+    return bytes(challenge.transaction_digest) == redemption.digest()
+
+
+def resend(pk: UUID, *, storefront: Storefront, actor: Actor, channel: str | None = None) -> Redemption:
+    """Replace the token by a new one and send it.
+
+    Raises: NotFound, WrongState, ChallengeClosed, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown,
+    ResendsExhausted, FailedAttemptsBudget, SendBudget, OnboardingIncomplete.
+    """
+    redemption = _current(pk, storefront)
+    if redemption.status != Status.PENDING:
+        raise ChallengeClosed(challenge=_challenge_of(redemption), redemption=redemption)
+    return _resend(pk, storefront, actor, channel)
+
+
+@retried_once
+def _resend(pk: UUID, storefront: Storefront, actor: Actor, channel: str | None) -> Redemption:
+    with transaction.atomic(durable=True):
+        challenge = _locked(pk, storefront)
+        redemption = challenge.redemption
+        assert redemption is not None
+        if challenge.is_final:
+            raise ChallengeClosed(challenge=challenge, redemption=redemption)
+        if redemption.points != Points.RESERVED:
+            raise WrongState(redemption=redemption)
+        redemption.read_at = renewals.renew(challenge, actor=actor, channel=channel)
+    return redemption
+
+
+def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str = "") -> Redemption:
+    """Cancel a redemption that waits, and give its points back; one cancelled already is returned as it is.
+
+    ``storefront`` is None for staff. Raises: NotFound, WrongState.
+    """
+    _current(pk, storefront)
+    redemption = _cancel(pk, storefront, actor, reason)
+    if redemption.points == Points.RESERVED:
+        redemption = refreshed(redemption, completions.release(pk))
+    return redemption
+
+
+def cancel_open(pk: UUID, *, actor: Actor, reason: str) -> None:
+    """Cancel a redemption if it still waits: a confirm that came first stands."""
+    try:
+        cancel(pk, storefront=None, actor=actor, reason=reason)
+    except WrongState:
+        logger.info("redemption %s had ended before it was cancelled (%s)", pk, reason)
+
+
+@retried_once
+def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) -> Redemption:
+    with transaction.atomic(durable=True):
+        challenge = _locked(pk, storefront)
+        redemption = challenge.redemption
+        assert redemption is not None
+        redemption.read_at = now()
+        if redemption.status == Status.CANCELLED:
+            return redemption
+        if redemption.status != Status.PENDING:
+            raise WrongState(redemption=redemption)
+        trail = Trail(actor, redemption.read_at)
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
+        _end(redemption, challenge, trail)
+        if reason:
+            trail.add("redemption.cancel_explained", redemption, reason=reason)
+        trail.write()
+    return redemption
+
+
+def get(pk: UUID, *, storefront: Storefront) -> Redemption:
+    """Return a redemption as it is now: one whose deadline has passed is expired, whether or not a sweep came by.
+
+    Raises: NotFound.
+    """
+    return _current(pk, storefront)
+
+
+def expire(pk: UUID) -> None:
+    """End a redemption whose deadline has passed, and give its points back; do nothing where it has not."""
+    redemption = _expire(pk)
+    if redemption is not None and redemption.points == Points.RESERVED:
+        completions.release(pk)
+
+
+@retried_once
+def _expire(pk: UUID) -> Redemption | None:
+    with transaction.atomic(durable=True):
+        challenge = _locked(pk, None)
+        redemption = challenge.redemption
+        at = now()
+        if redemption is None or challenge.is_final or not challenge.is_past_deadline(at):
+            return None
+        trail = Trail(WORKER, at)
+        verdicts.end(challenge, Challenge.Status.EXPIRED, at=at, trail=trail)
+        _end(redemption, challenge, trail)
+        trail.write()
+    return redemption
+
+
+def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
+    """Load with redemptions all that an answer about them shows, in one statement."""
+    present = Delivery.objects.filter(
+        challenge__redemption=OuterRef("pk"), generation=OuterRef("challenge__generation")
+    ).order_by()
+    return rows.select_related("campaign", "participant", "challenge").annotate(
+        read_at=Clock(),
+        delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
+        delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),
+    )
+
+
+def current(rows: Iterable[Redemption]) -> list[Redemption]:
+    """Return redemptions loaded by :func:`readable` as they are now, expiring those whose deadline has passed."""
+    loaded = [_completed_read(redemption) for redemption in rows]
+    overdue = [redemption.pk for redemption in loaded if _is_overdue(redemption)]
+    for pk in overdue:
+        expire(pk)
+    if not overdue:
+        return loaded
+    fresh = {row.pk: _completed_read(row) for row in readable(Redemption.objects.filter(pk__in=overdue))}
+    return [fresh.get(redemption.pk, redemption) for redemption in loaded]
+
+
+def find_order(storefront: Storefront, slug: str, order_id: str) -> Redemption:
+    """Return the redemption of an order id, as it is now."""
+    rows = Redemption.objects.filter(storefront=storefront, campaign__slug=slug, order_id=order_id)
+    return current(readable(rows))[0]
+
+
+def refreshed(known: Redemption, changed: Redemption) -> Redemption:
+    """Return ``changed`` with the challenge that ``known`` has loaded."""
+    if "challenge" in known._state.fields_cache:
+        changed._state.fields_cache["challenge"] = known._state.fields_cache["challenge"]
+    return changed
+
+
+def _current(pk: UUID, storefront: Storefront | None) -> Redemption:
+    rows = Redemption.objects.filter(pk=pk)
+    if storefront is not None:
+        rows = rows.filter(storefront=storefront)
+    loaded = current(readable(rows))
+    if not loaded:
+        raise NotFound
+    return loaded[0]
+
+
+def _completed_read(redemption: Redemption) -> Redemption:
+    challenge = _challenge_of(redemption)
+    if challenge is not None:
+        challenge.delivery_status = redemption.delivery_status  # type: ignore[attr-defined]
+        challenge.delivery_reason = redemption.delivery_reason  # type: ignore[attr-defined]
+    return redemption
+
+
+def _challenge_of(redemption: Redemption) -> Challenge | None:
+    return redemption.challenge if redemption.two_factor_required else None
+
+
+def _is_overdue(redemption: Redemption) -> bool:
+    return redemption.status == Status.PENDING and redemption.challenge.is_past_deadline(redemption.read_at)
+
+
+def _locked(pk: UUID, storefront: Storefront | None) -> Challenge:
+    """Lock participant, redemption and challenge. Raises: NotFound, or WrongState where there is no challenge."""
+    rows = Challenge.objects.locked().with_delivery().select_related("redemption__participant", "redemption__campaign")
+    own = {} if storefront is None else {"redemption__storefront": storefront}
+    try:
+        # The condition on a column of the redemption makes the join an inner one, whose rows PostgreSQL can lock.
+        challenge = rows.get(redemption__pk=pk, redemption__two_factor_required=True, **own)
+    except Challenge.DoesNotExist:
+        raise WrongState(redemption=_current(pk, storefront)) from None
+    redemption = challenge.redemption
+    assert redemption is not None
+    challenge.campaign, challenge.participant = redemption.campaign, redemption.participant
+    redemption.challenge = challenge
+    return challenge

@@ -1,0 +1,69 @@
+"""Renewing a token: refused before anything is rotated, so that a refusal never kills the token already in hand."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, ResendsExhausted
+from twofa.flows import destinations, facts, issuing
+from twofa.flows.history import Actor, Trail
+from twofa.flows.next_actions import NextAction
+from twofa.models import Challenge, Delivery, Device
+
+
+def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> datetime:
+    """Rotate a pending, locked challenge and queue the new token; return the time. Called inside a transaction.
+
+    A resend after a failed delivery skips the pause and is not counted: the participant never got what was sent. It
+    stays within the budgets of sends.
+
+    Raises: NotActive, ChannelUnavailable, DestinationNotAllowed, OnboardingIncomplete, ResendCooldown, ResendsExhausted,
+    FailedAttemptsBudget, SendBudget.
+    """
+    standing = facts.standing(challenge)
+    if not (standing.campaign_active and standing.participant_active):
+        raise NotActive
+    issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
+    undelivered = challenge.delivery_status in Delivery.UNDELIVERED
+    if not undelivered:
+        _ensure_timely(challenge, standing.at)
+    contact = _contact(challenge, channel, standing.at)
+    participant = challenge.participant
+    assert participant is not None
+    facts.lock_destination(address=contact.address, campaign=challenge.campaign)
+    budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
+    issuing.ensure_sends(budgets, challenge.campaign)
+    trail = Trail(actor, budgets.at)
+    issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="resent", counted=not undelivered)
+    trail.write()
+    return budgets.at
+
+
+def _ensure_timely(challenge: Challenge, at: datetime) -> None:
+    if challenge.resends_remaining == 0:
+        raise ResendsExhausted(None)
+    if at < challenge.resend_available_at:
+        raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
+
+
+def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
+    """Return where the new token goes: the same contact while it may be used, or the one of the channel asked for."""
+    present = challenge.device
+    if challenge.action == Challenge.Action.VERIFY:
+        if present is None or present.status != Device.Status.PENDING:
+            raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        destinations.ensure_allowed(challenge.campaign, present.channel, present.address)
+        return present
+    assert challenge.participant is not None
+    devices, _read_at = destinations.devices_of(challenge.participant)
+    stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
+    return destinations.choose(
+        devices,
+        participant=challenge.participant,
+        campaign=challenge.campaign,
+        at=at,
+        allowed_channels=challenge.allowed_channels,
+        channel=channel,
+        device=present.uuid if stays and present is not None else None,
+    )

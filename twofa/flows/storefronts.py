@@ -1,0 +1,85 @@
+"""Storefronts and their keys: issue, rotate, revoke, authenticate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from twofa.conf import conf
+from twofa.exceptions import NotAuthenticated, PolicyRefused
+from twofa.flows.history import Actor, Trail
+from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey
+from twofa.models.clock import Clock, now
+
+TOUCHED_EVERY = timedelta(minutes=1)
+
+
+def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = ()) -> Storefront:
+    """Store a new storefront that serves ``campaigns``."""
+    with transaction.atomic():
+        storefront = Storefront.objects.create(name=name)
+        storefront.campaigns.set(campaigns)
+        _record("storefront.opened", storefront, actor)
+    return storefront
+
+
+def issue_key(storefront: Storefront, *, actor: Actor, expires_at: datetime | None = None) -> tuple[StorefrontKey, str]:
+    """Issue a key and return it with its text, which is shown once and kept nowhere.
+
+    Two keys may be live, so that a storefront changes over without a gap. Raises: PolicyRefused at the third.
+    """
+    with transaction.atomic():
+        locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
+        at = now()
+        if StorefrontKey.objects.filter(storefront=locked).live(at).count() >= MAX_LIVE_KEYS:
+            raise PolicyRefused(_("Two keys are live already. Revoke one of them first."))
+        lifetime = conf.key_lifetime
+        if expires_at is None and lifetime is not None:
+            expires_at = at + lifetime
+        key, text = StorefrontKey.mint(locked, expires_at=expires_at)
+        key.save(force_insert=True)
+        _record("storefront.key_issued", locked, actor, prefix=key.prefix)
+    return key, text
+
+
+def revoke_key(key: StorefrontKey, *, actor: Actor) -> None:
+    """Revoke a key: it opens nothing from the next request on. Revoking it again changes nothing."""
+    with transaction.atomic():
+        locked = StorefrontKey.objects.select_for_update(no_key=True).select_related("storefront").get(pk=key.pk)
+        if locked.revoked_at is not None:
+            return
+        locked.revoked_at = now()
+        locked.save(update_fields=["revoked_at"])
+        _record("storefront.key_revoked", locked.storefront, actor, prefix=locked.prefix)
+    key.revoked_at = locked.revoked_at
+
+
+def authenticate(text: str) -> Storefront:
+    """Return the storefront of a key. Raises: NotAuthenticated, the same whatever is wrong with it.
+
+    The row is found by the key's public prefix and the secret compared in constant time. Nothing is cached, so a
+    revoked key is dead at once.
+    """
+    prefix = StorefrontKey.prefix_of(text)
+    if prefix is None:
+        raise NotAuthenticated
+    key = StorefrontKey.objects.select_related("storefront").annotate(read_at=Clock()).filter(prefix=prefix).first()
+    if key is None or not key.opens(text) or not key.is_live(key.read_at) or not key.storefront.is_active:
+        raise NotAuthenticated
+    _touch(key, key.read_at)
+    return key.storefront
+
+
+def _touch(key: StorefrontKey, at: datetime) -> None:
+    """Note that the key was used, at most once a minute: a write on each request would make this row a bottleneck."""
+    if key.last_used_at is None or at - key.last_used_at >= TOUCHED_EVERY:
+        StorefrontKey.objects.filter(pk=key.pk).update(last_used_at=at)
+
+
+def _record(type_: str, storefront: Storefront, actor: Actor, **data: str) -> None:
+    trail = Trail(actor, now())
+    trail.add(type_, storefront, **data)
+    trail.write()

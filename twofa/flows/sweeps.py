@@ -1,0 +1,68 @@
+"""The sweeper: whatever is due and was not done, because a process died or a broker slept.
+
+Run it every few seconds, in as many places as you like. Each step takes a bounded number of rows, and each row is taken
+by the flow that owns it, with that flow's locks and conditions; so two sweepers do nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import QuerySet
+
+from twofa import correlation
+from twofa.exceptions import TwoFactorError
+from twofa.flows import challenges, completions, deliveries, idempotency
+from twofa.models import Challenge, Delivery, Redemption
+from twofa.models.clock import now
+
+logger = correlation.get_logger(__name__)
+
+BATCH = 200
+T = TypeVar("T")
+
+
+def sweep(*, limit: int = BATCH) -> dict[str, int]:
+    """Do what is due, oldest first, and return how many rows each step took."""
+    with correlation.bound(correlation.current() or correlation.accept(None)):
+        at = now()
+        overdue = Challenge.objects.filter(status=Challenge.Status.PENDING, deadline__lte=at).order_by("deadline")
+        due = Redemption.objects.filter(due_at__lte=at).order_by("due_at")
+        counts = {
+            "expired": _each(_free(overdue, limit), challenges.expire),
+            "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
+            "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
+            "forgotten": challenges.forget_accepted(at),
+            "idempotency_records": idempotency.purge(at),
+        }
+    if any(counts.values()):
+        logger.info("swept: %s", counts)
+    return counts
+
+
+def _outbox(at: datetime) -> QuerySet[Delivery]:
+    return Delivery.objects.due(at).order_by("due_at")
+
+
+def _free(rows: QuerySet[T], limit: int) -> list[T]:  # type: ignore[type-var]
+    """Return rows that nobody holds at this moment, so that sweepers spread over the work instead of queueing up."""
+    if not connection.features.has_select_for_update_skip_locked:
+        return list(rows[:limit])
+    with transaction.atomic():
+        return list(rows.select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit])
+
+
+def _each(rows: Iterable[T], step: Callable[[T], object]) -> int:
+    """Run ``step`` on each row; one that fails is told in the log and left for the next sweep, the others go on."""
+    done = 0
+    for row in rows:
+        try:
+            step(row)
+        except (TwoFactorError, DatabaseError) as error:
+            logger.error("sweeping %r failed: %s", row, type(error).__name__)
+        else:
+            done += 1
+    return done

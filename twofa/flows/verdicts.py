@@ -1,0 +1,132 @@
+"""The one place where a typed token is judged: redemptions, devices and logins all end here.
+
+Every function is called inside the caller's transaction, with the challenge locked, and *returns* its verdict. Raising
+would roll the charged attempt back with everything else, and give the guess for free.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twofa import correlation, tokens
+from twofa.exceptions import (
+    AttemptsExhausted,
+    ChallengeClosed,
+    FailedAttemptsBudget,
+    NotActive,
+    OnboardingIncomplete,
+    TokenExpired,
+    TokenInvalid,
+    TokenMalformed,
+    TokenSuperseded,
+    TransactionChanged,
+    TwoFactorError,
+)
+from twofa.flows import issuing
+from twofa.flows.facts import ATTEMPT_FAILED, Standing
+from twofa.flows.history import Trail
+from twofa.flows.next_actions import NextAction, of_challenge
+from twofa.models import Challenge, Verdict
+
+logger = correlation.get_logger(__name__)
+
+
+def attempt(challenge: Challenge, given: object, *, digest: bytes, standing: Standing, trail: Trail) -> TwoFactorError | None:
+    """Judge one token against a pending challenge, charge the attempt, and write what follows; None means approved.
+
+    What has the wrong form, comes too late or from somebody who may not is refused before anything is compared, and
+    costs nothing. Everything else costs one attempt in the same commit as its verdict.
+    """
+    at = standing.at
+    if challenge.is_past_deadline(at):
+        end(challenge, Challenge.Status.EXPIRED, at=at, trail=trail)
+        return ChallengeClosed(challenge=challenge)
+    if not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
+        return _tampered(challenge, at, trail)
+    refusal = _refusal(challenge, standing)
+    if refusal is not None:
+        return refusal
+    try:
+        token = challenge.normalise(given)
+        if challenge.is_token_expired(at):
+            return _expired(challenge, at)
+        verdict = challenge.judge(token)
+    except TokenMalformed as error:
+        return error
+    except tokens.UnknownKey:
+        # The key was revoked, or this database is a copy in another installation: what it sealed cannot be judged.
+        return _expired(challenge, at)
+    if verdict is Verdict.RIGHT:
+        _approve(challenge, token, at=at, trail=trail)
+        return None
+    return _charge(challenge, verdict, at=at, trail=trail)
+
+
+def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
+    """Judge a token against a challenge that has ended: None where it is the one that approved it."""
+    try:
+        token = challenge.normalise(given)
+    except TokenMalformed as error:
+        return error
+    return None if challenge.was_accepted(token) else ChallengeClosed(challenge=challenge)
+
+
+def end(challenge: Challenge, status: Challenge.Status, *, at: datetime, trail: Trail, attempts: int | None = None) -> None:
+    """End a challenge without approval; its seeds are erased in the same UPDATE."""
+    challenge.change(
+        status=status,
+        attempts=challenge.attempts if attempts is None else attempts,
+        guard=("attempts",),
+        seed=None,
+        superseded=b"",
+        ended_at=at,
+    )
+    trail.add(f"challenge.{status.value}", challenge, attempts=challenge.attempts)
+
+
+def _approve(challenge: Challenge, token: str, *, at: datetime, trail: Trail) -> None:
+    challenge.change(
+        status=Challenge.Status.APPROVED,
+        attempts=challenge.attempts + 1,
+        guard=("attempts", "generation"),
+        seed=None,
+        superseded=b"",
+        accepted=challenge.seal("accepted", token),
+        ended_at=at,
+    )
+    trail.add("challenge.approved", challenge, attempts=challenge.attempts, generation=challenge.generation)
+
+
+def _charge(challenge: Challenge, verdict: Verdict, *, at: datetime, trail: Trail) -> TwoFactorError:
+    charged = challenge.attempts + 1
+    trail.add(ATTEMPT_FAILED, challenge, verdict=verdict.value, attempts=charged, generation=challenge.generation)
+    if charged >= challenge.max_attempts:
+        end(challenge, Challenge.Status.REJECTED, at=at, trail=trail, attempts=charged)
+        return AttemptsExhausted(attempts_remaining=0, challenge=challenge)
+    challenge.change(attempts=charged, guard=("attempts", "generation"))
+    refused = TokenSuperseded if verdict is Verdict.SUPERSEDED else TokenInvalid
+    return refused(attempts_remaining=challenge.attempts_remaining)
+
+
+def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
+    """Return why nobody may answer now. Checked here again, because much may change between checkout and confirm."""
+    if not (standing.campaign_active and standing.participant_active):
+        return NotActive()
+    try:
+        issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
+    except FailedAttemptsBudget as error:
+        return error
+    is_verification = challenge.action == Challenge.Action.VERIFY
+    if not is_verification and not standing.device_usable:
+        return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+    return None
+
+
+def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
+    return TokenExpired(attempts_remaining=challenge.attempts_remaining, next_action=of_challenge(challenge, at))
+
+
+def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
+    logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
+    end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
+    return TransactionChanged(challenge=challenge)

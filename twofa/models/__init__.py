@@ -1,0 +1,50 @@
+"""State and its constraints: every model, from one import path."""
+
+from twofa.models.campaign import POLICY_FIELDS, Campaign
+from twofa.models.challenge import ACCEPTED_KEPT, Challenge, Purpose, Verdict
+from twofa.models.delivery import Delivery
+from twofa.models.device import Device
+from twofa.models.event import ActorKind, Event
+from twofa.models.idempotency import IdempotencyRecord
+from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
+from twofa.models.policy import (
+    LEAST_USEFUL_LIFE,
+    TOKEN_LIFE_CAP,
+    Channel,
+    CompletionMode,
+    Method,
+    Reason,
+    TokenAlphabet,
+    TwoFactorMode,
+)
+from twofa.models.redemption import Redemption
+from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
+
+__all__ = [
+    "ACCEPTED_KEPT",
+    "EXTERNAL_ID_PATTERN",
+    "LEAST_USEFUL_LIFE",
+    "LOCALES",
+    "MAX_LIVE_KEYS",
+    "POLICY_FIELDS",
+    "TOKEN_LIFE_CAP",
+    "ActorKind",
+    "Campaign",
+    "Challenge",
+    "Channel",
+    "CompletionMode",
+    "Delivery",
+    "Device",
+    "Event",
+    "IdempotencyRecord",
+    "Method",
+    "Participant",
+    "Purpose",
+    "Reason",
+    "Redemption",
+    "Storefront",
+    "StorefrontKey",
+    "TokenAlphabet",
+    "TwoFactorMode",
+    "Verdict",
+]

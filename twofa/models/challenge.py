@@ -1,0 +1,278 @@
+"""Challenges: one request for a second factor, its attempts, its policy snapshot and its sealed seed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.apps import apps
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
+
+from twofa import tokens
+from twofa.models.campaign import Campaign
+from twofa.models.device import Device
+from twofa.models.ids import uuid7
+from twofa.models.participant import Participant
+from twofa.models.policy import MAX_ATTEMPTS_CAP, TOKEN_LIFE_CAP, Channel, TokenAlphabet
+from twofa.models.redemption import Redemption
+from twofa.models.states import StateMachine, final_states
+from twofa.models.storefront import Storefront
+
+if TYPE_CHECKING:
+    from twofa.models.delivery import Delivery
+
+SEAL_BYTES = 32
+ACCEPTED_KEPT = timedelta(hours=24)
+"""How long a repeated right token is still recognised after the approval."""
+
+
+class Purpose(StrEnum):
+    """What a challenge is for. A storefront's own are ``step_up:<name>``."""
+
+    REDEMPTION = "redemption"
+    BATCH = "batch"
+    DEVICE = "device"
+    LOGIN = "login"
+    CONTACT = "contact"
+
+
+class Verdict(StrEnum):
+    """What one comparison said."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    SUPERSEDED = "superseded"
+
+
+class ChallengeQuerySet(models.QuerySet["Challenge"]):
+    def with_delivery(self) -> Self:
+        """Add ``delivery_status`` and ``delivery_reason`` of the present generation."""
+        present = {"challenge": models.OuterRef("pk"), "generation": models.OuterRef("generation")}
+        rows = apps.get_model("twofa", "Delivery")._base_manager.filter(**present)
+        return self.annotate(
+            delivery_status=Coalesce(models.Subquery(rows.values("status")[:1]), models.Value("queued")),
+            delivery_reason=Coalesce(models.Subquery(rows.values("reason")[:1]), models.Value("")),
+        )
+
+    def locked(self) -> Self:
+        """Lock participant, redemption and challenge, in this order, as every flow does."""
+        return self.select_for_update(no_key=True, of=("redemption__participant", "redemption", "self"))
+
+
+class Challenge(StateMachine):
+    """One request for a second factor, owned by the storefront that opened it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        APPROVED = "approved", _("approved")
+        REJECTED = "rejected", _("rejected")
+        EXPIRED = "expired", _("expired")
+        CANCELLED = "cancelled", _("cancelled")
+
+    class Action(models.TextChoices):
+        """What a challenge of purpose ``device`` lets happen to its ``subject``."""
+
+        VERIFY = "verify", _("verify the device")
+        ADD = "add", _("add the device")
+        MAKE_DEFAULT = "make_default", _("make the device the default")
+        REVOKE = "revoke", _("revoke the device")
+        SWITCH_OFF = "switch_off", _("switch two-factor off")
+
+    MACHINES = {
+        "status": {
+            Status.PENDING: frozenset({Status.APPROVED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED}),
+            Status.APPROVED: frozenset(),
+            Status.REJECTED: frozenset(),
+            Status.EXPIRED: frozenset(),
+            Status.CANCELLED: frozenset(),
+        }
+    }
+    FINAL = final_states(MACHINES["status"])
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    storefront = models.ForeignKey(Storefront, models.PROTECT, related_name="challenges", verbose_name=_("storefront"))
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="challenges", verbose_name=_("campaign"))
+    participant = models.ForeignKey(
+        Participant, models.PROTECT, null=True, related_name="challenges", verbose_name=_("participant")
+    )
+    purpose = models.CharField(_("purpose"), max_length=64)
+    redemption = models.OneToOneField(
+        Redemption, models.PROTECT, null=True, related_name="challenge", verbose_name=_("redemption")
+    )
+    subject = models.ForeignKey(
+        Device, models.SET_NULL, null=True, related_name="challenges_about", verbose_name=_("subject")
+    )
+    action = models.CharField(_("action"), max_length=16, choices=Action.choices, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
+    transaction_digest = models.BinaryField(_("transaction digest"), max_length=32, editable=False)
+
+    device = models.ForeignKey(
+        Device, models.SET_NULL, null=True, related_name="challenges", verbose_name=_("device")
+    )
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    address = models.CharField(_("address"), max_length=254, editable=False)
+    destination = models.CharField(_("destination"), max_length=254, editable=False)
+    channel_chosen = models.BooleanField(_("channel chosen by the caller"), default=False)
+
+    generation = models.PositiveSmallIntegerField(_("generation"), default=1)
+    kid = models.CharField(_("key id"), max_length=64, editable=False)
+    seed = models.BinaryField(_("seed"), max_length=tokens.SEED_BYTES, null=True, editable=False)
+    superseded = models.BinaryField(_("superseded tokens"), default=b"", editable=False)
+    accepted = models.BinaryField(_("accepted token"), max_length=SEAL_BYTES, null=True, editable=False)
+    issued_at = models.DateTimeField(_("issued at"))
+    expires_at = models.DateTimeField(_("expires at"), null=True)
+    deadline = models.DateTimeField(_("deadline"))
+
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    resends = models.PositiveSmallIntegerField(_("resends"), default=0)
+    token_length = models.PositiveSmallIntegerField(_("token length"))
+    token_alphabet = models.CharField(_("token alphabet"), max_length=12, choices=TokenAlphabet.choices)
+    token_ttl = models.DurationField(_("token life"))
+    max_attempts = models.PositiveSmallIntegerField(_("attempts allowed"))
+    max_resends = models.PositiveSmallIntegerField(_("resends allowed"))
+    resend_cooldown = models.DurationField(_("pause between messages"))
+    allowed_channels = models.JSONField(_("allowed channels"))
+    policy_version = models.PositiveIntegerField(_("policy version"))
+
+    correlation_id = models.CharField(_("correlation id"), max_length=128)
+    created_at = models.DateTimeField(_("created at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+
+    objects: ClassVar[models.Manager[Challenge]] = models.Manager.from_queryset(ChallengeQuerySet)()
+    deliveries: models.Manager[Delivery]
+    read_at: datetime
+    """The database's time when a flow read or changed this row."""
+    delivery_status: str = "queued"
+    delivery_reason: str = ""
+    """Of the present generation; set by ``ChallengeQuerySet.with_delivery``."""
+
+    class Meta:
+        verbose_name = _("challenge")
+        verbose_name_plural = _("challenges")
+        ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(fields=("participant",), condition=Q(status="pending"), name="twofa_challenge_open"),
+            models.Index(fields=("deadline",), condition=Q(status="pending"), name="twofa_challenge_deadline"),
+            models.Index(fields=("ended_at",), condition=Q(accepted__isnull=False), name="twofa_challenge_accepted"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(attempts__lte=F("max_attempts"), max_attempts__lte=MAX_ATTEMPTS_CAP, max_attempts__gte=1),
+                name="twofa_challenge_attempts",
+            ),
+            # Seeds live exactly as long as their challenge: an ended one cannot be opened, even with the key.
+            models.CheckConstraint(
+                condition=Q(status="pending", seed__isnull=False, ended_at__isnull=True)
+                | Q(seed__isnull=True, ended_at__isnull=False, superseded=b"") & ~Q(status="pending"),
+                name="twofa_challenge_seed",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted__isnull=True) | Q(status="approved"), name="twofa_challenge_accepted_approved"
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="redemption", redemption__isnull=False)
+                | ~Q(purpose="redemption") & Q(redemption__isnull=True),
+                name="twofa_challenge_redemption",
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="device") & ~Q(action="") | ~Q(purpose="device") & Q(action=""),
+                name="twofa_challenge_action",
+            ),
+            models.UniqueConstraint(
+                fields=("subject",), condition=Q(status="pending", purpose="device"), name="twofa_challenge_one_per_device"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether it has ended."""
+        return self.status != self.Status.PENDING
+
+    @property
+    def attempts_remaining(self) -> int:
+        return self.max_attempts - self.attempts
+
+    @property
+    def resends_remaining(self) -> int:
+        return max(self.max_resends - self.resends, 0)
+
+    @property
+    def resend_available_at(self) -> datetime:
+        """Return the end of the pause after the last message."""
+        return self.issued_at + self.resend_cooldown
+
+    @property
+    def live_until(self) -> datetime:
+        """Return when the present token dies: fixed at its hand-off, bounded before that."""
+        return min(self.expires_at or self.issued_at + TOKEN_LIFE_CAP, self.deadline)
+
+    def expiry_of_hand_off(self, at: datetime) -> datetime:
+        """Return the expiry of a token handed to the provider at ``at``: its life counts from then, within the cap."""
+        return min(at + self.token_ttl, self.issued_at + TOKEN_LIFE_CAP, self.deadline)
+
+    def is_past_deadline(self, at: datetime) -> bool:
+        return at >= self.deadline
+
+    def is_token_expired(self, at: datetime) -> bool:
+        """Tell whether the present token is dead at ``at``; the instant of expiry itself is."""
+        return at >= self.live_until
+
+    def normalise(self, given: object) -> str:
+        """Return what was typed as it was derived. Raises: TokenMalformed."""
+        return tokens.normalise(given, alphabet=self.token_alphabet, length=self.token_length)
+
+    def derive_token(self) -> str:
+        """Compute the present token. Raises: tokens.UnknownKey."""
+        binding = tokens.Binding(
+            purpose=self.purpose,
+            campaign=self.campaign_id,
+            participant=self.participant_id,
+            challenge=self.id,
+            generation=self.generation,
+            contact=f"{self.channel}:{self.address}",
+            transaction=bytes(self.transaction_digest),
+        )
+        assert self.seed is not None, "an ended challenge has no token"
+        return tokens.derive(
+            binding, seed=bytes(self.seed), kid=self.kid, alphabet=self.token_alphabet, length=self.token_length
+        )
+
+    def judge(self, token: str) -> Verdict:
+        """Compare a normalised token with the present one, and with those it replaced. Raises: tokens.UnknownKey."""
+        if tokens.matches(token, self.derive_token()):
+            return Verdict.RIGHT
+        if self.superseded and tokens.is_sealed(self._superseded_seals(), self.seal("superseded", token)):
+            return Verdict.SUPERSEDED
+        return Verdict.WRONG
+
+    def was_accepted(self, token: str) -> bool:
+        """Tell whether ``token`` is the one that approved this challenge, as long as that is remembered."""
+        try:
+            return self.accepted is not None and tokens.is_sealed([bytes(self.accepted)], self.seal("accepted", token))
+        except tokens.UnknownKey:
+            return False
+
+    def seal(self, label: str, token: str) -> bytes:
+        """Return the keyed digest of a token of this challenge. Raises: tokens.UnknownKey."""
+        return tokens.seal(label, self.id, token, kid=self.kid)
+
+    def superseding(self) -> bytes:
+        """Return ``superseded`` with the present token added: what a rotation writes.
+
+        Where its key has left the ring, the present token is unknowable and is forgotten: it will be told as wrong.
+        """
+        try:
+            return bytes(self.superseded) + self.seal("superseded", self.derive_token())
+        except tokens.UnknownKey:
+            return bytes(self.superseded)
+
+    def _superseded_seals(self) -> list[bytes]:
+        kept = bytes(self.superseded)
+        return [kept[start : start + SEAL_BYTES] for start in range(0, len(kept), SEAL_BYTES)]

@@ -1,0 +1,130 @@
+"""Deliveries: one sending of one generation, and the outbox row that makes sure of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from twofa.models.challenge import Challenge
+from twofa.models.device import Device
+from twofa.models.policy import Channel
+from twofa.models.states import StateMachine
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self, at: datetime) -> Self:
+        """Rows that a worker may take at ``at``: queued and due, or left behind by a worker that lost its lease."""
+        queued = Q(status=Delivery.Status.QUEUED, due_at__lte=at)
+        abandoned = Q(status=Delivery.Status.SENDING, leased_until__lte=at)
+        return self.filter(queued | abandoned)
+
+    def claim(self, pk: int, *, at: datetime, lease: timedelta) -> Delivery | None:
+        """Take one due row for ``lease`` and return it, or None where another worker was first.
+
+        One conditional UPDATE: of two workers, the second finds the condition false, on every database.
+        """
+        taken = (
+            self.due(at)
+            .filter(pk=pk)
+            .update(status=Delivery.Status.SENDING, leased_until=at + lease, tries=models.F("tries") + 1)
+        )
+        return self.for_sending().get(pk=pk) if taken else None
+
+    def for_sending(self) -> Self:
+        """Rows with all that a message speaks of."""
+        return self.select_related("campaign", "participant", "challenge__redemption", "challenge__storefront")
+
+    def open(self) -> Self:
+        """Rows that are still to be sent."""
+        return self.filter(status__in=Delivery.OPEN)
+
+
+class Delivery(StateMachine):
+    """One sending of one generation over one channel to one contact."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        SENDING = "sending", _("being sent")
+        SENT = "sent", _("accepted by the provider")
+        DELIVERED = "delivered", _("delivered")
+        FAILED = "failed", _("failed")
+        SUPERSEDED = "superseded", _("superseded")
+        EXPIRED = "expired", _("expired")
+
+    MACHINES = {
+        "status": {
+            Status.QUEUED: frozenset({Status.SENDING, Status.FAILED, Status.SUPERSEDED, Status.EXPIRED}),
+            Status.SENDING: frozenset(
+                {Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED, Status.SUPERSEDED, Status.EXPIRED}
+            ),
+            Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
+            Status.DELIVERED: frozenset(),
+            Status.FAILED: frozenset(),
+            Status.SUPERSEDED: frozenset(),
+            Status.EXPIRED: frozenset(),
+        }
+    }
+    OPEN = (Status.QUEUED, Status.SENDING)
+    UNDELIVERED = (Status.FAILED, Status.EXPIRED)
+
+    challenge = models.ForeignKey(
+        Challenge,
+        models.CASCADE,
+        null=True,
+        related_name="deliveries",
+        verbose_name=_("challenge"),
+        help_text=_("Empty for a notice, which carries no token."),
+    )
+    # Copied from the challenge, because the budgets of 24 hours are counted over them.
+    campaign = models.ForeignKey("twofa.Campaign", models.PROTECT, db_index=False, related_name="+", verbose_name=_("campaign"))
+    participant = models.ForeignKey(
+        "twofa.Participant", models.PROTECT, null=True, db_index=False, related_name="+", verbose_name=_("participant")
+    )
+    device = models.ForeignKey(Device, models.SET_NULL, null=True, related_name="+", verbose_name=_("device"))
+    generation = models.PositiveSmallIntegerField(_("generation"), default=0)
+    context = models.JSONField(_("context"), default=dict, help_text=_("What a notice speaks of; never a token."))
+    event = models.CharField(_("message"), max_length=64)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    address = models.CharField(_("address"), max_length=254, editable=False)
+    destination = models.CharField(_("destination"), max_length=254)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    reminted = models.BooleanField(_("re-minted"), default=False)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    due_at = models.DateTimeField(_("due at"))
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+    provider_message_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    correlation_id = models.CharField(_("correlation id"), max_length=128)
+    created_at = models.DateTimeField(_("created at"))
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+
+    objects: ClassVar[models.Manager[Delivery]] = models.Manager.from_queryset(DeliveryQuerySet)()
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=("due_at",), condition=Q(status__in=("queued", "sending")), name="twofa_delivery_due"),
+            models.Index(fields=("address", "created_at"), name="twofa_delivery_destination"),
+            models.Index(fields=("participant", "created_at"), name="twofa_delivery_participant"),
+            models.Index(fields=("campaign", "created_at"), name="twofa_delivery_campaign"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=("challenge", "generation"), name="twofa_delivery_generation"),
+            models.CheckConstraint(
+                condition=~Q(status="sending") | Q(leased_until__isnull=False), name="twofa_delivery_lease"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.destination} #{self.generation}"
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return what a provider may use to drop a repeated message: one per generation, the same on every try."""
+        return f"{self.challenge_id}:{self.generation}" if self.challenge_id else f"notice:{self.pk}"

@@ -1,0 +1,122 @@
+"""Devices: what a participant proves possession of, as django-otp devices."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import ClassVar, Protocol, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django_otp.models import Device as OTPDevice
+from django_otp.models import DeviceManager
+
+from twofa.models.participant import Participant
+from twofa.models.policy import Channel
+from twofa.models.states import StateMachine
+
+
+class DeviceAnswers(Protocol):
+    """What ``flows.devices`` offers to django-otp, which calls from below, where flows may not be imported."""
+
+    def answer_login(self, device: Device, token: object) -> bool: ...
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def active(self) -> Self:
+        """Verified devices, those that cool off included."""
+        return self.filter(status=Device.Status.ACTIVE)
+
+    def living(self) -> Self:
+        """Devices that are not revoked."""
+        return self.exclude(status=Device.Status.REVOKED)
+
+
+class Device(StateMachine, OTPDevice):
+    """A phone or an e-mail address of a participant.
+
+    A django-otp device, so that ``devices_for_user``, ``Device.from_persistent_id`` and ``OTPMiddleware`` work; not a
+    ``SideChannelDevice``, which keeps the token in clear on the row and compares it with ``==``.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        ACTIVE = "active", _("active")
+        REVOKED = "revoked", _("revoked")
+
+    MACHINES = {
+        "status": {
+            Status.PENDING: frozenset({Status.ACTIVE, Status.REVOKED}),
+            Status.ACTIVE: frozenset({Status.REVOKED}),
+            Status.REVOKED: frozenset(),
+        }
+    }
+    answers: ClassVar[DeviceAnswers | None] = None
+    """Set by ``apps.ready``: the flow that answers for a device."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="twofa_devices", verbose_name=_("user")
+    )
+    name = models.CharField(_("name"), max_length=64, blank=True)
+    confirmed = models.BooleanField(_("confirmed"), default=False)
+    uuid = models.UUIDField(_("id"), default=uuid.uuid4, unique=True, editable=False)
+    participant = models.ForeignKey(
+        Participant, models.CASCADE, related_name="devices", verbose_name=_("participant")
+    )
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    address = models.CharField(_("address"), max_length=254)
+    destination = models.CharField(_("destination"), max_length=254, editable=False)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
+    is_default = models.BooleanField(_("default"), default=False)
+    usable_from = models.DateTimeField(_("usable from"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    read_at: datetime
+    """The database's time when a flow read this row."""
+
+    objects: ClassVar[DeviceManager] = DeviceManager.from_queryset(DeviceQuerySet)()  # type: ignore[type-arg]
+
+    class Meta:
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("participant", "channel", "address"),
+                condition=~Q(status="revoked"),
+                name="twofa_device_address",
+            ),
+            models.UniqueConstraint(
+                fields=("participant",), condition=Q(is_default=True), name="twofa_device_one_default"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(status="active"), name="twofa_device_default_active"
+            ),
+            # django-otp looks at ``confirmed`` alone: a device that is not active must not pass for one there.
+            models.CheckConstraint(
+                condition=Q(confirmed=True, status="active") | Q(confirmed=False) & ~Q(status="active"),
+                name="twofa_device_confirmed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="active") | Q(activated_at__isnull=False, usable_from__isnull=False),
+                name="twofa_device_usable_from",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} {self.destination}"
+
+    def is_usable(self, at: datetime) -> bool:
+        """Tell whether it may receive tokens at ``at``: active, and not cooling off."""
+        return self.status == self.Status.ACTIVE and self.usable_from is not None and self.usable_from <= at
+
+    def verify_token(self, token: object) -> bool:
+        """Answer this device's own open login challenge, and nothing else (django-otp's protocol).
+
+        A challenge of a redemption is not looked at: a token that approves a purchase never opens a session.
+        """
+        return self.answers is not None and self.answers.answer_login(self, token)

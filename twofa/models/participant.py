@@ -1,0 +1,52 @@
+"""Participants: members of one campaign."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from twofa.models.campaign import Campaign
+from twofa.models.policy import Method
+
+EXTERNAL_ID_PATTERN = r"[A-Za-z0-9._:@+-]{1,128}"
+LOCALES = (("pt-br", _("Portuguese")), ("es", _("Spanish")), ("en", _("English")))
+
+
+class Participant(models.Model):
+    """A member of one campaign, known there by ``external_id``, and tied to one user of the host."""
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="participants", verbose_name=_("campaign"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="twofa_participants", verbose_name=_("user")
+    )
+    external_id = models.CharField(
+        _("external id"), max_length=128, validators=[RegexValidator(rf"^(?!\.{{1,2}}\Z){EXTERNAL_ID_PATTERN}\Z")]
+    )
+    name = models.CharField(_("name"), max_length=150)
+    document_number = models.CharField(_("document number"), max_length=32, blank=True)
+    locale = models.CharField(_("locale"), max_length=10, choices=LOCALES, blank=True)
+    two_factor_method = models.CharField(
+        _("two-factor method"), max_length=10, choices=Method.choices, default=Method.NONE
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("participant")
+        verbose_name_plural = _("participants")
+        ordering = ("-id",)
+        permissions = [("view_contacts", _("Can see addresses unmasked"))]
+        constraints = [
+            models.UniqueConstraint(fields=("campaign", "external_id"), name="twofa_participant_external_id"),
+            models.UniqueConstraint(fields=("campaign", "user"), name="twofa_participant_user"),
+            models.UniqueConstraint(
+                fields=("campaign", "document_number"), condition=~Q(document_number=""), name="twofa_participant_document"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id

@@ -1,0 +1,73 @@
+"""Choices, defaults and hard caps of a campaign's two-factor policy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from twofa.tokens import ALPHABETS
+
+TOKEN_LIFE_CAP = timedelta(minutes=10)
+"""No token lives longer, whatever the policy (NIST SP 800-63B-4, 3.1.3.2; OWASP ASVS 6.5.5)."""
+MAX_ATTEMPTS_CAP = 5
+TOKEN_SPACE_FLOOR = 10**6
+MAX_TOKEN_LENGTH = 12
+LEAST_USEFUL_LIFE = timedelta(seconds=60)
+"""A token that would reach its owner with less left than this is not sent."""
+
+
+class TwoFactorMode(models.TextChoices):
+    OFF = "off", _("off: nobody is asked")
+    OPTIONAL = "optional", _("optional: those who chose a method are asked")
+    REQUIRED = "required", _("required: everybody is asked")
+
+
+class Channel(models.TextChoices):
+    SMS = "sms", _("SMS")
+    WHATSAPP = "whatsapp", _("WhatsApp")
+    EMAIL = "email", _("e-mail")
+
+
+class Method(models.TextChoices):
+    NONE = "none", _("none")
+    SMS = "sms", _("SMS")
+    EMAIL = "email", _("e-mail")
+    WHATSAPP = "whatsapp", _("WhatsApp")
+    TOTP = "totp", _("authenticator app")
+
+
+class TokenAlphabet(models.TextChoices):
+    ALPHANUMERIC = "alphanumeric", _("letters and digits (no I, L, O, U)")
+    NUMERIC = "numeric", _("digits")
+
+
+class CompletionMode(models.TextChoices):
+    SYNC = "sync", _("at once, in the confirming request")
+    ASYNC = "async", _("in the background, by a worker")
+
+
+class Reason(models.TextChoices):
+    """Why a second factor was asked for, or not."""
+
+    CAMPAIGN_REQUIRED = "campaign_required", _("the campaign requires it")
+    PARTICIPANT_OPTED_IN = "participant_opted_in", _("the participant chose it")
+    ABOVE_THRESHOLD = "above_threshold", _("the points reach the campaign's threshold")
+    APPROVER_REQUIRED = "approver_required", _("an approver was named")
+    CAMPAIGN_OFF = "campaign_off", _("the campaign does not ask for it")
+    BELOW_THRESHOLD = "below_threshold", _("the points are below the campaign's threshold")
+    PARTICIPANT_OPTED_OUT = "participant_opted_out", _("the participant chose none")
+
+
+def shortest_token(alphabet: str) -> int:
+    """Return the least length whose token space is 10^6 or more (20 bits: OWASP ASVS 6.5.4)."""
+    length, space = 0, 1
+    while space < TOKEN_SPACE_FLOOR:
+        length, space = length + 1, space * len(ALPHABETS[alphabet])
+    return length
+
+
+def default_channels() -> list[str]:
+    """Return the channels in the order of failover."""
+    return [Channel.SMS.value, Channel.WHATSAPP.value, Channel.EMAIL.value]

@@ -1,0 +1,192 @@
+"""Redemptions: one spending of points, and what was decided about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from twofa import tokens
+from twofa.models.campaign import Campaign
+from twofa.models.ids import uuid7
+from twofa.models.participant import Participant
+from twofa.models.policy import Reason
+from twofa.models.states import StateMachine, final_states
+from twofa.models.storefront import Storefront
+
+if TYPE_CHECKING:
+    from twofa.models.challenge import Challenge
+
+
+class Redemption(StateMachine):
+    """A purchase with points, owned by the storefront that opened it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending_2fa_approval", _("waits for its token")
+        APPROVED = "approved", _("approved")
+        SCHEDULED = "scheduled", _("scheduled")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        REJECTED = "rejected", _("rejected")
+        EXPIRED = "expired", _("expired")
+        CANCELLED = "cancelled", _("cancelled")
+
+    class Points(models.TextChoices):
+        NONE = "none", _("none")
+        RESERVED = "reserved", _("reserved")
+        COMPLETED = "completed", _("spent")
+        RELEASED = "released", _("given back")
+
+    MACHINES = {
+        "status": {
+            Status.PENDING: frozenset({Status.APPROVED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED}),
+            Status.APPROVED: frozenset({Status.SCHEDULED, Status.COMPLETED, Status.FAILED}),
+            Status.SCHEDULED: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+            Status.COMPLETED: frozenset(),
+            Status.FAILED: frozenset(),
+            Status.REJECTED: frozenset(),
+            Status.EXPIRED: frozenset(),
+            Status.CANCELLED: frozenset(),
+        },
+        "points": {
+            Points.NONE: frozenset({Points.RESERVED}),
+            Points.RESERVED: frozenset({Points.COMPLETED, Points.RELEASED}),
+            Points.COMPLETED: frozenset(),
+            Points.RELEASED: frozenset(),
+        },
+    }
+    FINAL = final_states(MACHINES["status"])
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    storefront = models.ForeignKey(
+        Storefront, models.PROTECT, related_name="redemptions", verbose_name=_("storefront")
+    )
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="redemptions", verbose_name=_("campaign"))
+    participant = models.ForeignKey(
+        Participant, models.PROTECT, related_name="redemptions", verbose_name=_("participant")
+    )
+    order_id = models.CharField(_("order id"), max_length=128)
+    amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2)
+    unit = models.CharField(_("unit"), max_length=20)
+    description = models.CharField(_("description"), max_length=200)
+    items = models.JSONField(_("items"), default=list)
+    test = models.BooleanField(_("test"), default=False)
+
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices)
+    points = models.CharField(_("points"), max_length=10, choices=Points.choices, default=Points.NONE)
+    failure_code = models.CharField(_("failure code"), max_length=64, blank=True)
+    failure_detail = models.CharField(_("failure detail"), max_length=200, blank=True)
+
+    two_factor_required = models.BooleanField(_("two-factor required"))
+    two_factor_reason = models.CharField(_("reason"), max_length=24, choices=Reason.choices)
+    two_factor_inputs = models.JSONField(_("inputs of the decision"), default=dict)
+    policy_version = models.PositiveIntegerField(_("policy version"))
+    approved_digest = models.BinaryField(_("approved digest"), max_length=32, null=True, editable=False)
+
+    completion_tries = models.PositiveSmallIntegerField(_("completion tries"), default=0)
+    due_at = models.DateTimeField(_("due at"), null=True, editable=False)
+    parked_at = models.DateTimeField(_("parked at"), null=True, blank=True)
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    correlation_id = models.CharField(_("correlation id"), max_length=128)
+    created_at = models.DateTimeField(_("created at"))
+    updated_at = models.DateTimeField(_("updated at"))
+    approved_at = models.DateTimeField(_("approved at"), null=True)
+    completed_at = models.DateTimeField(_("completed at"), null=True)
+
+    challenge: Challenge
+    read_at: datetime
+    """The database's time when a flow read or changed this row: what an answer about it is true for."""
+
+    class Meta:
+        verbose_name = _("redemption")
+        verbose_name_plural = _("redemptions")
+        ordering = ("-created_at", "-id")
+        permissions = [
+            ("cancel_redemption", _("Can cancel a redemption")),
+            ("retry_completion", _("Can retry or fail a parked completion")),
+        ]
+        indexes = [
+            models.Index(fields=("storefront", "campaign", "-created_at", "-id"), name="twofa_redemption_list"),
+            models.Index(fields=("participant", "created_at"), name="twofa_redemption_sum"),
+            models.Index(fields=("due_at",), condition=Q(due_at__isnull=False), name="twofa_redemption_due"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=("storefront", "campaign", "order_id"), name="twofa_redemption_order"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="twofa_redemption_amount"),
+            models.CheckConstraint(
+                condition=~Q(status="completed") | Q(points="completed", completed_at__isnull=False),
+                name="twofa_redemption_completed_spent",
+            ),
+            models.CheckConstraint(
+                condition=~Q(points="completed") | Q(status="completed"), name="twofa_redemption_spent_completed"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="pending_2fa_approval") | Q(two_factor_required=True),
+                name="twofa_redemption_pending_required",
+            ),
+            # What goes beyond waiting was approved by a token for a digest, or is exempt by the stored decision.
+            models.CheckConstraint(
+                condition=~Q(status__in=("approved", "scheduled", "completed"))
+                | Q(two_factor_required=False)
+                | Q(approved_digest__isnull=False),
+                name="twofa_redemption_approved_digest",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.order_id
+
+    def digest(self) -> bytes:
+        """Return the digest of all that the token approves, from the row as it stands.
+
+        Recomputed at confirm and before completion, so that nobody who can write to the table, by injection, in the
+        admin or by a bug, spends other points than those in the message (RTS (EU) 2018/389 Art. 5(1)(d)).
+        """
+        lines = [(line["sku"], line["name"], line["quantity"], Decimal(line["amount"])) for line in self.items]
+        return tokens.digest(
+            "redemption/1",
+            self.campaign_id,
+            self.participant_id,
+            self.storefront_id,
+            self.order_id,
+            Decimal(self.amount),
+            self.unit,
+            self.description,
+            lines,
+            None,
+            None,
+        )
+
+    def is_exempt_or_approved(self) -> bool:
+        """Tell whether this very content was approved by a token, or needed none by the stored decision."""
+        if not self.two_factor_required:
+            return True
+        return self.approved_digest is not None and tokens.is_sealed([bytes(self.approved_digest)], self.digest())
+
+    def same_order(self, *, participant: Participant, amount: Decimal, description: str, items: list[dict[str, Any]]) -> bool:
+        """Tell whether a repeated order id asks for the same thing."""
+        return (
+            self.participant_id == participant.pk
+            and self.amount == amount
+            and self.description == description
+            and self.items == items
+        )
+
+    def move(self, *, at: datetime, **changes: Any) -> None:
+        """Change state at ``at``, and count the version by which clients drop what they see out of order."""
+        self.change(updated_at=at, version=self.version + 1, guard=("version",), **changes)
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether its status can no longer change."""
+        return self.status in self.FINAL
+
+    @classmethod
+    def owing_release(cls) -> Q:
+        """Return the condition of rows whose points must still be given back."""
+        return Q(points=cls.Points.RESERVED, status__in=[s for s in cls.FINAL if s != cls.Status.COMPLETED])
+

@@ -1,0 +1,102 @@
+"""Storefronts, and the keys by which their backends prove who they are."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from twofa.models.campaign import Campaign
+
+KEY_MARK = "twofa"
+MAX_LIVE_KEYS = 2
+_PREFIX_BYTES = 6
+_SECRET_BYTES = 32
+
+
+class Storefront(models.Model):
+    """An integrator: a backend that calls the API with a key. Serves the campaigns that staff gave it."""
+
+    name = models.CharField(_("name"), max_length=150, unique=True)
+    campaigns: models.ManyToManyField[Campaign, models.Model] = models.ManyToManyField(
+        "twofa.Campaign", related_name="storefronts", blank=True, verbose_name=_("campaigns")
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("storefront")
+        verbose_name_plural = _("storefronts")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StorefrontKeyQuerySet(models.QuerySet["StorefrontKey"]):
+    def live(self, at: datetime) -> Self:
+        """Keys that open the door at ``at``."""
+        unexpired = models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at)
+        return self.filter(unexpired, revoked_at__isnull=True)
+
+
+class StorefrontKey(models.Model):
+    """A storefront's key: its public prefix, and a hash of the whole.
+
+    A plain SHA-256 is enough here, where it would not be for a password: the secret is 256 random bits, so there is
+    nothing to guess and nothing for a slow hash to slow down.
+    """
+
+    storefront = models.ForeignKey(Storefront, models.CASCADE, related_name="keys", verbose_name=_("storefront"))
+    prefix = models.CharField(
+        _("prefix"), max_length=24, unique=True, validators=[RegexValidator(r"^[0-9a-f]+\Z")], editable=False
+    )
+    hashed_key = models.BinaryField(_("hash"), max_length=32, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
+
+    objects: ClassVar[models.Manager[StorefrontKey]] = models.Manager.from_queryset(StorefrontKeyQuerySet)()
+
+    class Meta:
+        verbose_name = _("storefront key")
+        verbose_name_plural = _("storefront keys")
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{KEY_MARK}_{self.prefix}_…"
+
+    @classmethod
+    def mint(cls, storefront: Storefront, *, expires_at: datetime | None) -> tuple[StorefrontKey, str]:
+        """Build an unsaved key and its text, which exists only here and is shown once."""
+        prefix = secrets.token_hex(_PREFIX_BYTES)
+        text = f"{KEY_MARK}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        return cls(storefront=storefront, prefix=prefix, hashed_key=cls.digest(text), expires_at=expires_at), text
+
+    @staticmethod
+    def digest(text: str) -> bytes:
+        """Return what is stored of a key."""
+        return hashlib.sha256(text.encode()).digest()
+
+    @staticmethod
+    def prefix_of(text: str) -> str | None:
+        """Return the prefix of a key's text, or None where it does not look like one of ours."""
+        mark, _first, rest = text.partition("_")
+        prefix, _second, secret = rest.partition("_")
+        return prefix if mark == KEY_MARK and secret and len(prefix) == 2 * _PREFIX_BYTES else None
+
+    def opens(self, text: str) -> bool:
+        """Tell whether ``text`` is this key, in constant time."""
+        return hmac.compare_digest(bytes(self.hashed_key), self.digest(text))
+
+    def is_live(self, at: datetime) -> bool:
+        """Tell whether it is neither revoked nor expired at ``at``."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)

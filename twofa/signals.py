@@ -1,0 +1,34 @@
+"""Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
+
+Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
+``delivery`` or ``device``. None ever carries a token.
+"""
+
+from django.dispatch import Signal
+
+redemption_opened = Signal()
+redemption_approved = Signal()
+redemption_scheduled = Signal()
+redemption_completed = Signal()
+redemption_failed = Signal()
+redemption_rejected = Signal()
+redemption_expired = Signal()
+redemption_cancelled = Signal()
+
+challenge_issued = Signal()
+challenge_approved = Signal()
+challenge_rejected = Signal()
+challenge_expired = Signal()
+challenge_cancelled = Signal()
+
+delivery_sent = Signal()
+delivery_failed = Signal()
+
+device_activated = Signal()
+device_revoked = Signal()
+
+transaction_tampered = Signal()
+"""The stored row is not what its token was issued for: somebody wrote to the table. Carries ``redemption``."""
+
+completion_parked = Signal()
+"""A completion ran out of tries and waits for staff. Carries ``redemption``."""

@@ -1,0 +1,41 @@
+"""Celery tasks: entry points like views. One flow call each; ids are their only arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Task, shared_task
+
+from twofa import correlation, jobs
+from twofa.flows import completions, deliveries, sweeps
+
+
+class CorrelatedTask(Task):  # type: ignore[type-arg]
+    """Runs under the correlation id of whoever published it."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        headers = self.request.headers or {}
+        offered = self.request.get(jobs.CORRELATION_HEADER) or headers.get(jobs.CORRELATION_HEADER)
+        with correlation.bound(correlation.accept(offered)):
+            return super().__call__(*args, **kwargs)
+
+
+@shared_task(name=jobs.DELIVER, base=CorrelatedTask, ignore_result=True, acks_late=True)
+def deliver(delivery_id: str) -> None:
+    """Send one message of the outbox."""
+    deliveries.deliver(int(delivery_id))
+
+
+@shared_task(name=jobs.COMPLETE, base=CorrelatedTask, ignore_result=True, acks_late=True)
+def complete(redemption_id: str) -> None:
+    """Complete one approved redemption."""
+    completions.complete(UUID(redemption_id))
+
+
+@shared_task(name=jobs.SWEEP, base=CorrelatedTask, ignore_result=True)
+def sweep() -> None:
+    """Do whatever is due."""
+    sweeps.sweep()
