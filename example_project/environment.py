@@ -75,7 +75,7 @@ def _keep(path: Path, value: str) -> None:
 
 
 def email(url: str) -> dict[str, Any]:
-    """Return Django's e-mail settings for ``smtp://user:password@host:587/?tls=1``, or ``smtps://…`` for TLS from the start.
+    """Return Django's e-mail settings for ``smtp://user:password@host:587/?tls=1``, or ``smtps://…``.
 
     Raises: ImproperlyConfigured for any other scheme.
     """

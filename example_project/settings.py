@@ -151,5 +151,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["correlation"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    "loggers": {
+        # Django gives these two handlers of their own, without the correlation id.
+        "django": {"level": "INFO"},
+        "django.server": {"level": "INFO"},
+    },
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -35,8 +36,8 @@ def celery_worker_process(transactional_db: None, broker_url: str, tmp_path: Pat
     started: list[Child] = []
     number = itertools.count(1)
 
-    def start(**options: object) -> Child:
-        child = start_worker(tmp_path / f"worker-{next(number)}.log", **options)  # type: ignore[arg-type]
+    def start(**options: Any) -> Child:
+        child = start_worker(tmp_path / f"worker-{next(number)}.log", **options)
         started.append(child)
         return child
 
@@ -55,7 +56,7 @@ def smtp_server() -> Iterator[SmtpServer]:
 
 
 @pytest.fixture
-def threads() -> Callable[..., list]:
+def threads() -> Callable[..., list[Any]]:
     """`threads([call, ...])`: all calls at the same moment; see `tests.threads.run_together`."""
     return run_together
 

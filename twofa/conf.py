@@ -97,7 +97,7 @@ class Conf:
 
     @property
     def policy_limits(self) -> Mapping[str, Any]:
-        """``TWOFA_POLICY_LIMITS``: stricter floors than the product's: ``max_attempts``, ``token_ttl``, ``token_bits``."""
+        """``TWOFA_POLICY_LIMITS``: stricter than the product's own: ``max_attempts``, ``token_ttl``, ``token_bits``."""
         limits: Mapping[str, Any] = self._get("POLICY_LIMITS")
         return limits
 
@@ -150,13 +150,18 @@ class Conf:
         return bool(settings.DEBUG)
 
     @property
-    def host_secrets(self) -> list[str]:
+    def host_secrets(self) -> list[str | bytes]:
         """``SECRET_KEY`` and its fallbacks: what no key of ours may repeat."""
         try:
-            secrets = [settings.SECRET_KEY]
+            secrets: list[str | bytes] = [settings.SECRET_KEY]
         except ImproperlyConfigured:  # it is empty, and Django tells so itself
             secrets = []
         return [*secrets, *settings.SECRET_KEY_FALLBACKS]
+
+    @property
+    def language_code(self) -> str:
+        """Django's ``LANGUAGE_CODE``: the language of messages to participants who have none."""
+        return str(settings.LANGUAGE_CODE)
 
     def unknown_names(self) -> list[str]:
         """Names like ``TWOFA_*`` in the settings that mean nothing here: typing errors."""

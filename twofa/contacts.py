@@ -31,7 +31,9 @@ def normalise(channel: str, address: str) -> str:
 def _normalise_phone(address: str) -> str:
     number = _parse(address)
     if number is None or not phonenumbers.is_valid_number(number):
-        raise Invalid.field("address", "invalid_phone", _("Give a phone number with its country code, like +5511999990034."))
+        raise Invalid.field(
+            "address", "invalid_phone", _("Give a phone number with its country code, like +5511999990034.")
+        )
     # Premium and shared-cost ranges pay their owner for every message: the purse of SMS pumping.
     if phonenumbers.number_type(number) in _PREMIUM:
         raise Invalid.field("address", "premium_number", _("Messages are not sent to premium-rate numbers."))

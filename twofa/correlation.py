@@ -40,7 +40,7 @@ def bound(correlation_id: str) -> Iterator[str]:
 
 
 class CorrelationFilter(logging.Filter):
-    """Put ``correlation_id`` on every record that passes: for the host's handlers, so that other apps' lines have it."""
+    """Put ``correlation_id`` on every record that passes: for the host's handlers, so that all apps' lines have it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.correlation_id = current()

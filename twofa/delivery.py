@@ -210,6 +210,6 @@ def template_names(event: str, filename: str, *, campaign: str) -> list[str]:
 def _render_first(names: list[str], context: Mapping[str, Any], *, as_html: bool) -> str:
     template = loader.select_template(names)
     if not isinstance(template, DjangoTemplate):
-        return template.render(dict(context))
+        return str(template.render(dict(context)))
     # By what is made and not by the engine's setting: an SMS never says "&amp;", and an e-mail always does.
-    return template.template.render(Context(dict(context), autoescape=as_html))
+    return str(template.template.render(Context(dict(context), autoescape=as_html)))

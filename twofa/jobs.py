@@ -55,7 +55,7 @@ breaker = Breaker()
 
 def configured_app() -> bool:
     """Tell whether the host has a Celery app: without one, jobs go to a default broker that nobody runs."""
-    app = _state.default_app
+    app: Celery | None = vars(_state)["default_app"]
     return app is not None and (is_eager() or bool(app.conf.broker_url or app.conf.broker_write_url))
 
 

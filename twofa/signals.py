@@ -4,6 +4,8 @@ Each carries the row it speaks of under the keyword that its name begins with: `
 ``delivery`` or ``device``. None ever carries a token.
 """
 
+from __future__ import annotations
+
 from django.dispatch import Signal
 
 redemption_opened = Signal()

@@ -79,12 +79,11 @@ def _canonical_decimal(value: Decimal) -> bytes:
     if not value.is_finite():
         raise ValueError("only finite amounts are encoded")
     sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
     text = "".join(map(str, digits)).lstrip("0")
     stripped = text.rstrip("0")
     if not stripped:
         return b"0e0"
-    return f"{'-' if sign else ''}{stripped}e{exponent + len(text) - len(stripped)}".encode()
+    return f"{'-' if sign else ''}{stripped}e{int(exponent) + len(text) - len(stripped)}".encode()
 
 
 def digest(label: str, *fields: Encodable) -> bytes:

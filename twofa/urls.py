@@ -1,2 +1,41 @@
-urlpatterns = []
+"""The API's paths. A host includes this module at any prefix.
+
+Ids are plain texts here and judged by the views: so a malformed one is answered like one that does not exist, after
+the key was asked for, and not by the host's own page.
+"""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from twofa.api import campaigns, challenges, devices, docs, participants, redemptions
+
 app_name = "twofa"
+
+_PARTICIPANT = "campaigns/<str:campaign>/participants/<str:external_id>/"
+_DEVICE = "devices/<str:device_id>/"
+_REDEMPTION = "redemptions/<str:redemption_id>/"
+
+urlpatterns = [
+    path("campaigns/", campaigns.CampaignsEndpoint.as_view(), name="campaigns"),
+    path("campaigns/<str:campaign>/", campaigns.CampaignEndpoint.as_view(), name="campaign"),
+    path(_PARTICIPANT, participants.ParticipantEndpoint.as_view(), name="participant"),
+    path(f"{_PARTICIPANT}onboarding/", participants.OnboardingEndpoint.as_view(), name="onboarding"),
+    path(f"{_PARTICIPANT}devices/", devices.DevicesEndpoint.as_view(), name="devices"),
+    path(_DEVICE, devices.DeviceEndpoint.as_view(), name="device"),
+    path(f"{_DEVICE}verify/", devices.DeviceVerificationEndpoint.as_view(), name="device-verify"),
+    path(f"{_DEVICE}resend/", devices.DeviceResendEndpoint.as_view(), name="device-resend"),
+    path(f"{_DEVICE}authorize/", devices.DeviceAuthorizationEndpoint.as_view(), name="device-authorize"),
+    path(f"{_DEVICE}make-default/", devices.DeviceDefaultEndpoint.as_view(), name="device-make-default"),
+    path("campaigns/<str:campaign>/redemptions/", redemptions.RedemptionsEndpoint.as_view(), name="redemptions"),
+    path(_REDEMPTION, redemptions.RedemptionEndpoint.as_view(), name="redemption"),
+    path(f"{_REDEMPTION}confirm/", redemptions.ConfirmationEndpoint.as_view(), name="redemption-confirm"),
+    path(f"{_REDEMPTION}resend/", redemptions.RedemptionResendEndpoint.as_view(), name="redemption-resend"),
+    path(f"{_REDEMPTION}cancel/", redemptions.RedemptionCancellationEndpoint.as_view(), name="redemption-cancel"),
+    path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
+    path("schema/", docs.SchemaEndpoint.as_view(), name="schema"),
+    path("docs/", docs.DocsEndpoint.as_view(), name="docs"),
+    path("docs/assets/<str:name>", docs.AssetEndpoint.as_view(), name="docs-asset"),
+    # Last. With "s", because without it a line break in a path would slip through to the host's own 404.
+    re_path(r"^(?s:.*)\Z", docs.NothingHereEndpoint.as_view(), name="nothing-here"),
+]

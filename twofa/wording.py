@@ -10,8 +10,8 @@ HIDDEN = "•"
 _LONGEST = 500
 """More is not looked at: the patterns below are made for a line, not for a book."""
 
-# Left out whatever they stand for: controls, formats (bidi overrides, zero widths, soft hyphens), private and unassigned
-# ones, separators of lines and paragraphs.
+# Left out whatever they stand for: controls, formats (bidi overrides, zero widths, soft hyphens), private and
+# unassigned ones, separators of lines and paragraphs.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Letters that draw nothing: the Hangul fillers, U+115F and U+1160 (to which NFKC brings the others).
 _BLANK_LETTERS = {"\u115f", "\u1160"}

@@ -11,10 +11,6 @@ from twofa.models import Challenge, Delivery, Event, Redemption
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def shop():
-    RecordingBackend.reset()
-    return factories.Shop()
 
 
 def confirm(shop, redemption, token, amount=None):

@@ -41,6 +41,7 @@ def start() -> BrokerServer:
     Raises: `BrokerUnavailableError`.
     """
     scratch = Scratch()
+    output = ""
     for _ in range(_ATTEMPTS):
         port = free_port()
         options = ["--port", str(port), "--bind", "127.0.0.1", "--databases", str(DATABASES)]
@@ -49,7 +50,7 @@ def start() -> BrokerServer:
         wait_until(partial(_settled, child, port), seconds=10, what="Valkey")
         if child.alive:
             return BrokerServer(child, scratch, port)
-    output = child.output
+        output = child.output
     scratch.remove()
     raise BrokerUnavailableError(f"Valkey did not start:\n{output}")
 

@@ -17,8 +17,8 @@ class OutsideNetworkError(RuntimeError):
 
 def allow_only_loopback() -> None:
     """From here on this process connects, and resolves names, on its own machine only."""
-    socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign]
+    socket.socket.connect = _guarded_connect  # type: ignore[assignment, method-assign]
+    socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[assignment, method-assign]
     socket.getaddrinfo = _guarded_getaddrinfo
 
 

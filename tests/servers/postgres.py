@@ -11,14 +11,13 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import psycopg
 
-from tests.servers.process import Account, Child, Scratch, free_port, reachable, spawn, wait_until
+from tests.servers.process import Account, Argv, Child, Scratch, free_port, reachable, spawn, wait_until
 
 # A test's database is thrown away: it need not outlive a power cut. The bench measures with durability on.
 _THROWAWAY = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
@@ -57,7 +56,7 @@ def start(*, durable: bool = False) -> PostgresServer:
         binaries = _usable(_binaries(), scratch.path, account)
         scratch.give_to(account)
         data = scratch.path / "data"
-        _initialise(binaries / "initdb", data, account)
+        _initialise(binaries / "initdb", data, scratch, account)
         return _launch(binaries / "postgres", data, scratch, account, durable=durable)
     except BaseException:
         scratch.remove()
@@ -102,18 +101,12 @@ def _usable(binaries: Path, scratch: Path, account: Account | None) -> Path:
     return copy / binaries.name
 
 
-def _initialise(initdb: Path, data: Path, account: Account | None) -> None:
-    command = [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-    done = subprocess.run(
-        [str(word) for word in command],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd="/",
-        **({"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}),
-    )
-    if done.returncode:
-        raise PostgresUnavailableError(f"initdb failed:\n{done.stdout}{done.stderr}")
+def _initialise(initdb: Path, data: Path, scratch: Scratch, account: Account | None) -> None:
+    options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+    argv: Argv = [initdb, "-D", data, *options]
+    child = spawn(argv, log=scratch.path / "initdb.log", account=account, cwd=Path("/"))
+    if child.process.wait(timeout=60):
+        raise PostgresUnavailableError(f"initdb failed:\n{child.output}")
 
 
 def _launch(postgres: Path, data: Path, scratch: Scratch, account: Account | None, *, durable: bool) -> PostgresServer:
@@ -124,7 +117,7 @@ def _launch(postgres: Path, data: Path, scratch: Scratch, account: Account | Non
         options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         options += ["-c", "max_connections=300", "-c", "timezone=UTC", *([] if durable else _THROWAWAY)]
         # SIGQUIT is PostgreSQL's immediate stop: there is nothing to save.
-        argv = [postgres, "-D", data, *options]
+        argv: Argv = [postgres, "-D", data, *options]
         child = spawn(argv, log=log, account=account, cwd=Path("/"), stop_signal=signal.SIGQUIT)
         server = PostgresServer(child, scratch, port)
         wait_until(partial(_settled, server), seconds=30, what="PostgreSQL")

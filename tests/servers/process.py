@@ -18,6 +18,9 @@ from pathlib import Path
 _TIED = Path(__file__).with_name("tied.py")
 
 
+Argv = Sequence[str | Path]
+
+
 @dataclass(frozen=True)
 class Account:
     """The user a child runs as: PostgreSQL refuses root."""
@@ -79,7 +82,7 @@ class Child:
 
 
 def spawn(
-    argv: Sequence[str | Path],
+    argv: Argv,
     *,
     log: Path,
     account: Account | None = None,
@@ -88,8 +91,8 @@ def spawn(
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Child:
     """Start a process whose output goes to `log`: a pipe that nobody reads fills up and stops the server."""
-    tied = [sys.executable, "-I", "-S", _TIED, str(int(stop_signal))]
-    tied += [str(account.uid), str(account.gid)] if account else ["-", "-"]
+    identity = [str(account.uid), str(account.gid)] if account else ["-", "-"]
+    tied = [sys.executable, "-I", "-S", str(_TIED), str(int(stop_signal)), *identity]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(word) for word in [*tied, *argv]],

@@ -16,7 +16,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         # A process that a test started is told the file of that test.
-        "NAME": _GIVEN.removeprefix("sqlite:///") if _GIVEN.startswith("sqlite:") else str(_FILE),
+        "NAME": _GIVEN.removeprefix("sqlite:///") if _GIVEN.startswith("sqlite:") else ":memory:",
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
         # A file, not memory: threads and other processes must see the same rows.
         "TEST": {"NAME": str(_FILE)},

@@ -56,6 +56,10 @@ class ReasonForm(forms.Form):
     )
 
 
+class ConfirmForm(forms.Form):
+    """Asks nothing but to be sent."""
+
+
 @dataclass(frozen=True)
 class FlowAction:
     """One thing that staff may do to a row: a page that says what will happen, asks, and calls one flow.
@@ -124,7 +128,9 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def page(self, name: str, *args: object) -> str:
         """Return the address of a page of this model."""
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name)
+        return reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name
+        )
 
     def page_of(self, row: Model) -> str:
         """Return the address of another model's row."""
@@ -185,11 +191,15 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _perform(self, request: HttpRequest, action: FlowAction, row: Any, values: dict[str, Any]) -> HttpResponse:
         try:
             with acting(request) as actor:
-                action.run(row, actor=actor, **values)
+                outcome = action.run(row, actor=actor, **values)
         except TwoFactorError as error:
             self.message_user(request, explain(error), messages.ERROR)
-        else:
-            self.message_user(request, action.done, messages.SUCCESS)
+            return HttpResponseRedirect(self.page("change", row.pk))
+        return self.answer(request, action, row, outcome)
+
+    def answer(self, request: HttpRequest, action: FlowAction, row: Any, outcome: object) -> HttpResponse:
+        """Tell that an action was done, on the row's page."""
+        self.message_user(request, action.done, messages.SUCCESS)
         return HttpResponseRedirect(self.page("change", row.pk))
 
     def ask(self, request: HttpRequest, action: FlowAction, row: Any, form: forms.Form) -> HttpResponse:
@@ -209,7 +219,12 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "twofa/admin/action.html", context)
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False, form_url: str = "",
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and IS_POPUP_VAR not in request.GET:
@@ -221,7 +236,10 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().changelist_view(request, {**tools, **(extra_context or {})})
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         try:

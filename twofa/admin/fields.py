@@ -21,7 +21,7 @@ class MinutesSecondsWidget(forms.MultiWidget):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         number = {"min": 0, "inputmode": "numeric", "class": "twofa-number"}
-        widgets = {
+        widgets: dict[str, forms.Widget | type[forms.Widget]] = {
             "minutes": forms.NumberInput({**number, "aria-label": _("minutes")}),
             "seconds": forms.NumberInput({**number, "aria-label": _("seconds")}),
         }
@@ -39,7 +39,7 @@ class MinutesSecondsField(forms.MultiValueField):
     widget = MinutesSecondsWidget
 
     def __init__(self, **kwargs: Any) -> None:
-        number = {"min_value": 0, "max_value": 10**6, "required": False}
+        number: dict[str, Any] = {"min_value": 0, "max_value": 10**6, "required": False}
         parts = (forms.IntegerField(**number), forms.IntegerField(**number))
         super().__init__(parts, require_all_fields=False, **kwargs)
 
@@ -103,22 +103,6 @@ class CountriesField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
-            return list(initial or []) != self.to_python(data)
+            return bool(list(initial or []) != self.to_python(data))
         except ValidationError:
             return True
-
-
-class DocumentsField(forms.MultipleChoiceField):
-    """Kinds of documents, with their sides where a document has two; what is stored already stays choosable."""
-
-    widget = forms.CheckboxSelectMultiple
-
-    def prepare_value(self, value: Any) -> Any:
-        self._offer(value)
-        return value
-
-    def _offer(self, stored: Any) -> None:
-        known = {choice for choice, _label in self.choices}
-        extra = [(item, item) for item in stored or [] if item not in known]
-        if extra:
-            self.choices = [*self.choices, *extra]

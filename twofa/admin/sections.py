@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+NOTHING = _("Nothing yet.")
 GOOD, BAD, OPEN, ENDED = "good", "bad", "open", "ended"
 """Tones: a colour beside the words, which say the same."""
 
@@ -50,9 +51,9 @@ class Section:
     title: StrOrPromise
     headers: tuple[StrOrPromise, ...]
     rows: list[list[Cell]]
-    empty: StrOrPromise = _("Nothing yet.")
+    empty: StrOrPromise = NOTHING
     note: StrOrPromise = ""
-    anchor: str = field(default="", kw_only=True)
+    anchor: str = ""
 
     @property
     def lines(self) -> list[list[tuple[StrOrPromise, Cell]]]:
@@ -70,6 +71,6 @@ def moment(at: datetime | None) -> str:
     return "—" if at is None else formats.date_format(timezone.localtime(at), "Y-m-d H:i:s")
 
 
-def row(*cells: object) -> list[Cell]:
+def cells(*given: object) -> list[Cell]:
     """Return a row; what is not a cell becomes one."""
-    return [cell if isinstance(cell, Cell) else Cell(cell) for cell in cells]
+    return [cell if isinstance(cell, Cell) else Cell(cell) for cell in given]

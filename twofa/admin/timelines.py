@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
-from twofa.admin.sections import Cell, Section, moment, row, tone_of
+from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.models import Delivery, Event
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 HEADERS = (_("when"), _("what"), _("who"), _("details"), _("correlation id"))
+TITLE = _("Timeline")
 MOST = 200
 
 
-def timeline(events: Iterable[Event], deliveries: Iterable[Delivery] = (), *, title: StrOrPromise = _("Timeline")) -> Section:
+def timeline(events: Iterable[Event], deliveries: Iterable[Delivery] = (), *, title: StrOrPromise = TITLE) -> Section:
     """Return events and deliveries as one table, oldest first."""
     told = [(event.created_at, event.pk, _event_row(event)) for event in events]
     told += [(delivery.created_at, 0, _delivery_row(delivery)) for delivery in deliveries]
-    return Section(title, HEADERS, [cells for _at, _pk, cells in sorted(told, key=_when)], anchor="timeline")
+    return Section(title, HEADERS, [line for _at, _pk, line in sorted(told, key=_when)], anchor="timeline")
 
 
 def _when(line: tuple[datetime, int, list[Cell]]) -> tuple[datetime, int]:
@@ -39,7 +40,7 @@ def who(event: Event) -> str:
 def _event_row(event: Event) -> list[Cell]:
     state = event.type.rpartition(".")[2]
     tone = tone_of(state) if event.type.startswith(("redemption.", "challenge.", "delivery.")) else ""
-    return row(
+    return cells(
         moment(event.created_at),
         Cell(words.event(event.type), tone=tone),
         who(event),
@@ -57,7 +58,7 @@ def _delivery_row(delivery: Delivery) -> list[Cell]:
         str(_("tries: %(tries)d") % {"tries": delivery.tries}) if delivery.tries else "",
         str(_("provider's id: %(id)s") % {"id": delivery.provider_message_id}) if delivery.provider_message_id else "",
     ]
-    return row(
+    return cells(
         moment(delivery.created_at),
         Cell(_("Message queued"), tone=tone_of(delivery.status)),
         "—",

@@ -58,7 +58,6 @@ HEADERS = [
         OpenApiParameter.HEADER,
         description="The same key with the same body gets the first answer again.",
     ),
-    OpenApiParameter("X-Correlation-Id", str, OpenApiParameter.HEADER, response=True, description="Of this answer."),
     OpenApiParameter(
         "Idempotency-Replayed",
         str,

@@ -172,8 +172,7 @@ class Problem:
 
     def body(self, correlation_id: str) -> dict[str, Any]:
         """Return the JSON object; ``members`` never displace the standard ones."""
-        return {
-            **self.members,
+        standard = {
             "type": f"urn:twofa:problem:{self.code}",
             "title": str(TABLE[self.code].title),
             "status": self.status,
@@ -181,6 +180,7 @@ class Problem:
             "code": self.code,
             "correlation_id": correlation_id,
         }
+        return {**standard, **self.members, **standard}
 
 
 def describe(error: Exception, links: Links) -> Problem:

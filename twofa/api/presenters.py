@@ -5,15 +5,17 @@ Functions and not output serializers: a redemption has thirty members, and they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from twofa.api import links, shapes
 from twofa.api.languages import tag_of
+from twofa.api.pagination import Page
+from twofa.exceptions import RedemptionRefused
 from twofa.flows import next_actions
-from twofa.models import Campaign, Challenge, Participant, Redemption
+from twofa.models import Campaign, Challenge, Device, Participant, Redemption
 
 
 def moment(at: datetime) -> str:
@@ -97,6 +99,33 @@ def challenge(row: Challenge) -> shapes.Challenge:
     }
 
 
+def device(row: Device, waiting: Challenge | None) -> shapes.Device:
+    """Return a device; ``waiting`` is the open challenge about it, with the time of its reading, or None."""
+    shown = None if waiting is None else challenge(waiting)
+    is_own = waiting is None or waiting.action == Challenge.Action.VERIFY
+    return {
+        "id": str(row.uuid),
+        "channel": row.channel,
+        "destination": row.destination,
+        "name": row.name,
+        "status": row.status,
+        "is_default": row.is_default,
+        "usable_from": optional_moment(row.usable_from),
+        "challenge": shown if is_own else None,
+        "authorization": None if is_own else shown,
+        "next_action": next_action(_next_of_device(row, waiting), links.of_device(row.uuid)),
+    }
+
+
+def _next_of_device(row: Device, waiting: Challenge | None) -> next_actions.NextAction:
+    if waiting is None:
+        pending = row.status == Device.Status.PENDING
+        return next_actions.NextAction("resend_token") if pending else next_actions.NONE
+    action = next_actions.of_challenge(waiting, waiting.read_at)
+    is_own = waiting.action == Challenge.Action.VERIFY
+    return action if is_own or action is not next_actions.CONFIRM else next_actions.NextAction("authorize_device")
+
+
 def redemption(row: Redemption) -> shapes.Redemption:
     """Return a redemption; ``campaign``, ``participant`` and, where required, ``challenge`` are loaded."""
     slug, external_id = row.campaign.slug, row.participant.external_id
@@ -120,13 +149,19 @@ def redemption(row: Redemption) -> shapes.Redemption:
             "challenge": challenge(row.challenge) if row.two_factor_required else None,
         },
         "next_action": next_action(next_actions.of_redemption(row), where),
-        "failure": {"code": row.failure_code, "detail": row.failure_detail} if row.failure_code else None,
+        "failure": _failure(row),
         "correlation_id": row.correlation_id,
         "created_at": moment(row.created_at),
         "completed_at": optional_moment(row.completed_at),
     }
 
 
-def page(results: Sequence[Any], *, following: str | None, preceding: str | None) -> dict[str, Any]:
+def _failure(row: Redemption) -> shapes.Failure | None:
+    if not row.failure_code:
+        return None
+    return {"code": row.failure_code, "detail": row.failure_detail or str(RedemptionRefused.default_detail)}
+
+
+def page(results: Iterable[Any], of: Page[Any]) -> dict[str, Any]:
     """Return a page of a list."""
-    return {"results": list(results), "next": following, "previous": preceding}
+    return {"results": list(results), "next": of.next, "previous": of.previous}

@@ -137,23 +137,12 @@ class ShapeComponent(OpenApiSerializerExtension):
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
         hints = get_type_hints(self.target, include_extras=True)
         optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
-        results = _results_of_page(self.target)
-        if results is not None:
-            hints["results"] = list[results]  # type: ignore[valid-type]
         return {
             "type": "object",
             "description": self.target.__doc__,
             "properties": {name: _schema_of(hint, auto_schema) for name, hint in hints.items()},
             "required": [name for name in hints if name not in optional],
         }
-
-
-def _results_of_page(shape: Any) -> Any:
-    """Return what a page lists: its type argument, which ``get_type_hints`` leaves as a variable."""
-    for base in types.get_original_bases(shape) if hasattr(types, "get_original_bases") else shape.__orig_bases__:
-        if get_origin(base) is shapes.Page:
-            return get_args(base)[0]
-    return None
 
 
 def _schema_of(hint: Any, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -176,9 +165,9 @@ def _schema_of(hint: Any, auto_schema: AutoSchema) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": {}}
 
 
-def _merged(schema: dict[str, Any], metadata: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    for more in metadata:
-        schema = {**schema, **more}
+def _merged(schema: dict[str, Any], notes: tuple[shapes.Note, ...]) -> dict[str, Any]:
+    for one in notes:
+        schema = {**schema, **one.keywords}
     return schema
 
 
@@ -197,7 +186,7 @@ class FieldComponent(OpenApiSerializerFieldExtension):
     _SCHEMAS: dict[type, dict[str, Any]] = {
         fields.Amount: {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$", "examples": ["15000.00"]},
         fields.Raw: {"type": "string", "examples": ["7K2-M9Q"], "description": "As typed; spaces and dashes are ignored."},
-        fields.Unsupported: {"type": "null", "description": "Not served by this version."},
+        fields.Unsupported: {"type": "object", "maxProperties": 0, "description": "Not served by this version."},
     }
 
     @classmethod
@@ -208,12 +197,27 @@ class FieldComponent(OpenApiSerializerFieldExtension):
         return dict(self._SCHEMAS[type(self.target)])
 
 
-def _close_inputs(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+def _close_inputs(generated: dict[str, Any]) -> None:
     """Say in the document what the parser does: unknown members are refused."""
-    for name, schema in result["components"]["schemas"].items():
+    for name, schema in generated["components"]["schemas"].items():
         if name.endswith("Input"):
             schema["additionalProperties"] = False
-    return result
+
+
+def _share_headers(generated: dict[str, Any]) -> None:
+    """Write the headers of every request once, as components."""
+    shared = generated["components"].setdefault("parameters", {})
+    for methods in generated["paths"].values():
+        for operation in methods.values():
+            operation["parameters"] = [_shared(parameter, shared) for parameter in operation["parameters"]]
+
+
+def _shared(parameter: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    if parameter["in"] != "header":
+        return parameter
+    name = parameter["name"].replace("-", "")
+    shared[name] = parameter
+    return {"$ref": f"#/components/parameters/{name}"}
 
 
 def _settings(prefix: str) -> dict[str, Any]:
@@ -234,7 +238,7 @@ def _settings(prefix: str) -> dict[str, Any]:
         "COMPONENT_SPLIT_PATCH": False,
         "ENFORCE_NON_BLANK_FIELDS": True,
         "SORT_OPERATION_PARAMETERS": False,
-        "POSTPROCESSING_HOOKS": [_close_inputs],
+        "POSTPROCESSING_HOOKS": [],
     }
 
 
@@ -243,4 +247,6 @@ def document(prefix: str) -> dict[str, Any]:
     """Return the OpenAPI document of an API mounted at ``prefix``, a path without a trailing slash."""
     with _lock, patched_settings(_settings(prefix)), translation.override("en"):
         generated: dict[str, Any] = SchemaGenerator(urlconf="twofa.urls").get_schema(request=None, public=True)
+    _close_inputs(generated)
+    _share_headers(generated)
     return generated

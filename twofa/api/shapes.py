@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, NotRequired, TypedDict, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from twofa.models import Challenge as ChallengeRow
 from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
@@ -10,19 +11,29 @@ from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
 from twofa.models import Redemption as RedemptionRow
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, eq=False)
+class Note:
+    """Keywords of JSON Schema that a type alone does not say."""
+
+    keywords: dict[str, Any]
 
 
-def known(*values: str) -> dict[str, Any]:
+def note(description: str = "", **keywords: Any) -> Note:
+    """Return a note for ``Annotated``."""
+    return Note({"description": description, **keywords} if description else keywords)
+
+
+def known(*values: str) -> Note:
     """Return the words that this version uses. Not an ``enum``: new ones are no breaking change."""
-    return {"description": f"One of {', '.join(values)}; clients ignore what they do not know."}
+    return note(f"One of {', '.join(values)}; clients ignore what they do not know.")
 
 
-Moment = Annotated[str, {"format": "date-time", "examples": ["2026-01-31T12:00:00.123456Z"]}]
-Points = Annotated[str, {"pattern": r"^[0-9]{1,12}\.[0-9]{2}$", "examples": ["15000.00"]}]
-Id = Annotated[str, {"format": "uuid"}]
+Moment = Annotated[str, note(format="date-time", examples=["2026-01-31T12:00:00.123456Z"])]
+Points = Annotated[str, note(pattern=r"^[0-9]{1,12}\.[0-9]{2}$", examples=["15000.00"])]
+Id = Annotated[str, note(format="uuid")]
 Destination = Annotated[
-    str, {"description": "Masked, for display only; the same for everybody.", "examples": ["+55 •• •••••-••34"]}
+    str, note("Masked, for display only; the same for everybody.", examples=["+55 •• •••••-••34"])
 ]
 ChannelName = Annotated[str, known(*Channel.values)]
 
@@ -31,9 +42,9 @@ class NextAction(TypedDict):
     """What to do next. An unknown `type` means wait."""
 
     type: Annotated[str, known("confirm_token", "resend_token", "onboarding", "authorize_device", "wait", "none")]
-    path: NotRequired[Annotated[str, {"description": "Below the prefix at which the API is mounted."}]]
+    path: NotRequired[Annotated[str, note("Below the prefix at which the API is mounted.")]]
     available_at: NotRequired[Moment]
-    poll_after: NotRequired[Annotated[int, {"description": "Seconds."}]]
+    poll_after: NotRequired[Annotated[int, note("Seconds.")]]
 
 
 class TwoFactorPolicy(TypedDict):
@@ -53,7 +64,7 @@ class Campaign(TypedDict):
     slug: str
     name: str
     unit: str
-    test: Annotated[bool, {"description": "Its messages never reach a real provider."}]
+    test: Annotated[bool, note("Its messages never reach a real provider.")]
     two_factor: TwoFactorPolicy
     identity_required: bool
     required_documents: list[str]
@@ -75,11 +86,11 @@ class Challenge(TypedDict):
     channel: ChannelName
     destination: Destination
     token_length: int
-    token_sequence: Annotated[int, {"description": "Number of the present token; the message names it too."}]
+    token_sequence: Annotated[int, note("Number of the present token; the message names it too.")]
     attempts_remaining: int
     resends_remaining: int
     issued_at: Moment
-    expires_at: Annotated[Moment | None, {"description": "Null until the message is handed to its provider."}]
+    expires_at: Annotated[Moment | None, note("Null until the message is handed to its provider.")]
     deadline: Moment
     resend_available_at: Moment
     delivery: Delivery
@@ -100,10 +111,10 @@ class Device(TypedDict):
     name: str
     status: Annotated[str, known(*DeviceRow.Status.values)]
     is_default: bool
-    usable_from: Annotated[Moment | None, {"description": "In the future: cooling off. Null: not active yet."}]
-    challenge: Annotated[Challenge | None, {"description": "Answered at `/devices/{id}/verify/`."}]
+    usable_from: Annotated[Moment | None, note("In the future: cooling off. Null: not active yet.")]
+    challenge: Annotated[Challenge | None, note("Answered at `/devices/{id}/verify/`.")]
     authorization: Annotated[
-        Challenge | None, {"description": "On the current default device; answered at `/devices/{id}/authorize/`."}
+        Challenge | None, note("On the current default device; answered at `/devices/{id}/authorize/`.")
     ]
     next_action: NextAction
 
@@ -195,7 +206,7 @@ class Reference(TypedDict):
 class FieldError(TypedDict):
     """What is wrong with one member."""
 
-    field: Annotated[str, {"examples": ["items[0].amount"]}]
+    field: Annotated[str, note(examples=["items[0].amount"])]
     code: str
     detail: str
 
@@ -203,11 +214,11 @@ class FieldError(TypedDict):
 class Problem(TypedDict):
     """An error (RFC 9457). Decide by `code`; `title` and `detail` are for people, in the language asked for."""
 
-    type: Annotated[str, {"format": "uri", "examples": ["urn:twofa:problem:token_invalid"]}]
+    type: Annotated[str, note(format="uri", examples=["urn:twofa:problem:token_invalid"])]
     title: str
     status: int
     detail: str
-    code: Annotated[str, {"examples": ["token_invalid"]}]
+    code: Annotated[str, note(examples=["token_invalid"])]
     correlation_id: str
     errors: NotRequired[list[FieldError]]
     attempts_remaining: NotRequired[int]
@@ -217,24 +228,29 @@ class Problem(TypedDict):
     next_action: NotRequired[NextAction]
     reason: NotRequired[str]
     resource: NotRequired[str]
-    retry_after: NotRequired[Annotated[int | None, {"description": "Seconds; null where waiting does not help."}]]
+    retry_after: NotRequired[Annotated[int | None, note("Seconds; null where waiting does not help.")]]
 
 
-class Page(TypedDict, Generic[T]):
-    """A page of a list, newest first. `next` and `previous` are absolute paths on this host."""
+class Page(TypedDict):
+    """What every list has."""
 
-    results: list[T]
     next: str | None
     previous: str | None
 
 
-class CampaignPage(Page[Campaign]):
-    """Campaigns, newest first."""
+class CampaignPage(Page):
+    """Campaigns, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[Campaign]
 
 
-class DevicePage(Page[Device]):
-    """Devices, newest first."""
+class DevicePage(Page):
+    """Devices, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[Device]
 
 
-class RedemptionPage(Page[Redemption]):
-    """Redemptions, newest first."""
+class RedemptionPage(Page):
+    """Redemptions, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[Redemption]

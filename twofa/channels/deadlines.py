@@ -1,9 +1,9 @@
 """A limit for a whole HTTP exchange, where urllib3 limits each wait.
 
-A timeout of a socket bounds the pause between two bytes. A provider that sends one byte every four seconds, by malice or
-by a broken balancer, would hold a worker for ever and its delivery beyond the lease (slow loris). Here the socket is shut
-down when the time is over, which wakes whoever reads from it. Connecting, the TLS handshake and sending are bounded by
-the socket's own timeout, in which CPython counts them as a whole; only the resolver's patience is the system's.
+A timeout of a socket bounds the pause between two bytes. A provider that sends one byte every four seconds, by malice
+or by a broken balancer, would hold a worker for ever and its delivery beyond the lease (slow loris). Here the socket is
+shut down when the time is over, which wakes whoever reads from it. Connecting, the TLS handshake and sending are
+bounded by the socket's own timeout, in which CPython counts each as a whole; the resolver's patience is the system's.
 """
 
 from __future__ import annotations

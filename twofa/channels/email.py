@@ -1,4 +1,4 @@
-"""E-mail, by Django's mail framework: any ``EMAIL_BACKEND``, any alias of ``MAILERS`` (Django 6.1), any anymail backend."""
+"""E-mail, by Django's mail framework: any ``EMAIL_BACKEND``, any ``MAILERS`` (Django 6.1), any anymail backend."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _NOBODY = {"invalid", "rejected", "failed"}
 class EmailChannel(Channel):
     """Send a plain text with its HTML alternative.
 
-    ``from_email``: the sender (default: ``DEFAULT_FROM_EMAIL``). ``timeout``: seconds that one step of the SMTP dialogue
-    may take; a shorter one of the backend stays. ``using``: the alias in ``MAILERS``, for Django 6.1 and above.
+    ``from_email``: the sender (default: ``DEFAULT_FROM_EMAIL``). ``timeout``: seconds that one step of the SMTP
+    dialogue may take; a shorter one of the backend stays. ``using``: the alias in ``MAILERS``, from Django 6.1 on.
     """
 
     def __init__(self, *, from_email: str | None = None, timeout: float = 10.0, using: str = "default") -> None:
@@ -128,8 +128,8 @@ def _smtp_failure(error: smtplib.SMTPException) -> DeliveryError:
 
 def _refused_by_provider(error: Exception, letter: EmailMultiAlternatives) -> bool:
     # anymail says it in the status that it leaves on the message, and raises an error without a code of its own.
-    statuses = getattr(getattr(letter, "anymail_status", None), "status", None)
-    return bool(statuses) and set(statuses) <= _NOBODY and getattr(error, "status_code", None) is None
+    statuses = set(getattr(getattr(letter, "anymail_status", None), "status", None) or ())
+    return bool(statuses) and statuses <= _NOBODY and getattr(error, "status_code", None) is None
 
 
 def _api_failure(status: int) -> DeliveryError:

@@ -40,12 +40,12 @@ class HttpChannel(Channel):
     """POST each message to a provider.
 
     ``url``, ``method``, ``headers``: of the request; credentials belong into ``headers``.
-    ``body``: a template of dicts, lists and texts, in which ``{recipient}`` and its like are replaced (``bodies.NAMES``);
-    ``encoding`` "json" sends it as JSON, "form" as form fields.
+    ``body``: a template of dicts, lists and texts, in which ``{recipient}`` and its like (``bodies.NAMES``) are
+    replaced; ``encoding`` "json" sends it as JSON, "form" as form fields.
     ``idempotency_header``: where the message's key goes, or None.
     ``success``: the statuses that accept a message (default: 200 to 299). ``id_path``: where its id stands in the JSON
-    answer, like ``messages.0.id``. ``error_path``: what stands there only where a message was *not* accepted, whatever the
-    status; ``permanent_errors``: its values that no repetition mends.
+    answer, like ``messages.0.id``. ``error_path``: what stands there only where a message was *not* accepted, whatever
+    the status; ``permanent_errors``: its values that no repetition mends.
     ``temporary``: the statuses, besides 5xx, that a repetition may mend.
     ``connect_timeout``, ``read_timeout``, ``total_timeout``: seconds. ``ca_certs``: a file of certificates to trust
     instead of the system's.

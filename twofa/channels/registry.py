@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +15,7 @@ from twofa.conf import conf
 SANDBOX = "sandbox"
 """The alias that test campaigns send to: always there, so that no test campaign ever needs a real provider."""
 
-_SANDBOX_ENTRY = {"BACKEND": "twofa.channels.sandbox.SandboxChannel"}
+_SANDBOX_ENTRY: Mapping[str, Any] = {"BACKEND": "twofa.channels.sandbox.SandboxChannel"}
 _built: dict[str, Channel] = {}
 
 

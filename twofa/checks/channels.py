@@ -9,12 +9,12 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
+from twofa.channels import SANDBOX
 from twofa.checks import findings
 from twofa.checks.backends import describe
 from twofa.conf import conf
 from twofa.models import Channel
 
-SANDBOX = "sandbox"
 ALIASES = (*Channel.values, SANDBOX)
 MEMBERS = {"BACKEND", "OPTIONS"}
 
@@ -28,8 +28,8 @@ def _flaw(entry: object) -> str | None:
     """Return what is wrong with the shape of one entry, or None."""
     if not isinstance(entry, Mapping):
         return f"a {type(entry).__name__} and not a dictionary"
-    if not entry.get("BACKEND") or not isinstance(entry["BACKEND"], str | type):
-        return "it has no BACKEND"
+    if not isinstance(entry.get("BACKEND"), str) or not entry["BACKEND"]:
+        return "it names no BACKEND"
     if not isinstance(entry.get("OPTIONS", {}), Mapping):
         return "OPTIONS is not a dictionary"
     unknown = set(entry) - MEMBERS
@@ -65,9 +65,9 @@ def channels_usable() -> Iterator[CheckMessage]:
             yield from _usable(alias, entry["BACKEND"], entry.get("OPTIONS", {}))
 
 
-def _usable(alias: str, backend: Any, options: Mapping[str, Any]) -> Iterator[CheckMessage]:
+def _usable(alias: str, backend: str, options: Mapping[str, Any]) -> Iterator[CheckMessage]:
     try:
-        channel = import_string(backend) if isinstance(backend, str) else backend
+        channel = import_string(backend)
     except Exception as error:  # noqa: BLE001 - a third party's module may raise anything while it is imported
         yield findings.CHANNEL_NOT_IMPORTABLE(alias=alias, why=describe(error))
         return

@@ -76,12 +76,11 @@ def is_guessable(key: bytes) -> bool:
 
 
 def keys_apart_from_secret_key() -> Iterator[CheckMessage]:
-    secrets = set()
-    for secret in conf.host_secrets:
-        secrets.add(secret.encode() if isinstance(secret, str) else secret)
+    secrets = {secret.encode() if isinstance(secret, str) else secret for secret in conf.host_secrets}
+    decoded = _decoded()
     for kid, value in _given().items():
-        texts = {value.encode()} if isinstance(value, str) else set()
-        if secrets & (texts | {_decoded().get(str(kid), b"")}):
+        spellings = {decoded.get(str(kid), b""), value.encode() if isinstance(value, str) else b""}
+        if secrets & (spellings - {b""}):
             yield findings.TOKEN_KEY_IS_SECRET_KEY(kid=kid)
 
 

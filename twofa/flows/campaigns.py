@@ -21,7 +21,9 @@ def open_campaign(*, actor: Actor, slug: str, name: str, **policy: Any) -> Campa
     with transaction.atomic():
         campaign.save(force_insert=True)
         trail = Trail(actor, now())
-        trail.add("campaign.opened", campaign, policy={name: _plain(value) for name, value in campaign.policy().items()})
+        trail.add(
+            "campaign.opened", campaign, policy={name: _plain(value) for name, value in campaign.policy().items()}
+        )
         trail.write()
     return campaign
 

@@ -44,9 +44,10 @@ def forget_accepted(at: datetime) -> int:
 
 
 def _read(pk: UUID, storefront: Storefront) -> Challenge:
-    rows = Challenge.objects.with_delivery().select_related("redemption").annotate(read_at=Clock())
+    rows = Challenge.objects.with_delivery().select_related("redemption").annotate(clock=Clock())
     try:
-        challenge: Challenge = rows.get(pk=pk, storefront=storefront)
+        challenge = rows.get(pk=pk, storefront=storefront)
     except Challenge.DoesNotExist:
         raise NotFound from None
+    challenge.read_at = vars(challenge)["clock"]
     return challenge

@@ -83,7 +83,11 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
         _tell("device.revoked", device, trail)
     device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
     trail.add("device.revoked", device, destination=device.destination, reason=reason)
-    heir = Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE).order_by("activated_at").first()
+    heir = (
+        Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE)
+        .order_by("activated_at")
+        .first()
+    )
     if was_default and heir is not None:
         heir.change(is_default=True)
         trail.add("device.made_default", heir, destination=heir.destination)
@@ -91,18 +95,18 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
 
 
 def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
-    """End what is open on a device or about it; redemptions are returned, because their rows are locked before these."""
+    """End what is open on a device or about it; return the redemptions, whose rows are locked before challenges."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
     about = rows.filter(subject=device) | rows.filter(device=device).exclude(purpose=Purpose.REDEMPTION)
     for challenge in about.order_by("pk"):
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
     open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, redemption__isnull=False)
-    return [pk for pk in open_.values_list("redemption_id", flat=True) if pk is not None]
+    return list(open_.values_list("redemption_id", flat=True))
 
 
 def _tell(event: str, device: Device, trail: Trail, *, leaving_out: Device | None = None) -> None:
     """Queue a notice to every active contact: whoever did not ask for the change learns of it."""
     contacts = Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE)
-    for contact in contacts.exclude(pk=leaving_out.pk if leaving_out else None).order_by("pk"):
+    for contact in contacts.exclude(pk=None if leaving_out is None else leaving_out.pk).order_by("pk"):
         contact.participant = device.participant
         issuing.queue_notice(event, contact, at=trail.at, destination=device.destination)

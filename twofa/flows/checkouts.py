@@ -156,8 +156,7 @@ def _store(
     redemption.save(force_insert=True)
     trail = Trail(checkout.actor, at)
     trail.add("redemption.pending" if decision.required else "redemption.exempted", redemption, reason=decision.reason)
-    if decision.required:
-        assert contact is not None
+    if decision.required and contact is not None:
         challenge = _challenge(redemption, contact, checkout, trail)
         redemption.challenge = challenge
         if not checkout.remote:
@@ -222,5 +221,3 @@ def _same_order(checkout: _Checkout) -> Redemption:
     if not same:
         raise OrderConflict(redemption=redemption)
     return redemption
-
-

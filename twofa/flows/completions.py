@@ -34,9 +34,10 @@ Status, Points = Redemption.Status, Redemption.Points
 
 
 def backoff(tries: int) -> timedelta:
-    """Return the pause after ``tries`` failures: doubled each time, with jitter so that a crowd does not return at once."""
-    delay = min(FIRST_DELAY * 2 ** min(tries, 12), LONGEST_DELAY)
-    return delay * (1 + secrets.randbelow(250) / 1000)
+    """Return the pause after ``tries`` failures: doubled each time, with jitter, so that a crowd spreads."""
+    jitter: float = 1 + secrets.randbelow(250) / 1000
+    doublings: int = 2 ** min(tries, 12)
+    return min(FIRST_DELAY * doublings, LONGEST_DELAY) * jitter
 
 
 def finish(redemption: Redemption, *, mode: str) -> Redemption:
@@ -54,7 +55,11 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
     """
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED and redemption.parked_at is None:
+        if (
+            redemption.status == Status.APPROVED
+            and redemption.points == Points.RESERVED
+            and redemption.parked_at is None
+        ):
             _complete_locked(redemption)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = release(pk)
@@ -63,13 +68,11 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
 
 def _complete_locked(redemption: Redemption) -> None:
     trail = Trail(WORKER, redemption.read_at)
-    refusal = _refusal(redemption)
-    if refusal is None:
-        refusal = _call(get_backend().complete, redemption)
-    if refusal is None:
+    failure = _refusal(redemption) or _call(get_backend().complete, redemption)
+    if failure is None:
         _completed(redemption, trail)
-    elif isinstance(refusal, RedemptionRefused):
-        _failed(redemption, refusal, trail)
+    elif isinstance(failure, RedemptionRefused):
+        _failed(redemption, failure, trail)
     else:
         _postponed(redemption, trail)
     trail.write()
@@ -263,7 +266,8 @@ def _locked(pk: UUID) -> Redemption:
     decided already, and is compared with no deadline.
     """
     rows = Redemption.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "participant")
-    redemption: Redemption = rows.annotate(read_at=Clock()).get(pk=pk)
+    redemption = rows.annotate(clock=Clock()).get(pk=pk)
+    redemption.read_at = redemption.clock
     return redemption
 
 

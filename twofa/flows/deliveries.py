@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 from django.db import transaction
 
@@ -36,7 +37,7 @@ def deliver(pk: int) -> None:
         return
     with correlation.bound(row.correlation_id or correlation.current()):
         if row.challenge is not None and not _is_fit(row, row.challenge, at):
-            _settle_unfit(row)
+            _settle_unfit(row, row.challenge.pk)
             return
         try:
             receipt = delivery.send(row)
@@ -50,7 +51,11 @@ def deliver(pk: int) -> None:
 
 def _is_fit(row: Delivery, challenge: Challenge, at: datetime) -> bool:
     """Tell whether this message should still be sent: its challenge open, its generation the present one, in time."""
-    return not challenge.is_final and challenge.generation == row.generation and _life_left(challenge, at) >= _needed(challenge)
+    return (
+        not challenge.is_final
+        and challenge.generation == row.generation
+        and _life_left(challenge, at) >= _needed(challenge)
+    )
 
 
 def _life_left(challenge: Challenge, at: datetime) -> timedelta:
@@ -63,10 +68,10 @@ def _needed(challenge: Challenge) -> timedelta:
     return min(LEAST_USEFUL_LIFE, challenge.token_ttl)
 
 
-def _settle_unfit(row: Delivery) -> None:
+def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
     """Put away a message that may not be sent: superseded, re-minted once, or expired."""
     with transaction.atomic():
-        challenge = _locked_challenge(row)
+        challenge = _locked_challenge(row, challenge_id)
         at = now()
         trail = Trail(WORKER, at)
         if challenge.is_final or challenge.generation != row.generation:
@@ -83,14 +88,16 @@ def _record_sent(row: Delivery, receipt: Receipt) -> None:
     """Record the hand-off; the token's life counts from here (its clock starts when the provider has it)."""
     try:
         with transaction.atomic():
-            challenge = _locked_challenge(row) if row.challenge_id else None
+            challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
             at = now()
             trail = Trail(WORKER, at)
             provider_id = (receipt.provider_message_id or "")[:200]
             _move(row, trail, Status.SENT, sent_at=at, provider_message_id=provider_id, reason="")
             if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
                 # A repeated sending of one generation is the same token: its clock is not set back.
-                challenge.change(guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at))
+                challenge.change(
+                    guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at)
+                )
             trail.write()
     except TransitionRefused:
         # Our lease ran out and another worker took over. It sends the same text, and it records it.
@@ -101,7 +108,7 @@ def _record_failure(row: Delivery, error: DeliveryError) -> None:
     """Queue the message again, fail over to the next contact, or give up: whichever is still of use."""
     try:
         with transaction.atomic():
-            challenge = _locked_challenge(row) if row.challenge_id else None
+            challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
             at = now()
             trail = Trail(WORKER, at)
             due_at = at + _backoff(row.tries)
@@ -135,7 +142,7 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     if not present or challenge.channel_chosen or challenge.action == Challenge.Action.VERIFY or participant is None:
         return
     devices, _read_at = destinations.devices_of(participant)
-    tried = set(challenge.deliveries.values_list("channel", flat=True))
+    tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))
     contact = destinations.next_contact(
         devices, campaign=challenge.campaign, at=at, allowed_channels=challenge.allowed_channels, tried=tried
     )
@@ -147,10 +154,10 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over", counted=False)
 
 
-def _locked_challenge(row: Delivery) -> Challenge:
+def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:
     """Lock the challenge, then the delivery: the order in which every flow locks them."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
-    challenge = rows.select_related("campaign", "participant", "device").get(pk=row.challenge_id)
+    challenge = rows.select_related("campaign", "participant", "device").get(pk=challenge_id)
     Delivery.objects.select_for_update(no_key=True).only("pk").get(pk=row.pk)
     return challenge
 
@@ -158,12 +165,19 @@ def _locked_challenge(row: Delivery) -> Challenge:
 def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> None:
     """Move the row this worker holds; the lease is the guard, so that a worker that lost it changes nothing."""
     row.change(guard=("leased_until",), status=status, **changes)
-    trail.add(f"delivery.{status.value}", row, channel=row.channel, destination=row.destination, reason=row.reason, tries=row.tries)
+    trail.add(
+        f"delivery.{status.value}",
+        row,
+        channel=row.channel,
+        destination=row.destination,
+        reason=row.reason,
+        tries=row.tries,
+    )
 
 
 def _backoff(tries: int) -> timedelta:
-    delay = FIRST_DELAY * 2 ** max(tries - 1, 0)
-    return delay * (1 + secrets.randbelow(250) / 1000)
+    doublings: int = 2 ** max(tries - 1, 0)
+    return FIRST_DELAY * doublings * (1 + secrets.randbelow(250) / 1000)
 
 
 def _publish_later(pk: int, delay: timedelta) -> None:

@@ -73,7 +73,11 @@ def next_contact(
         if channel in tried or not _can_carry(campaign, channel, allowed_channels):
             continue
         for candidate in devices:
-            if candidate.channel == channel and candidate.is_usable(at) and _is_country_allowed(campaign, candidate.address):
+            if (
+                candidate.channel == channel
+                and candidate.is_usable(at)
+                and _is_country_allowed(campaign, candidate.address)
+            ):
                 return candidate
     return None
 

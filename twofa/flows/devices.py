@@ -207,9 +207,10 @@ def _latest(device: Device, actions: tuple[Action, ...], storefront: Storefront)
 
 
 def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
-    """Send a pending device (or the one that authorizes it) a new token; one whose challenge ended gets a new challenge.
+    """Send a pending device, or the one that authorizes it, a new token; after an ended challenge, a new challenge.
 
-    Raises: WrongState, NotActive, ResendCooldown, ResendsExhausted, SendBudget, FailedAttemptsBudget, ChannelUnavailable.
+    Raises: WrongState, NotActive, ResendCooldown, ResendsExhausted, SendBudget, FailedAttemptsBudget,
+    ChannelUnavailable.
     """
     with transaction.atomic():
         locked = _locked(device.pk)
@@ -235,7 +236,7 @@ def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registr
 
 
 def make_default(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
-    """Make an active device the default one, after a token from the present one. Raises: WrongState, and as register."""
+    """Make an active device the default, after a token from the present one. Raises: WrongState, and as register."""
     with transaction.atomic():
         locked = _locked(device.pk)
         if locked.status != Device.Status.ACTIVE:

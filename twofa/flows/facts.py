@@ -1,4 +1,4 @@
-"""What must be read after the locks, in one statement each: the clock, the budgets, and what may have changed meanwhile.
+"""What must be read after the locks, in one statement each: the clock, the budgets, what may have changed meanwhile.
 
 Plain SQL, because each is one round trip with half a dozen counts in the hot path. ``statement_timestamp()`` and not
 ``now()``: it is the start of *this* statement, so of a time after the lock was granted; and unlike
@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.utils.dateparse import parse_datetime
 
 from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption
 
@@ -34,14 +33,15 @@ _FAILED_ATTEMPTS = """
     (SELECT count(*) FROM {event}
       WHERE participant_id = %(participant)s AND type = %(attempt_failed)s AND created_at > {yesterday})"""
 
-_BUDGETS = """
+_BUDGETS = (
+    """
 SELECT {now},
     (SELECT 1 FROM {redemption}
       WHERE storefront_id = %(storefront)s AND campaign_id = %(campaign)s AND order_id = %(order)s),
     (SELECT count(*) FROM {challenge}
-      WHERE participant_id = %(participant)s AND status = 'pending' AND purpose <> 'device' AND deadline > {now}),""" + (
-    _FAILED_ATTEMPTS
-) + """,
+      WHERE participant_id = %(participant)s AND status = 'pending' AND purpose <> 'device' AND deadline > {now}),"""
+    + (_FAILED_ATTEMPTS)
+    + """,
     (SELECT count(*) FROM {delivery} WHERE participant_id = %(participant)s AND created_at > {yesterday}),
     (SELECT count(*) FROM {delivery} WHERE address = %(address)s AND created_at > {yesterday}),
     CASE WHEN %(campaign_capped)s
@@ -51,17 +51,20 @@ SELECT {now},
       WHERE participant_id = %(participant)s AND created_at > {yesterday}
         AND status IN ('pending_2fa_approval', 'approved', 'scheduled', 'completed'))
 """
+)
 
-_STANDING = """
-SELECT {now}, campaign.is_active, participant.is_active, device.status, device.usable_from,""" + (
-    _FAILED_ATTEMPTS
-) + """
+_STANDING = (
+    """
+SELECT {now}, campaign.is_active, participant.is_active, device.status, device.usable_from,"""
+    + (_FAILED_ATTEMPTS)
+    + """
 FROM {challenge} AS challenge
 JOIN {campaign} AS campaign ON campaign.id = challenge.campaign_id
 LEFT JOIN {participant} AS participant ON participant.id = challenge.participant_id
 LEFT JOIN {device} AS device ON device.id = challenge.device_id
 WHERE challenge.id = %(challenge)s
 """
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def budgets(
     *, participant: Participant, campaign: Campaign, address: str, storefront_id: int | None = None, order_id: str = ""
 ) -> Budgets:
     """Read the clock and the budgets; call it with the participant locked."""
-    at, exists, *counts, spent = _row(
+    at, exists, opened, failed, of_participant, to_destination, of_campaign, spent = _row(
         _BUDGETS,
         participant=participant.pk,
         campaign=campaign.pk,
@@ -110,7 +113,16 @@ def budgets(
         order=order_id,
         attempt_failed=ATTEMPT_FAILED,
     )
-    return Budgets(_time(at), exists is not None, *counts, Decimal(str(spent)))
+    return Budgets(
+        at=_time(at),
+        order_exists=exists is not None,
+        open_challenges=opened,
+        failed_attempts=failed,
+        sends_of_participant=of_participant,
+        sends_to_destination=to_destination,
+        sends_of_campaign=of_campaign,
+        spent=Decimal(str(spent)),
+    )
 
 
 def standing(challenge: Challenge) -> Standing:
@@ -160,9 +172,7 @@ def _prepared(pk: UUID) -> Any:
 
 
 def _time(value: datetime | str) -> datetime:
-    """Return a driver's time in UTC; SQLite's is text."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    parsed = parse_datetime(value)
-    assert parsed is not None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
+    """Return a driver's time in UTC. SQLite's clock is a text, and its columns come without a zone."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -99,7 +99,9 @@ def rotate(challenge: Challenge, contact: Device, *, at: datetime, trail: Trail,
 
     The old token is void with the commit of this transaction; its keyed digest stays, to tell its user which is which.
     """
-    for outdated in challenge.deliveries.filter(status__in=Delivery.OPEN).select_for_update(no_key=True):
+    for outdated in Delivery.objects.select_for_update(no_key=True).filter(
+        challenge=challenge, status__in=Delivery.OPEN
+    ):
         outdated.change(status=Delivery.Status.SUPERSEDED)
     challenge.change(
         guard=("generation",),

@@ -39,5 +39,9 @@ def of_challenge(challenge: Challenge, at: datetime) -> NextAction:
     if challenge.delivery_status in Delivery.UNDELIVERED:
         return NextAction("resend_token", available_at=at)
     if challenge.is_token_expired(at):
-        return NextAction("resend_token", available_at=challenge.resend_available_at) if challenge.resends_remaining else NONE
+        return (
+            NextAction("resend_token", available_at=challenge.resend_available_at)
+            if challenge.resends_remaining
+            else NONE
+        )
     return CONFIRM

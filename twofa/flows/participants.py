@@ -188,4 +188,6 @@ def _ensure_free_document(campaign: Campaign, external_id: str, changes: dict[st
         return
     others = Participant.objects.filter(campaign=campaign, document_number=number).exclude(external_id=external_id)
     if others.exists():
-        raise Invalid.field("document_number", "not_unique", _("Another participant of the campaign has this document number."))
+        raise Invalid.field(
+            "document_number", "not_unique", _("Another participant of the campaign has this document number.")
+        )

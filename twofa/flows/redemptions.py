@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from django.db import transaction
@@ -66,12 +67,10 @@ def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal 
 def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | None, actor: Actor) -> _Verdict:
     """Judge one token in one transaction: the attempt is charged in the commit that brings the verdict.
 
-    No host code runs in here, and nothing is raised once something was written: an exception would take the charge back.
+    No host code runs in here, and nothing is raised once something was written: that would take the charge back.
     """
     with transaction.atomic(durable=True):
-        challenge = _locked(pk, storefront)
-        redemption = challenge.redemption
-        assert redemption is not None
+        challenge, redemption = _locked(pk, storefront)
         standing = facts.standing(challenge)
         redemption.read_at = standing.at
         trail = Trail(actor, standing.at)
@@ -146,9 +145,7 @@ def resend(pk: UUID, *, storefront: Storefront, actor: Actor, channel: str | Non
 @retried_once
 def _resend(pk: UUID, storefront: Storefront, actor: Actor, channel: str | None) -> Redemption:
     with transaction.atomic(durable=True):
-        challenge = _locked(pk, storefront)
-        redemption = challenge.redemption
-        assert redemption is not None
+        challenge, redemption = _locked(pk, storefront)
         if challenge.is_final:
             raise ChallengeClosed(challenge=challenge, redemption=redemption)
         if redemption.points != Points.RESERVED:
@@ -180,9 +177,7 @@ def cancel_open(pk: UUID, *, actor: Actor, reason: str) -> None:
 @retried_once
 def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) -> Redemption:
     with transaction.atomic(durable=True):
-        challenge = _locked(pk, storefront)
-        redemption = challenge.redemption
-        assert redemption is not None
+        challenge, redemption = _locked(pk, storefront)
         redemption.read_at = now()
         if redemption.status == Status.CANCELLED:
             return redemption
@@ -215,10 +210,9 @@ def expire(pk: UUID) -> None:
 @retried_once
 def _expire(pk: UUID) -> Redemption | None:
     with transaction.atomic(durable=True):
-        challenge = _locked(pk, None)
-        redemption = challenge.redemption
+        challenge, redemption = _locked(pk, None)
         at = now()
-        if redemption is None or challenge.is_final or not challenge.is_past_deadline(at):
+        if challenge.is_final or not challenge.is_past_deadline(at):
             return None
         trail = Trail(WORKER, at)
         verdicts.end(challenge, Challenge.Status.EXPIRED, at=at, trail=trail)
@@ -233,7 +227,7 @@ def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
         challenge__redemption=OuterRef("pk"), generation=OuterRef("challenge__generation")
     ).order_by()
     return rows.select_related("campaign", "participant", "challenge").annotate(
-        read_at=Clock(),
+        clock=Clock(),
         delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
         delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),
     )
@@ -275,6 +269,7 @@ def _current(pk: UUID, storefront: Storefront | None) -> Redemption:
 
 
 def _completed_read(redemption: Redemption) -> Redemption:
+    redemption.read_at = redemption.clock  # type: ignore[attr-defined]
     challenge = _challenge_of(redemption)
     if challenge is not None:
         challenge.delivery_status = redemption.delivery_status  # type: ignore[attr-defined]
@@ -290,7 +285,7 @@ def _is_overdue(redemption: Redemption) -> bool:
     return redemption.status == Status.PENDING and redemption.challenge.is_past_deadline(redemption.read_at)
 
 
-def _locked(pk: UUID, storefront: Storefront | None) -> Challenge:
+def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
     """Lock participant, redemption and challenge. Raises: NotFound, or WrongState where there is no challenge."""
     rows = Challenge.objects.locked().with_delivery().select_related("redemption__participant", "redemption__campaign")
     own = {} if storefront is None else {"redemption__storefront": storefront}
@@ -299,8 +294,7 @@ def _locked(pk: UUID, storefront: Storefront | None) -> Challenge:
         challenge = rows.get(redemption__pk=pk, redemption__two_factor_required=True, **own)
     except Challenge.DoesNotExist:
         raise WrongState(redemption=_current(pk, storefront)) from None
-    redemption = challenge.redemption
-    assert redemption is not None
+    redemption = cast(Redemption, challenge.redemption)
     challenge.campaign, challenge.participant = redemption.campaign, redemption.participant
     redemption.challenge = challenge
-    return challenge
+    return challenge, redemption

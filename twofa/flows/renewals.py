@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from typing import cast
 
 from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, ResendsExhausted
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Delivery, Device
+from twofa.models import Challenge, Delivery, Device, Participant
 
 
 def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> datetime:
     """Rotate a pending, locked challenge and queue the new token; return the time. Called inside a transaction.
 
-    A resend after a failed delivery skips the pause and is not counted: the participant never got what was sent. It
-    stays within the budgets of sends.
+    A resend after a failed delivery skips the pause and is not counted: the participant never got what was sent.
+    It stays within the budgets of sends.
 
-    Raises: NotActive, ChannelUnavailable, DestinationNotAllowed, OnboardingIncomplete, ResendCooldown, ResendsExhausted,
-    FailedAttemptsBudget, SendBudget.
+    Raises: NotActive, ChannelUnavailable, DestinationNotAllowed, OnboardingIncomplete, ResendCooldown,
+    ResendsExhausted, FailedAttemptsBudget, SendBudget.
     """
     standing = facts.standing(challenge)
     if not (standing.campaign_active and standing.participant_active):
@@ -29,8 +30,7 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
     if not undelivered:
         _ensure_timely(challenge, standing.at)
     contact = _contact(challenge, channel, standing.at)
-    participant = challenge.participant
-    assert participant is not None
+    participant = cast(Participant, challenge.participant)
     facts.lock_destination(address=contact.address, campaign=challenge.campaign)
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
     issuing.ensure_sends(budgets, challenge.campaign)
@@ -55,12 +55,12 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
         destinations.ensure_allowed(challenge.campaign, present.channel, present.address)
         return present
-    assert challenge.participant is not None
-    devices, _read_at = destinations.devices_of(challenge.participant)
+    participant = cast(Participant, challenge.participant)
+    devices, _read_at = destinations.devices_of(participant)
     stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
     return destinations.choose(
         devices,
-        participant=challenge.participant,
+        participant=participant,
         campaign=challenge.campaign,
         at=at,
         allowed_channels=challenge.allowed_channels,

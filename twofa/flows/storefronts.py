@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -24,6 +25,42 @@ def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = 
         storefront.campaigns.set(campaigns)
         _record("storefront.opened", storefront, actor)
     return storefront
+
+
+def serve(storefront: Storefront, campaigns: Iterable[Campaign], *, actor: Actor) -> None:
+    """Let a storefront serve ``campaigns`` besides those it serves already."""
+    with transaction.atomic():
+        served = set(storefront.campaigns.values_list("pk", flat=True))
+        added = [campaign for campaign in campaigns if campaign.pk not in served]
+        if added:
+            storefront.campaigns.add(*added)
+            _record("storefront.campaigns_added", storefront, actor, campaigns=[campaign.slug for campaign in added])
+
+
+def update(storefront: Storefront, *, actor: Actor, changes: dict[str, Any]) -> Storefront:
+    """Change a storefront's ``name``, ``is_active`` or ``campaigns``, and note what was and what is."""
+    with transaction.atomic():
+        locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
+        before = _described(locked)
+        for name in {"name", "is_active"} & changes.keys():
+            setattr(locked, name, changes[name])
+        locked.save(update_fields=["name", "is_active"])
+        if "campaigns" in changes:
+            locked.campaigns.set(changes["campaigns"])
+        after = _described(locked)
+        changed = [name for name, value in after.items() if value != before[name]]
+        if changed:
+            was, now_is = ({name: state[name] for name in changed} for state in (before, after))
+            _record("storefront.changed", locked, actor, before=was, after=now_is)
+    return locked
+
+
+def _described(storefront: Storefront) -> dict[str, Any]:
+    return {
+        "name": storefront.name,
+        "is_active": storefront.is_active,
+        "campaigns": sorted(storefront.campaigns.values_list("slug", flat=True)),
+    }
 
 
 def issue_key(storefront: Storefront, *, actor: Actor, expires_at: datetime | None = None) -> tuple[StorefrontKey, str]:
@@ -66,10 +103,14 @@ def authenticate(text: str) -> Storefront:
     prefix = StorefrontKey.prefix_of(text)
     if prefix is None:
         raise NotAuthenticated
-    key = StorefrontKey.objects.select_related("storefront").annotate(read_at=Clock()).filter(prefix=prefix).first()
-    if key is None or not key.opens(text) or not key.is_live(key.read_at) or not key.storefront.is_active:
+    rows = StorefrontKey.objects.filter(prefix=prefix).select_related("storefront").annotate(clock=Clock())
+    key = next(iter(rows), None)
+    if key is None or not key.opens(text) or not key.storefront.is_active:
         raise NotAuthenticated
-    _touch(key, key.read_at)
+    at: datetime = vars(key)["clock"]
+    if not key.is_live(at):
+        raise NotAuthenticated
+    _touch(key, at)
     return key.storefront
 
 
@@ -79,7 +120,7 @@ def _touch(key: StorefrontKey, at: datetime) -> None:
         StorefrontKey.objects.filter(pk=key.pk).update(last_used_at=at)
 
 
-def _record(type_: str, storefront: Storefront, actor: Actor, **data: str) -> None:
+def _record(type_: str, storefront: Storefront, actor: Actor, **data: Any) -> None:
     trail = Trail(actor, now())
     trail.add(type_, storefront, **data)
     trail.write()

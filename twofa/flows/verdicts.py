@@ -31,7 +31,9 @@ from twofa.models import Challenge, Verdict
 logger = correlation.get_logger(__name__)
 
 
-def attempt(challenge: Challenge, given: object, *, digest: bytes, standing: Standing, trail: Trail) -> TwoFactorError | None:
+def attempt(
+    challenge: Challenge, given: object, *, digest: bytes, standing: Standing, trail: Trail
+) -> TwoFactorError | None:
     """Judge one token against a pending challenge, charge the attempt, and write what follows; None means approved.
 
     What has the wrong form, comes too late or from somebody who may not is refused before anything is compared, and
@@ -71,7 +73,9 @@ def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
     return None if challenge.was_accepted(token) else ChallengeClosed(challenge=challenge)
 
 
-def end(challenge: Challenge, status: Challenge.Status, *, at: datetime, trail: Trail, attempts: int | None = None) -> None:
+def end(
+    challenge: Challenge, status: Challenge.Status, *, at: datetime, trail: Trail, attempts: int | None = None
+) -> None:
     """End a challenge without approval; its seeds are erased in the same UPDATE."""
     challenge.change(
         status=status,

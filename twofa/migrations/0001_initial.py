@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'device',
                 'verbose_name_plural': 'devices',
                 'ordering': ('-id',),
+                'permissions': [('reset_device', "Can reset a participant's device")],
             },
         ),
         migrations.CreateModel(

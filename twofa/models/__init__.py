@@ -1,5 +1,7 @@
 """State and its constraints: every model, from one import path."""
 
+from __future__ import annotations
+
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, Challenge, Purpose, Verdict
 from twofa.models.delivery import Delivery

@@ -57,13 +57,15 @@ POLICY_FIELDS = (
 
 
 class Campaign(models.Model):
-    """A client's loyalty programme: the boundary of participants, devices and documents, and the owner of the policy."""
+    """A client's loyalty programme: the boundary of participants and devices, and the owner of the policy."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True, help_text=_("Its name in the API."))
     name = models.CharField(_("name"), max_length=150)
     is_active = models.BooleanField(_("active"), default=True)
     test = models.BooleanField(
-        _("test campaign"), default=False, help_text=_("Its messages never reach a real provider: read them in the sandbox.")
+        _("test campaign"),
+        default=False,
+        help_text=_("Its messages never reach a real provider: read them in the sandbox."),
     )
     unit = models.CharField(_("unit"), max_length=20, default="points", help_text=_("What the amounts count."))
 
@@ -146,7 +148,9 @@ class Campaign(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    resend_cooldown__gte=timedelta(0), device_cooling_off__gte=timedelta(0), redemption_ttl__gt=timedelta(0)
+                    resend_cooldown__gte=timedelta(0),
+                    device_cooling_off__gte=timedelta(0),
+                    redemption_ttl__gt=timedelta(0),
                 ),
                 name="twofa_campaign_durations",
             ),
@@ -165,16 +169,16 @@ class Campaign(models.Model):
     def clean(self) -> None:
         """Refuse what the caps, the floors of ``TWOFA_POLICY_LIMITS`` or plain sense do not allow."""
         errors: dict[str, Any] = {}
-        if self.token_length is not None and not self._long_enough():
+        if not self._long_enough():
             errors["token_length"] = _("Use between %(least)d and %(most)d characters with this alphabet.") % {
                 "least": self.token_length_floor(),
                 "most": MAX_TOKEN_LENGTH,
             }
-        if self.token_ttl is not None and not timedelta(0) < self.token_ttl <= self.token_ttl_limit():
+        if not timedelta(0) < self.token_ttl <= self.token_ttl_limit():
             errors["token_ttl"] = _("A token lives at most %(seconds)d seconds.") % {
                 "seconds": self.token_ttl_limit().total_seconds()
             }
-        if self.max_attempts is not None and self.max_attempts > self.max_attempts_limit():
+        if self.max_attempts > self.max_attempts_limit():
             errors["max_attempts"] = _("At most %(limit)d attempts.") % {"limit": self.max_attempts_limit()}
         errors.update(self._list_errors())
         if errors:
@@ -194,7 +198,8 @@ class Campaign(models.Model):
             errors["allowed_channels"] = _("Two-factor needs at least one channel to send the token.")
         countries = self.allowed_countries
         if not isinstance(countries, list) or any(
-            not isinstance(code, str) or len(code) != 2 or not code.isascii() or not code.isupper() for code in countries
+            not isinstance(code, str) or len(code) != 2 or not code.isascii() or not code.isupper()
+            for code in countries
         ):
             errors["allowed_countries"] = _("Give two-letter codes in capitals, like BR.")
         return errors
@@ -202,7 +207,8 @@ class Campaign(models.Model):
     @staticmethod
     def token_ttl_limit() -> timedelta:
         """Return the longest life of a token: the product's cap, or the host's if that is shorter."""
-        return min(TOKEN_LIFE_CAP, conf.policy_limits.get("token_ttl", TOKEN_LIFE_CAP))
+        limit: timedelta = conf.policy_limits.get("token_ttl", TOKEN_LIFE_CAP)
+        return min(TOKEN_LIFE_CAP, limit)
 
     @staticmethod
     def max_attempts_limit() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from django.apps import apps
 from django.db import models
@@ -110,9 +110,7 @@ class Challenge(StateMachine):
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
     transaction_digest = models.BinaryField(_("transaction digest"), max_length=32, editable=False)
 
-    device = models.ForeignKey(
-        Device, models.SET_NULL, null=True, related_name="challenges", verbose_name=_("device")
-    )
+    device = models.ForeignKey(Device, models.SET_NULL, null=True, related_name="challenges", verbose_name=_("device"))
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     address = models.CharField(_("address"), max_length=254, editable=False)
     destination = models.CharField(_("destination"), max_length=254, editable=False)
@@ -142,7 +140,7 @@ class Challenge(StateMachine):
     created_at = models.DateTimeField(_("created at"))
     ended_at = models.DateTimeField(_("ended at"), null=True)
 
-    objects: ClassVar[models.Manager[Challenge]] = models.Manager.from_queryset(ChallengeQuerySet)()
+    objects = ChallengeQuerySet.as_manager()
     deliveries: models.Manager[Delivery]
     read_at: datetime
     """The database's time when a flow read or changed this row."""
@@ -183,7 +181,9 @@ class Challenge(StateMachine):
                 name="twofa_challenge_action",
             ),
             models.UniqueConstraint(
-                fields=("subject",), condition=Q(status="pending", purpose="device"), name="twofa_challenge_one_per_device"
+                fields=("subject",),
+                condition=Q(status="pending", purpose="device"),
+                name="twofa_challenge_one_per_device",
             ),
         ]
 
@@ -229,7 +229,9 @@ class Challenge(StateMachine):
         return tokens.normalise(given, alphabet=self.token_alphabet, length=self.token_length)
 
     def derive_token(self) -> str:
-        """Compute the present token. Raises: tokens.UnknownKey."""
+        """Compute the present token. Raises: tokens.UnknownKey, ValueError where the challenge has ended."""
+        if self.seed is None:
+            raise ValueError("an ended challenge has no token")
         binding = tokens.Binding(
             purpose=self.purpose,
             campaign=self.campaign_id,
@@ -239,7 +241,6 @@ class Challenge(StateMachine):
             contact=f"{self.channel}:{self.address}",
             transaction=bytes(self.transaction_digest),
         )
-        assert self.seed is not None, "an ended challenge has no token"
         return tokens.derive(
             binding, seed=bytes(self.seed), kid=self.kid, alphabet=self.token_alphabet, length=self.token_length
         )

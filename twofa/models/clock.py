@@ -8,7 +8,6 @@ from typing import Any
 from django.db import connection
 from django.db.models import DateTimeField, Func
 from django.db.models.sql.compiler import SQLCompiler
-from django.utils.dateparse import parse_datetime
 
 
 class Clock(Func):
@@ -22,7 +21,9 @@ class Clock(Func):
     template = "clock_timestamp()"
 
     def as_sqlite(self, compiler: SQLCompiler, connection: Any, **context: Any) -> tuple[str, Any]:
-        return self.as_sql(compiler, connection, template="STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f', 'NOW')", **context)
+        return self.as_sql(
+            compiler, connection, template="STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f', 'NOW')", **context
+        )
 
 
 def now() -> datetime:
@@ -36,6 +37,4 @@ def now() -> datetime:
         value = cursor.fetchone()[0]
     if isinstance(value, datetime):
         return value.astimezone(UTC)
-    parsed = parse_datetime(value)
-    assert parsed is not None
-    return parsed.replace(tzinfo=UTC)
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)

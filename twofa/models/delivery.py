@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -80,7 +80,9 @@ class Delivery(StateMachine):
         help_text=_("Empty for a notice, which carries no token."),
     )
     # Copied from the challenge, because the budgets of 24 hours are counted over them.
-    campaign = models.ForeignKey("twofa.Campaign", models.PROTECT, db_index=False, related_name="+", verbose_name=_("campaign"))
+    campaign = models.ForeignKey(
+        "twofa.Campaign", models.PROTECT, db_index=False, related_name="+", verbose_name=_("campaign")
+    )
     participant = models.ForeignKey(
         "twofa.Participant", models.PROTECT, null=True, db_index=False, related_name="+", verbose_name=_("participant")
     )
@@ -102,7 +104,7 @@ class Delivery(StateMachine):
     created_at = models.DateTimeField(_("created at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
 
-    objects: ClassVar[models.Manager[Delivery]] = models.Manager.from_queryset(DeliveryQuerySet)()
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")

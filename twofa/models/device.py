@@ -62,9 +62,7 @@ class Device(StateMachine, OTPDevice):
     name = models.CharField(_("name"), max_length=64, blank=True)
     confirmed = models.BooleanField(_("confirmed"), default=False)
     uuid = models.UUIDField(_("id"), default=uuid.uuid4, unique=True, editable=False)
-    participant = models.ForeignKey(
-        Participant, models.CASCADE, related_name="devices", verbose_name=_("participant")
-    )
+    participant = models.ForeignKey(Participant, models.CASCADE, related_name="devices", verbose_name=_("participant"))
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     address = models.CharField(_("address"), max_length=254)
     destination = models.CharField(_("destination"), max_length=254, editable=False)
@@ -78,12 +76,13 @@ class Device(StateMachine, OTPDevice):
     read_at: datetime
     """The database's time when a flow read this row."""
 
-    objects: ClassVar[DeviceManager] = DeviceManager.from_queryset(DeviceQuerySet)()  # type: ignore[type-arg]
+    objects = DeviceManager.from_queryset(DeviceQuerySet)()
 
     class Meta:
         verbose_name = _("device")
         verbose_name_plural = _("devices")
         ordering = ("-id",)
+        permissions = [("reset_device", _("Can reset a participant's device"))]
         constraints = [
             models.UniqueConstraint(
                 fields=("participant", "channel", "address"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -49,15 +49,19 @@ class Event(models.Model):
     delivery = _about("twofa.Delivery")
     data = models.JSONField(_("data"), default=dict)
 
-    objects: ClassVar[models.Manager[Event]] = models.Manager.from_queryset(EventQuerySet)()
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ("-id",)
         indexes = [
-            models.Index(fields=("redemption",), condition=models.Q(redemption__isnull=False), name="twofa_event_redemption"),
-            models.Index(fields=("challenge",), condition=models.Q(challenge__isnull=False), name="twofa_event_challenge"),
+            models.Index(
+                fields=("redemption",), condition=models.Q(redemption__isnull=False), name="twofa_event_redemption"
+            ),
+            models.Index(
+                fields=("challenge",), condition=models.Q(challenge__isnull=False), name="twofa_event_challenge"
+            ),
             models.Index(fields=("participant", "type", "created_at"), name="twofa_event_participant"),
             models.Index(fields=("campaign", "created_at"), name="twofa_event_campaign"),
             models.Index(fields=("correlation_id",), name="twofa_event_correlation"),

@@ -44,7 +44,9 @@ class Participant(models.Model):
             models.UniqueConstraint(fields=("campaign", "external_id"), name="twofa_participant_external_id"),
             models.UniqueConstraint(fields=("campaign", "user"), name="twofa_participant_user"),
             models.UniqueConstraint(
-                fields=("campaign", "document_number"), condition=~Q(document_number=""), name="twofa_participant_document"
+                fields=("campaign", "document_number"),
+                condition=~Q(document_number=""),
+                name="twofa_participant_document",
             ),
         ]
 

@@ -62,9 +62,7 @@ class Redemption(StateMachine):
     FINAL = final_states(MACHINES["status"])
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
-    storefront = models.ForeignKey(
-        Storefront, models.PROTECT, related_name="redemptions", verbose_name=_("storefront")
-    )
+    storefront = models.ForeignKey(Storefront, models.PROTECT, related_name="redemptions", verbose_name=_("storefront"))
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="redemptions", verbose_name=_("campaign"))
     participant = models.ForeignKey(
         Participant, models.PROTECT, related_name="redemptions", verbose_name=_("participant")
@@ -167,7 +165,9 @@ class Redemption(StateMachine):
             return True
         return self.approved_digest is not None and tokens.is_sealed([bytes(self.approved_digest)], self.digest())
 
-    def same_order(self, *, participant: Participant, amount: Decimal, description: str, items: list[dict[str, Any]]) -> bool:
+    def same_order(
+        self, *, participant: Participant, amount: Decimal, description: str, items: list[dict[str, Any]]
+    ) -> bool:
         """Tell whether a repeated order id asks for the same thing."""
         return (
             self.participant_id == participant.pk
@@ -189,4 +189,3 @@ class Redemption(StateMachine):
     def owing_release(cls) -> Q:
         """Return the condition of rows whose points must still be given back."""
         return Q(points=cls.Points.RESERVED, status__in=[s for s in cls.FINAL if s != cls.Status.COMPLETED])
-

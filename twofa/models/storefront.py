@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -64,7 +64,7 @@ class StorefrontKey(models.Model):
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
 
-    objects: ClassVar[models.Manager[StorefrontKey]] = models.Manager.from_queryset(StorefrontKeyQuerySet)()
+    objects = StorefrontKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("storefront key")

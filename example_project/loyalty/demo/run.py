@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import seed, server
 from example_project.loyalty.demo.client import PREFIX, Client
+from example_project.loyalty.demo.failure import DemoFailed
 from example_project.loyalty.demo.inbox import Inbox
 from example_project.loyalty.demo.story import Story
 from example_project.loyalty.demo.terminal import Terminal
@@ -49,6 +50,9 @@ def _tell(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         Story(Client(port, logins.key, terminal), terminal, Inbox(settings.PHONE_DIRECTORY)).tell()
         process.ensure_alive()
         sweeper.ensure_alive()
+    except DemoFailed as failed:
+        # The log goes with the directory: what it says last is most likely the cause.
+        raise DemoFailed(f"{failed}\n\n{process.last_lines()}") from failed
     finally:
         process.stop()
         sweeper.stop()

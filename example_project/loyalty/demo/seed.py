@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.contrib.auth import get_user_model
 
 from example_project.loyalty import ledger
+from twofa import correlation
 from twofa.flows import campaigns, participants, storefronts
 from twofa.flows.history import Actor
 from twofa.models import Campaign, Participant
@@ -20,6 +21,7 @@ PHONE = "+5511999990034"
 STOREFRONT = "Points shop"
 STAFF = "admin"
 POINTS = Decimal("50000.00")
+_CORRELATION_ID = "demo-seed"
 COOLDOWN = timedelta(seconds=4)
 """Short, so that nobody waits half a minute in a demo."""
 
@@ -34,6 +36,11 @@ class Logins:
 
 def plant() -> Logins:
     """Make a staff user, two campaigns, a storefront with a key, and a participant with points in both campaigns."""
+    with correlation.bound(_CORRELATION_ID):
+        return _plant()
+
+
+def _plant() -> Logins:
     password = secrets.token_urlsafe(12)
     staff = get_user_model().objects.create_superuser(STAFF, password=password)
     actor = Actor.staff(staff)

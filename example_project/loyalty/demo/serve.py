@@ -19,6 +19,7 @@ from example_project.loyalty.demo.client import PREFIX
 from example_project.loyalty.demo.terminal import Terminal
 
 _BESIDE = ("", "-wal", "-shm")
+_LOG = "server.log"
 
 
 def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
@@ -28,8 +29,8 @@ def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
     free = server.free_port(port)
     if port not in (0, free):
         terminal.line(_("Port %(wanted)d is taken: using %(free)d.") % {"wanted": port, "free": free})
-    process = server.start_server(free, log=None)
-    sweeper = server.start_sweeper(log=None)
+    process = server.start_server(free, log=settings.VAR_DIR / _LOG)
+    sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
     try:
         server.wait_until_ready(process, free, f"{PREFIX}/schema/")
         _greet(terminal, logins, free)
@@ -78,6 +79,7 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         (_("Phone"), f"{base}/phone/"),
         (_("Admin"), f"{base}/admin/   {seed.STAFF} / {logins.password}"),
         (_("Storefront's key"), logins.key),
+        (_("Log"), settings.VAR_DIR / _LOG),
     )
     terminal.line()
     for label, value in rows:

@@ -18,6 +18,7 @@ from example_project.loyalty.demo.failure import DemoFailed
 HOST = "127.0.0.1"
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_LAST_LINES = 25
 
 
 def free_port(wanted: int = 0) -> int:
@@ -36,11 +37,11 @@ def free_port(wanted: int = 0) -> int:
 
 @dataclass
 class Process:
-    """One started command of ``manage.py``; ``log`` is where its output goes, or None for this terminal."""
+    """One started command of ``manage.py``; ``log`` is where its output goes."""
 
     name: str
     running: subprocess.Popen[bytes]
-    log: Path | None
+    log: Path
 
     def stop(self) -> None:
         """Ask it to end, and end it when it does not."""
@@ -55,29 +56,30 @@ class Process:
     def ensure_alive(self) -> None:
         """Raises: DemoFailed, with the last lines of its log, where it has ended."""
         if self.running.poll() is not None:
-            said = self.log.read_text(errors="replace").strip() if self.log else "see above"
-            last = "\n".join(said.splitlines()[-15:])
-            raise DemoFailed(f"The {self.name} ended with code {self.running.returncode}:\n{last}")
+            raise DemoFailed(f"The {self.name} ended with code {self.running.returncode}:\n{self.last_lines()}")
+
+    def last_lines(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:])
 
 
-def start(name: str, *command: str, log: Path | None) -> Process:
+def start(name: str, *command: str, log: Path) -> Process:
     """Start a command of ``manage.py`` in this environment."""
     argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), *command]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with open(os.devnull if log is None else log, "wb") as file:
-        output = None if log is None else file
+    with log.open("wb") as output:
         running = subprocess.Popen(  # noqa: S603 - this project's own commands
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     return Process(name, running, log)
 
 
-def start_server(port: int, *, log: Path | None) -> Process:
+def start_server(port: int, *, log: Path) -> Process:
     """Start the web server. It answers a moment later: see :func:`wait_until_ready`."""
     return start("server", "runserver", "--noreload", "--nostatic", f"{HOST}:{port}", log=log)
 
 
-def start_sweeper(*, log: Path | None) -> Process:
+def start_sweeper(*, log: Path) -> Process:
     """Start the sweeper, which stands in for Celery's clock."""
     return start("sweeper", "twofa_sweep", "--every", "5", log=log)
 

@@ -19,6 +19,7 @@ from example_project.loyalty.demo.terminal import Terminal
 _PRICE = Decimal("15000.00")
 _CHALLENGE = "two_factor.challenge"
 _VERDICT = ("code", "detail", "attempts_remaining")
+_BRIEF_VERDICT = ("code", "attempts_remaining")
 
 
 class Story:
@@ -112,7 +113,7 @@ class Story:
         token = self.receive()
         self.show_points(available="15000.00", reserved="20000.00")
         for left in (4, 3, 2, 1):
-            self.confirm_with(wrong(token, left), 422, code="token_invalid", left=left)
+            self.confirm_with(wrong(token, left), 422, code="token_invalid", left=left, show=_BRIEF_VERDICT)
         last = self.confirm_with(
             wrong(token, 5), 422, code="attempts_exhausted", left=0, show=(*_VERDICT, "challenge", "redemption")
         )

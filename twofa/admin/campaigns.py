@@ -1,0 +1,264 @@
+"""Campaigns: the policy, its toggle, and the history of who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.forms import Field, ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from twofa.admin import words
+from twofa.admin.base import FlowAction, TwofaAdmin, acting
+from twofa.admin.forms import DOCUMENTS, CampaignForm, ModeForm, form_field
+from twofa.admin.sections import Section, cells, moment, tone_of
+from twofa.admin.timelines import who
+from twofa.flows import campaigns
+from twofa.flows.history import Actor
+from twofa.models import POLICY_FIELDS, Campaign, Challenge, Channel, Device, Event, Participant, TwoFactorMode
+from twofa.models.clock import Clock
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+MAY_CHANGE_POLICY = ("twofa.change_campaign", "twofa.change_policy")
+WRITABLE = CampaignForm.Meta.fields
+HISTORY = 50
+
+
+def impact(campaign: Campaign) -> Sequence[tuple[StrOrPromise, object]]:
+    """Return whom a change of the toggle touches."""
+    members = Participant.objects.filter(campaign=campaign, is_active=True)
+    usable = Device.objects.filter(
+        participant=OuterRef("pk"),
+        status=Device.Status.ACTIVE,
+        usable_from__lte=Clock(),
+        channel__in=campaign.allowed_channels,
+    )
+    waiting = Challenge.objects.filter(campaign=campaign, status=Challenge.Status.PENDING, deadline__gt=Clock())
+    return (
+        (_("Two-factor now"), campaign.get_two_factor_mode_display()),
+        (_("Active participants"), members.count()),
+        (_("Of them without a usable device (they could not redeem)"), members.filter(~Exists(usable)).count()),
+        (_("Open challenges (they keep the rule they began with)"), waiting.count()),
+    )
+
+
+def set_mode(campaign: Campaign, *, actor: Actor, two_factor_mode: str) -> Campaign:
+    """Switch the toggle."""
+    return campaigns.update(campaign, actor=actor, changes={"two_factor_mode": two_factor_mode})
+
+
+def sentences(campaign: Campaign) -> list[str]:
+    """Return the policy in plain words."""
+    asked = {
+        TwoFactorMode.OFF: _("Nobody is asked for a token."),
+        TwoFactorMode.OPTIONAL: _("Participants who chose a method are asked for a token."),
+        TwoFactorMode.REQUIRED: _("Every redemption is asked for a token."),
+    }[TwoFactorMode(campaign.two_factor_mode)]
+    lines = [str(asked)]
+    if campaign.threshold is not None and campaign.two_factor_mode != TwoFactorMode.OFF:
+        amount = words.points(campaign.threshold, campaign.unit)
+        lines = [str(_threshold_sentence(campaign.two_factor_mode)) % {"amount": amount}]
+    tries = ngettext("%(count)d try", "%(count)d tries", campaign.max_attempts) % {"count": campaign.max_attempts}
+    lines.append(
+        str(_("A participant has %(tries)s; a token lives %(life)s."))
+        % {
+            "tries": tries,
+            "life": words.duration(campaign.token_ttl),
+        }
+    )
+    lines.append(
+        str(_("Without the right token within %(time)s the redemption expires and the points are given back."))
+        % {
+            "time": words.duration(campaign.redemption_ttl),
+        }
+    )
+    lines.append(
+        str(_("Messages go by: %(channels)s.")) % {"channels": words.chosen(campaign.allowed_channels, Channel.choices)}
+    )
+    return lines
+
+
+def _threshold_sentence(mode: str) -> StrOrPromise:
+    if mode == TwoFactorMode.REQUIRED:
+        return _("A token is asked for once a participant's redemptions of 24 hours reach %(amount)s.")
+    return _("Participants who chose a method are asked for a token; everybody once 24 hours reach %(amount)s.")
+
+
+def _shown(name: str, render: Callable[[Any], str]) -> Callable[[Any, Campaign], str]:
+    """Return a column in words, for those who may only look."""
+
+    column = Campaign._meta.get_field(name)
+    assert isinstance(column, models.Field)
+
+    @admin.display(description=column.verbose_name)
+    def shown(_self: Any, campaign: Campaign) -> str:
+        return render(getattr(campaign, name))
+
+    return shown
+
+
+@admin.register(Campaign)
+class CampaignAdmin(TwofaAdmin):
+    """The one page on which staff write: each save is a flow, and an event with who, before and after."""
+
+    form = CampaignForm
+    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test", "policy_version")
+    list_filter = ("two_factor_mode", "is_active", "test")
+    search_fields = ("name", "slug__exact")
+    ordering = ("name",)
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "unit", ("is_active", "test"), "in_words")}),
+        (_("Two-factor"), {"fields": ("two_factor_mode", "threshold", "default_method", "completion_mode")}),
+        (_("Channels"), {"fields": ("allowed_channels", "allowed_countries")}),
+        (
+            _("Token"),
+            {
+                "fields": (
+                    ("token_alphabet", "token_length"),
+                    "token_ttl",
+                    "max_attempts",
+                    "max_resends",
+                    "resend_cooldown",
+                    "redemption_ttl",
+                )
+            },
+        ),
+        (
+            _("Budgets"),
+            {
+                "fields": (
+                    "max_open_challenges",
+                    "failed_attempts_per_day",
+                    "sends_per_destination_per_day",
+                    "sends_per_participant_per_day",
+                    "sends_per_campaign_per_day",
+                )
+            },
+        ),
+        (_("Devices and identity"), {"fields": ("device_cooling_off", "identity_required", "required_documents")}),
+    )
+    flow_actions = (
+        FlowAction(
+            name="two-factor",
+            label=_("Change two-factor"),
+            permissions=MAY_CHANGE_POLICY,
+            explanation=_("Checkouts opened from now on follow the new rule. Open challenges keep theirs."),
+            done=_("Two-factor was changed."),
+            run=set_mode,
+            form=ModeForm,
+            initial=lambda campaign: {"two_factor_mode": campaign.two_factor_mode},
+            facts=impact,
+        ),
+    )
+    WORDS = {
+        "allowed_channels": "shown_allowed_channels",
+        "allowed_countries": "shown_allowed_countries",
+        "required_documents": "shown_required_documents",
+        "token_ttl": "shown_token_ttl",
+        "resend_cooldown": "shown_resend_cooldown",
+        "redemption_ttl": "shown_redemption_ttl",
+        "device_cooling_off": "shown_device_cooling_off",
+    }
+    shown_allowed_channels = _shown("allowed_channels", lambda value: words.chosen(value, Channel.choices))
+    shown_allowed_countries = _shown("allowed_countries", words.chosen)
+    shown_required_documents = _shown("required_documents", lambda value: words.chosen(value, DOCUMENTS))
+    shown_token_ttl = _shown("token_ttl", words.duration)
+    shown_resend_cooldown = _shown("resend_cooldown", words.duration)
+    shown_redemption_ttl = _shown("redemption_ttl", words.duration)
+    shown_device_cooling_off = _shown("device_cooling_off", words.duration)
+
+    @admin.display(description=_("two-factor"), ordering="two_factor_mode")
+    def toggle(self, campaign: Campaign) -> str:
+        """Show the toggle, with the way to its page."""
+        return format_html(
+            '<span class="twofa-tone twofa-tone-{}">{}</span> <a href="{}">{}</a>',
+            tone_of(campaign.two_factor_mode),
+            str(TwoFactorMode(campaign.two_factor_mode).label).partition(":")[0],
+            self.page("two-factor", campaign.pk),
+            _("Change"),
+        )
+
+    @admin.display(description=_("in plain words"))
+    def in_words(self, campaign: Campaign) -> str:
+        """Show what the policy comes to."""
+        if campaign.pk is None:
+            return "—"
+        return format_html(
+            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((line,) for line in sentences(campaign)))
+        )
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Field | None:
+        return form_field(db_field) or super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def _locked_fields(self, request: HttpRequest, campaign: Campaign | None) -> set[str]:
+        """Return the columns that this member may not write.
+
+        The address in the API never changes, and neither does ``test``: switched on for a moment, it would show the
+        tokens of real participants in the sandbox.
+        """
+        locked = set() if campaign is None else {"slug", "test"}
+        if not request.user.has_perm("twofa.change_policy"):
+            locked |= set(POLICY_FIELDS)
+        if campaign is not None and not self.has_change_permission(request, campaign):
+            locked |= set(WRITABLE)
+        return locked
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        locked = self._locked_fields(request, obj)
+        return ["in_words", *sorted(self.WORDS.get(name, name) for name in locked)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        locked = self._locked_fields(request, obj)
+
+        def displayed(name: Any) -> Any:
+            if isinstance(name, tuple):
+                return tuple(map(displayed, name))
+            return self.WORDS.get(name, name) if name in locked else name
+
+        return [
+            (title, {"fields": [displayed(name) for name in options["fields"]]}) for title, options in self.fieldsets
+        ]
+
+    def save_model(self, request: HttpRequest, obj: Campaign, form: ModelForm[Campaign], change: bool) -> None:
+        with acting(request) as actor:
+            if change:
+                changes = {name: form.cleaned_data[name] for name in form.changed_data}
+                saved = campaigns.update(obj, actor=actor, changes=changes)
+            else:
+                saved = campaigns.open_campaign(actor=actor, **form.cleaned_data)
+        obj.pk, obj.policy_version = saved.pk, saved.policy_version
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Write nothing: the flow wrote it all."""
+
+    def get_sections(self, request: HttpRequest, row: Campaign) -> list[Section]:
+        return [history(row)]
+
+
+def history(campaign: Campaign) -> Section:
+    """Return the changes of a campaign, the newest first."""
+    events = Event.objects.filter(campaign=campaign, type__startswith="campaign.").order_by("-created_at", "-pk")[
+        :HISTORY
+    ]
+    lines = [
+        cells(
+            moment(event.created_at),
+            who(event),
+            words.event(event.type),
+            words.details({name: value for name, value in event.data.items() if name != "policy_version"}),
+            event.data.get("policy_version", "—"),
+        )
+        for event in events
+    ]
+    headers = (_("when"), _("who"), _("what"), _("before → after"), _("policy version"))
+    return Section(_("History of the policy"), headers, lines, anchor="history")

@@ -1,0 +1,96 @@
+"""Challenges: what was asked, how often it was tried, and how it ended. Never the token, its seed or its seals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin import words
+from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin.sections import Section, tone_of
+from twofa.admin.timelines import MOST, timeline
+from twofa.models import Challenge, Channel, Delivery, Event
+
+
+@admin.register(Challenge)
+class ChallengeAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "purpose",
+        "campaign",
+        "participant",
+        "channel",
+        "shown_status",
+        "shown_attempts",
+        "deadline",
+    )
+    list_filter = ("status", "purpose", "channel", "campaign", "created_at")
+    list_select_related = ("campaign", "participant")
+    linked_lookups = ("participant",)
+    search_fields = ("participant__external_id__exact", "redemption__order_id__exact", "correlation_id__exact")
+    search_help_text = _("A participant's external id, an order id, a correlation id or a challenge's id, exactly.")
+    uuid_fields = ("id", "redemption_id")
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("purpose", "action", "subject", "redemption", "participant", "campaign", "storefront")}),
+        (_("State"), {"fields": ("shown_status", "shown_attempts", "shown_resends", "generation")}),
+        (_("Contact"), {"fields": ("channel", "destination", "device", "channel_chosen")}),
+        (_("Times"), {"fields": ("created_at", "issued_at", "expires_at", "deadline", "ended_at")}),
+        (
+            _("Policy it began with"),
+            {
+                "fields": (
+                    "policy_version",
+                    "shown_token",
+                    "shown_ttl",
+                    "shown_cooldown",
+                    "shown_channels",
+                )
+            },
+        ),
+        (_("Trace"), {"fields": ("id", "correlation_id")}),
+    )
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, challenge: Challenge) -> str:
+        tone, label = tone_of(challenge.status), challenge.get_status_display()
+        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
+
+    @admin.display(description=_("wrong attempts"), ordering="attempts")
+    def shown_attempts(self, challenge: Challenge) -> str:
+        return f"{challenge.attempts} / {challenge.max_attempts}"
+
+    @admin.display(description=_("resends"), ordering="resends")
+    def shown_resends(self, challenge: Challenge) -> str:
+        return f"{challenge.resends} / {challenge.max_resends}"
+
+    @admin.display(description=_("form of the token"))
+    def shown_token(self, challenge: Challenge) -> str:
+        return f"{challenge.token_length} × {challenge.get_token_alphabet_display()}"
+
+    @admin.display(description=_("token life"))
+    def shown_ttl(self, challenge: Challenge) -> str:
+        return words.duration(challenge.token_ttl)
+
+    @admin.display(description=_("pause between messages"))
+    def shown_cooldown(self, challenge: Challenge) -> str:
+        return words.duration(challenge.resend_cooldown)
+
+    @admin.display(description=_("allowed channels"))
+    def shown_channels(self, challenge: Challenge) -> str:
+        return words.chosen(challenge.allowed_channels, Channel.choices)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        related = ("campaign", "participant", "storefront", "redemption", "device", "subject")
+        # What this page must not show is not even read.
+        hidden = ("seed", "superseded", "accepted", "transaction_digest", "address")
+        return super().get_queryset(request).select_related(*related).defer(*hidden)
+
+    def get_sections(self, request: HttpRequest, row: Challenge) -> list[Section]:
+        events = Event.objects.filter(challenge=row).order_by("pk")[:MOST]
+        deliveries = Delivery.objects.filter(challenge=row).order_by("pk")[:MOST]
+        return [timeline(events, deliveries)]

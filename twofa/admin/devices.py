@@ -1,0 +1,54 @@
+"""Devices: masked, and reset by staff where a participant lost one."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin.base import FlowAction, ReadOnlyAdmin
+from twofa.admin.sections import Section
+from twofa.admin.timelines import timeline
+from twofa.flows import devices
+from twofa.models import Device, Event
+
+LATEST = 50
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnlyAdmin):
+    """The address itself is on no page: what is shown of it is its mask."""
+
+    list_display = ("__str__", "participant", "status", "is_default", "usable_from", "created_at")
+    list_filter = ("status", "channel", "participant__campaign", "created_at")
+    list_select_related = ("participant",)
+    linked_lookups = ("participant",)
+    search_fields = ("participant__external_id__exact",)
+    search_help_text = _("The participant's external id or the device's id, exactly.")
+    uuid_fields = ("uuid",)
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("channel", "destination", "name", "participant", "uuid")}),
+        (_("State"), {"fields": ("status", "is_default", "usable_from")}),
+        (_("Times"), {"fields": ("created_at", "activated_at", "revoked_at")}),
+    )
+    flow_actions = (
+        FlowAction(
+            name="reset",
+            label=_("Reset"),
+            permissions=("twofa.view_device", "twofa.reset_device"),
+            explanation=_(
+                "The device is revoked, its open challenges are cancelled, and every other device of the participant "
+                "is told. Be sure that you speak with the participant: this is what a thief asks for."
+            ),
+            done=_("The device was reset."),
+            run=devices.reset,
+            offered=lambda device: device.status != Device.Status.REVOKED,
+            is_destructive=True,
+        ),
+    )
+
+    def get_sections(self, request: HttpRequest, row: Device) -> list[Section]:
+        # By participant as well, because that is what the index begins with.
+        events = Event.objects.filter(participant_id=row.participant_id, device=row).order_by("-pk")[:LATEST]
+        return [timeline(list(events))]

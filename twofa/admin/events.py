@@ -1,0 +1,111 @@
+"""Events: the audit trail, as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin import words
+from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin.timelines import who
+from twofa.models import Event
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class AboutFilter(admin.SimpleListFilter):
+    """By the first word of the type: a list of all types that occur would read the whole table."""
+
+    title = _("about")
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
+        return (
+            ("campaign", _("campaigns")),
+            ("storefront", _("storefronts")),
+            ("participant", _("participants")),
+            ("device", _("devices")),
+            ("redemption", _("redemptions")),
+            ("points", _("points")),
+            ("challenge", _("challenges")),
+            ("delivery", _("messages")),
+        )
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset if self.value() is None else queryset.filter(type__startswith=f"{self.value()}.")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """An event may outlive what it speaks of, so its page shows ids and follows none of them."""
+
+    list_display = ("created_at", "what", "who", "shown_data", "correlation_id")
+    list_filter = (AboutFilter, "actor_kind", "created_at")
+    search_fields = ("correlation_id__exact", "type__exact")
+    search_help_text = _("A correlation id, an event's type, or the id of a redemption or challenge, exactly.")
+    uuid_fields = ("redemption_id", "challenge_id")
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("created_at", "what", "type", "who", "shown_data")}),
+        (
+            _("About"),
+            {
+                "fields": (
+                    "about_campaign",
+                    "about_storefront",
+                    "about_participant",
+                    "about_device",
+                    "about_redemption",
+                    "about_challenge",
+                    "about_delivery",
+                )
+            },
+        ),
+        (_("Trace"), {"fields": ("correlation_id",)}),
+    )
+
+    @admin.display(description=_("what"), ordering="type")
+    def what(self, event: Event) -> StrOrPromise:
+        return words.event(event.type)
+
+    @admin.display(description=_("who"))
+    def who(self, event: Event) -> str:
+        return who(event)
+
+    @admin.display(description=_("details"))
+    def shown_data(self, event: Event) -> str:
+        return words.details(event.data) or "—"
+
+    @admin.display(description=_("campaign"))
+    def about_campaign(self, event: Event) -> object:
+        return event.campaign_id
+
+    @admin.display(description=_("storefront"))
+    def about_storefront(self, event: Event) -> object:
+        return event.storefront_id
+
+    @admin.display(description=_("participant"))
+    def about_participant(self, event: Event) -> object:
+        return event.participant_id
+
+    @admin.display(description=_("device"))
+    def about_device(self, event: Event) -> object:
+        return event.device_id
+
+    @admin.display(description=_("redemption"))
+    def about_redemption(self, event: Event) -> object:
+        return event.redemption_id
+
+    @admin.display(description=_("challenge"))
+    def about_challenge(self, event: Event) -> object:
+        return event.challenge_id
+
+    @admin.display(description=_("delivery"))
+    def about_delivery(self, event: Event) -> object:
+        return event.delivery_id

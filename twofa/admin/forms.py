@@ -1,0 +1,178 @@
+"""The campaign's form: the policy in plain words, and combinations that make no sense refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
+from twofa.admin.words import duration
+from twofa.models import LEAST_USEFUL_LIFE, Campaign, Channel, Method, TwoFactorMode
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+DOCUMENTS: tuple[tuple[str, StrOrPromise], ...] = (
+    ("cpf", _("CPF")),
+    ("rg", _("RG")),
+    ("rg:front", _("RG, front")),
+    ("rg:back", _("RG, back")),
+    ("cnh", _("CNH (driving licence)")),
+    ("cnh:front", _("CNH, front")),
+    ("cnh:back", _("CNH, back")),
+    ("passport", _("passport")),
+    ("selfie", _("selfie")),
+    ("proof_of_address", _("proof of address")),
+    ("other", _("other")),
+)
+_NEEDS_CHANNEL = {Method.SMS, Method.EMAIL, Method.WHATSAPP}
+# A campaign that may send nothing, or open nothing, is not a strict one but a broken one.
+_AT_LEAST_ONE = (
+    "max_open_challenges",
+    "failed_attempts_per_day",
+    "sends_per_destination_per_day",
+    "sends_per_participant_per_day",
+    "sends_per_campaign_per_day",
+)
+
+
+def help_texts() -> dict[str, StrOrPromise]:
+    """Return what each number means, with its hard cap."""
+    return {
+        "two_factor_mode": _("Checkouts opened from now on follow it. Open ones keep the rule they began with."),
+        "allowed_channels": _("Tried in this order when a message fails."),
+        "token_length": _("Characters. At least 6 digits, or 4 letters and digits; at most 12."),
+        "token_ttl": _("From the hand-off to the provider. At least 1 minute, at most %(most)s.")
+        % {"most": duration(Campaign.token_ttl_limit())},
+        "max_attempts": _("Wrong tokens until the redemption is rejected. At most %(most)d.")
+        % {"most": Campaign.max_attempts_limit()},
+        "max_resends": _("How often the participant may ask for another token. At most 10."),
+        "resend_cooldown": _("Between two messages that the participant asks for."),
+        "redemption_ttl": _("After this a redemption that nobody confirmed expires, and its points are given back."),
+        "max_open_challenges": _("How many may wait for one participant at the same time."),
+        "failed_attempts_per_day": _("Of one participant in 24 hours, over all redemptions."),
+        "sends_per_destination_per_day": _("In 24 hours, to one phone number or e-mail address."),
+        "sends_per_participant_per_day": _("In 24 hours, to all devices of one participant."),
+        "sends_per_campaign_per_day": _("In 24 hours. Empty: no limit."),
+        "identity_required": _("Participants must have the documents below approved before they redeem."),
+        "device_cooling_off": _(
+            "How long a further device waits until tokens are sent to it. Never for the first one."
+        ),
+        "completion_mode": _("When the points leave, once the right token has come."),
+    }
+
+
+def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
+    """Return a friendlier input for a column, or None where Django's own will do."""
+    given: dict[str, Any] = {"label": capfirst(str(column.verbose_name)), "help_text": column.help_text}
+    if column.name == "allowed_channels":
+        return OrderedChoiceField(choices=Channel.choices, **given)
+    if column.name == "allowed_countries":
+        return CountriesField(required=False, **given)
+    if column.name == "required_documents":
+        return forms.MultipleChoiceField(
+            choices=DOCUMENTS, required=False, widget=forms.CheckboxSelectMultiple, **given
+        )
+    return MinutesSecondsField(**given) if isinstance(column, models.DurationField) else None
+
+
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Everything that staff may set on a campaign; which of it this member may, the admin decides."""
+
+    class Meta:
+        model = Campaign
+        fields = (
+            "slug",
+            "name",
+            "test",
+            "is_active",
+            "unit",
+            "two_factor_mode",
+            "threshold",
+            "default_method",
+            "allowed_channels",
+            "allowed_countries",
+            "token_length",
+            "token_alphabet",
+            "token_ttl",
+            "max_attempts",
+            "max_resends",
+            "resend_cooldown",
+            "redemption_ttl",
+            "max_open_challenges",
+            "failed_attempts_per_day",
+            "sends_per_destination_per_day",
+            "sends_per_participant_per_day",
+            "sends_per_campaign_per_day",
+            "identity_required",
+            "required_documents",
+            "device_cooling_off",
+            "completion_mode",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, text in help_texts().items():
+            if name in self.fields:
+                self.fields[name].help_text = text
+        documents = self.fields.get("required_documents")
+        if isinstance(documents, forms.MultipleChoiceField):
+            documents.choices = [*DOCUMENTS, *_unlisted(self.instance.required_documents)]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        # A column that this member may not edit counts with the value it has.
+        policy = {**self.instance.policy(), **cleaned}
+        for name, reason in conflicts(policy):
+            self.add_error(name if name in self.fields else None, ValidationError(reason))
+        return cleaned
+
+
+class ModeForm(forms.Form):
+    """The toggle: one choice."""
+
+    two_factor_mode = forms.ChoiceField(label=_("Two-factor"), choices=TwoFactorMode.choices, widget=forms.RadioSelect)
+
+
+def _unlisted(stored: Any) -> list[tuple[str, str]]:
+    listed = {value for value, _label in DOCUMENTS}
+    return [(str(item), str(item)) for item in stored or [] if item not in listed]
+
+
+def conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    """Tell which columns of a policy contradict one another, and why. Pure."""
+    yield from _channel_conflicts(policy)
+    yield from _time_conflicts(policy)
+    for name in _AT_LEAST_ONE:
+        if policy.get(name) == 0:
+            yield name, _("With 0 nobody could redeem. To ask nobody for a token, switch two-factor off.")
+    if policy.get("identity_required") and not policy.get("required_documents"):
+        yield "required_documents", _("Say which documents prove the identity.")
+
+
+def _channel_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    method = policy.get("default_method")
+    if method in _NEEDS_CHANNEL and method not in (policy.get("allowed_channels") or []):
+        yield "default_method", _("New participants would get a method whose channel is not allowed.")
+
+
+def _time_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    life, pause, whole = (_span(policy, name) for name in ("token_ttl", "resend_cooldown", "redemption_ttl"))
+    if life is not None and timedelta(0) < life < LEAST_USEFUL_LIFE:
+        yield "token_ttl", _("Nobody can type a token that lives less than a minute: it would never be sent.")
+    if life is not None and whole is not None and whole < life:
+        yield "redemption_ttl", _("Shorter than the life of a token: a token would end before its time.")
+    if pause is not None and whole is not None and policy.get("max_resends") and pause >= whole:
+        yield "resend_cooldown", _("Not shorter than the time to confirm: nobody could ask for another token.")
+
+
+def _span(policy: Mapping[str, Any], name: str) -> timedelta | None:
+    value = policy.get(name)
+    return value if isinstance(value, timedelta) else None

@@ -1,0 +1,69 @@
+"""The sandbox: what participants of test campaigns would have received, rendered when it is looked at.
+
+Nothing with a token in it is stored for this page. A message can be read while its challenge is open and its token is
+the present one; after that the seed is gone, and nobody can make the text again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+
+from twofa.delivery import compose
+from twofa.models import Challenge, Delivery
+from twofa.models.clock import Clock
+
+if TYPE_CHECKING:
+    from twofa.admin.base import TwofaAdmin
+
+LATEST = 50
+
+
+def readable() -> QuerySet[Delivery]:
+    """Return the messages that may be shown: of campaigns made for tests, handed over, and still worth something.
+
+    A redemption carries ``test`` of the moment it was opened: marking a campaign afterwards shows nothing of it.
+    """
+    open_challenge = Q(
+        challenge__status=Challenge.Status.PENDING,
+        challenge__deadline__gt=Clock(),
+        challenge__generation=F("generation"),
+    )
+    opened_as_test = Q(challenge__redemption__isnull=True) | Q(challenge__redemption__test=True)
+    rows = Delivery.objects.filter(
+        open_challenge,
+        opened_as_test,
+        campaign__test=True,
+        status__in=(Delivery.Status.SENT, Delivery.Status.DELIVERED),
+    )
+    related = (
+        "challenge__campaign",
+        "challenge__participant",
+        "challenge__redemption",
+        "challenge__subject",
+        "campaign",
+        "participant",
+    )
+    return rows.select_related(*related).order_by("-pk")[:LATEST]
+
+
+def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
+    """Render the page. Raises: PermissionDenied."""
+    if not request.user.has_perm("twofa.view_delivery"):
+        raise PermissionDenied
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("Sandbox"),
+        "opts": model_admin.opts,
+        "letters": [(delivery, compose(delivery)) for delivery in readable()],
+        "media": model_admin.media,
+        "back": model_admin.page("changelist"),
+    }
+    response = TemplateResponse(request, "twofa/admin/sandbox.html", context)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,136 @@
+"""Storefronts and their keys: issued, rotated and revoked here; a key's text is shown once, on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting
+from twofa.admin.sections import ENDED, GOOD, Cell, Section, cells, moment
+from twofa.flows import storefronts
+from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.models.clock import now
+
+ROTATION = _(
+    "To rotate: issue a second key, install it in the storefront's backend, see that it is used, then revoke the first."
+)
+
+
+def has_room(storefront: Storefront) -> bool:
+    """Tell whether another key may be issued."""
+    at = now()
+    return sum(key.is_live(at) for key in storefront.keys.all()) < MAX_LIVE_KEYS
+
+
+@admin.register(Storefront)
+class StorefrontAdmin(TwofaAdmin):
+    """Who calls the API, for which campaigns, and with which keys."""
+
+    list_display = ("name", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    filter_horizontal = ("campaigns",)
+    fields = ("name", "is_active", "campaigns", "created_at")
+    flow_actions = (
+        FlowAction(
+            name="issue-key",
+            label=_("Issue a key"),
+            permissions=("twofa.view_storefront", "twofa.add_storefrontkey"),
+            explanation=_("The key is shown once, on the next page. Have a safe place for it ready."),
+            done="",
+            run=storefronts.issue_key,
+            offered=has_room,
+            form=ConfirmForm,
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("created_at",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.fields if obj is not None else ("name", "campaigns")
+
+    def save_model(self, request: HttpRequest, obj: Storefront, form: ModelForm[Storefront], change: bool) -> None:
+        with acting(request) as actor:
+            if change:
+                changes = {name: form.cleaned_data[name] for name in form.changed_data}
+                storefronts.update(obj, actor=actor, changes=changes)
+            else:
+                obj.pk = storefronts.open_storefront(actor=actor, **form.cleaned_data).pk
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Write nothing: the flow wrote it all."""
+
+    def answer(self, request: HttpRequest, action: FlowAction, row: Storefront, outcome: Any) -> HttpResponse:
+        """Show the text of a new key: in this answer, which nothing stores, and never again."""
+        key, text = outcome
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("The new key"),
+            "opts": self.opts,
+            "original": row,
+            "key": key,
+            "text": text,
+            "expires": moment(key.expires_at),
+            "media": self.media,
+            "back": self.page("change", row.pk),
+        }
+        return TemplateResponse(request, "twofa/admin/key.html", context)
+
+    def get_sections(self, request: HttpRequest, row: Storefront) -> list[Section]:
+        return [self._keys(row)]
+
+    def _keys(self, storefront: Storefront) -> Section:
+        at = now()
+        lines = [
+            cells(
+                Cell(str(key), url=self.page_of(key)),
+                state_of(key, live=key.is_live(at)),
+                moment(key.created_at),
+                moment(key.last_used_at),
+                moment(key.expires_at),
+                moment(key.revoked_at),
+            )
+            for key in storefront.keys.all()
+        ]
+        headers = (_("key"), _("state"), _("issued"), _("last used"), _("expires"), _("revoked"))
+        return Section(
+            _("Keys"), headers, lines, empty=_("No key yet: this storefront cannot call the API."), note=ROTATION
+        )
+
+
+def state_of(key: StorefrontKey, *, live: bool) -> Cell:
+    """Return what a key is good for."""
+    if live:
+        return Cell(_("live"), tone=GOOD)
+    return Cell(_("revoked") if key.revoked_at is not None else _("expired"), tone=ENDED)
+
+
+@admin.register(StorefrontKey)
+class StorefrontKeyAdmin(ReadOnlyAdmin):
+    """What may be known of a key: its prefix, and when it was used. Neither its text nor its hash."""
+
+    list_display = ("__str__", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_filter = ("storefront",)
+    list_select_related = ("storefront",)
+    search_fields = ("prefix__exact",)
+    ordering = ("-pk",)
+    fields = ("prefix", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    flow_actions = (
+        FlowAction(
+            name="revoke",
+            label=_("Revoke"),
+            permissions=("twofa.view_storefrontkey", "twofa.change_storefrontkey"),
+            explanation=_("From the next request on this key opens nothing. It cannot be taken back."),
+            done=_("The key was revoked."),
+            run=storefronts.revoke_key,
+            offered=lambda key: key.revoked_at is None,
+            form=ConfirmForm,
+            is_destructive=True,
+        ),
+    )

@@ -1,0 +1,38 @@
+"""Campaigns: read-only; staff change them in the admin."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from twofa.api import presenters, shapes
+from twofa.api.base import Endpoint, respond
+from twofa.api.lookups import campaign_of
+from twofa.api.operations import Parameter, operation
+from twofa.api.pagination import paginate
+from twofa.models import Campaign
+
+PAGING = (
+    Parameter("cursor", {"type": "string"}, "From `next` or `previous` of a page."),
+    Parameter("page_size", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+)
+
+
+class CampaignsEndpoint(Endpoint):
+    @operation(
+        id="list_campaigns",
+        summary="List the campaigns that you serve",
+        responses={200: shapes.CampaignPage},
+        query=PAGING,
+    )
+    def get(self, request: Request) -> HttpResponse:
+        page = paginate(Campaign.objects.filter(storefronts=self.storefront), request._request)
+        return respond(200, presenters.page(map(presenters.campaign, page.rows), page))
+
+
+class CampaignEndpoint(Endpoint):
+    @operation(
+        id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",)
+    )
+    def get(self, request: Request, campaign: str) -> HttpResponse:
+        return respond(200, presenters.campaign(campaign_of(self.storefront, campaign)))

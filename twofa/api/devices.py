@@ -1,0 +1,229 @@
+"""Devices: what receives tokens. Where one is active, every change is authorized on it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from twofa.api import links, presenters, shapes
+from twofa.api.base import Endpoint, respond
+from twofa.api.campaigns import PAGING
+from twofa.api.fields import Choice, Input, Raw, Text
+from twofa.api.lookups import device_of, participant_of
+from twofa.api.operations import operation
+from twofa.api.pagination import paginate
+from twofa.flows import devices
+from twofa.models import Challenge, Channel, Device, Storefront
+from twofa.models.clock import Clock
+
+VERDICTS = (
+    "token_malformed",
+    "token_invalid",
+    "token_superseded",
+    "token_expired",
+    "attempts_exhausted",
+    "challenge_closed",
+    "wrong_state",
+    "transaction_changed",
+    "onboarding_incomplete",
+    "permission_denied",
+    "failed_attempts_budget",
+)
+SENDING = (
+    "channel_unavailable",
+    "destination_not_allowed",
+    "failed_attempts_budget",
+    "send_budget",
+    "onboarding_incomplete",
+)
+
+
+class DeviceInput(Input):
+    """A new device."""
+
+    channel = Choice(choices=Channel.values)
+    address = Text(max_length=254)
+    name = Text(max_length=150, required=False)
+
+
+class TokenInput(Input):
+    """The token as the participant typed it."""
+
+    token = Raw()
+
+
+class NothingInput(Input):
+    """No members: an empty body, or an empty object."""
+
+
+DEVICE = DeviceInput()
+TOKEN = TokenInput()
+NOTHING = NothingInput()
+
+
+class DevicesEndpoint(Endpoint):
+    @operation(
+        id="list_devices",
+        summary="List a participant's devices",
+        description="Revoked ones are left out.",
+        responses={200: shapes.DevicePage},
+        errors=("not_found",),
+        query=PAGING,
+    )
+    def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        participant = participant_of(self.storefront, campaign, external_id)
+        rows = Device.objects.filter(participant=participant).exclude(status=Device.Status.REVOKED)
+        page = paginate(rows, request._request)
+        return respond(200, presenters.page(present_devices(page.rows, self.storefront), page))
+
+    @operation(
+        id="register_device",
+        summary="Register a device",
+        description=(
+            "A token goes to the device itself. Where the participant has an active device, it goes there first: "
+            "`authorization` is set and `challenge` is null. An address that is registered already: 200, no new message."
+        ),
+        form=DEVICE,
+        responses={200: shapes.Device, 201: shapes.Device},
+        errors=("not_found", *SENDING),
+        request_example={"channel": "sms", "address": "+55 11 99999-0034", "name": "Ana's phone"},
+    )
+    def post(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        members = self.read(request, DEVICE)
+        participant = participant_of(self.storefront, campaign, external_id)
+        self.links = links.of_participant(campaign, external_id)
+
+        def register() -> HttpResponse:
+            registration = devices.register(participant, storefront=self.storefront, actor=self.actor, **members)
+            return respond(201 if registration.created else 200, present_device(registration.device, self.storefront))
+
+        return self.once(request, register)
+
+
+class DeviceEndpoint(Endpoint):
+    @operation(id="get_device", summary="Read a device", responses={200: shapes.Device}, errors=("not_found",))
+    def get(self, request: Request, device_id: str) -> HttpResponse:
+        return respond(200, present_device(device_of(self.storefront, device_id), self.storefront))
+
+    @operation(
+        id="revoke_device",
+        summary="Revoke a device",
+        description="An active one waits for a token from the current default device: 202 with `authorization`.",
+        responses={202: shapes.Device, 204: None},
+        errors=("not_found", "wrong_state", *SENDING),
+    )
+    def delete(self, request: Request, device_id: str) -> HttpResponse:
+        device = device_of(self.storefront, device_id)
+        registration = devices.revoke(device, storefront=self.storefront, actor=self.actor)
+        if registration.authorization is None:
+            return HttpResponse(status=204)
+        return respond(202, present_device(registration.device, self.storefront))
+
+
+class DeviceVerificationEndpoint(Endpoint):
+    @operation(
+        id="verify_device",
+        summary="Activate a device by its token",
+        form=TOKEN,
+        responses={200: shapes.Device},
+        errors=("not_found", *VERDICTS),
+        request_example={"token": "7K2-M9Q"},
+    )
+    def post(self, request: Request, device_id: str) -> HttpResponse:
+        token = self.read(request, TOKEN)["token"]
+        device = device_of(self.storefront, device_id)
+        self.links = links.of_device(device.uuid)
+
+        def verify() -> HttpResponse:
+            verified = devices.verify(device, storefront=self.storefront, token=token, actor=self.actor)
+            return respond(200, present_device(verified, self.storefront))
+
+        return self.once(request, verify)
+
+
+class DeviceAuthorizationEndpoint(Endpoint):
+    @operation(
+        id="authorize_device",
+        summary="Let a change of a device happen, by the current device's token",
+        description="A new device's own token is sent now: `challenge` is set.",
+        form=TOKEN,
+        responses={200: shapes.Device},
+        errors=("not_found", *VERDICTS, "channel_unavailable", "destination_not_allowed", "send_budget"),
+        request_example={"token": "7K2-M9Q"},
+    )
+    def post(self, request: Request, device_id: str) -> HttpResponse:
+        token = self.read(request, TOKEN)["token"]
+        device = device_of(self.storefront, device_id)
+        self.links = links.of_device(device.uuid)
+
+        def authorize() -> HttpResponse:
+            registration = devices.authorize(device, storefront=self.storefront, token=token, actor=self.actor)
+            return respond(200, present_device(registration.device, self.storefront))
+
+        return self.once(request, authorize)
+
+
+class DeviceResendEndpoint(Endpoint):
+    @operation(
+        id="resend_device_token",
+        summary="Send the token that a device waits for once more",
+        form=NOTHING,
+        responses={202: shapes.Device},
+        errors=("not_found", "wrong_state", "permission_denied", "resend_cooldown", "resends_exhausted", *SENDING),
+    )
+    def post(self, request: Request, device_id: str) -> HttpResponse:
+        self.read(request, NOTHING)
+        device = device_of(self.storefront, device_id)
+        self.links = links.of_device(device.uuid)
+
+        def resend() -> HttpResponse:
+            registration = devices.resend(device, storefront=self.storefront, actor=self.actor)
+            return respond(202, present_device(registration.device, self.storefront))
+
+        return self.once(request, resend)
+
+
+class DeviceDefaultEndpoint(Endpoint):
+    @operation(
+        id="make_device_default",
+        summary="Make a device the default one",
+        description="Waits for a token from the present default device: 202 with `authorization`; 200 where it is already.",
+        form=NOTHING,
+        responses={200: shapes.Device, 202: shapes.Device},
+        errors=("not_found", "wrong_state", *SENDING),
+    )
+    def post(self, request: Request, device_id: str) -> HttpResponse:
+        self.read(request, NOTHING)
+        device = device_of(self.storefront, device_id)
+        self.links = links.of_device(device.uuid)
+
+        def make_default() -> HttpResponse:
+            registration = devices.make_default(device, storefront=self.storefront, actor=self.actor)
+            status = 200 if registration.authorization is None else 202
+            return respond(status, present_device(registration.device, self.storefront))
+
+        return self.once(request, make_default)
+
+
+def present_device(device: Device, storefront: Storefront) -> shapes.Device:
+    """Return a device with what it waits for."""
+    return present_devices([device], storefront)[0]
+
+
+def present_devices(rows: Sequence[Device], storefront: Storefront) -> list[shapes.Device]:
+    """Return devices with what each waits for, in one statement for all of them."""
+    waiting = {challenge.subject_id: challenge for challenge in _open_challenges(rows, storefront)}
+    return [presenters.device(device, waiting.get(device.pk)) for device in rows]
+
+
+def _open_challenges(rows: Iterable[Device], storefront: Storefront) -> Iterable[Challenge]:
+    """Return the open challenges about devices: the storefront's own, because it is the one that may answer them."""
+    found = Challenge.objects.with_delivery().annotate(read_at=Clock())
+    return found.filter(
+        subject__in=[device.pk for device in rows],
+        storefront=storefront,
+        status=Challenge.Status.PENDING,
+        deadline__gt=Clock(),
+    )

@@ -1,0 +1,48 @@
+"""Finding what a path names, within what the caller may see. What is beyond that does not exist."""
+
+from __future__ import annotations
+
+import re
+
+from twofa.api.base import parse_id
+from twofa.exceptions import NotFound
+from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, Participant, Storefront
+
+# Checked before the database is asked: a NUL in a path is one more id that does not exist, not an error of the driver.
+_SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
+_EXTERNAL_ID = re.compile(rf"(?!\.{{1,2}}\Z){EXTERNAL_ID_PATTERN}\Z")
+
+
+def campaign_of(storefront: Storefront, slug: str) -> Campaign:
+    """Return a campaign that the storefront serves. Raises: NotFound."""
+    if _SLUG.match(slug):
+        found = Campaign.objects.filter(slug=slug, storefronts=storefront).first()
+        if found is not None:
+            return found
+    raise NotFound
+
+
+def ensure_external_id(external_id: str) -> None:
+    """Raise where no participant can have that id. Raises: NotFound."""
+    if not _EXTERNAL_ID.match(external_id):
+        raise NotFound(resource="participant")
+
+
+def participant_of(storefront: Storefront, slug: str, external_id: str) -> Participant:
+    """Return a participant of a campaign that the storefront serves. Raises: NotFound."""
+    campaign = campaign_of(storefront, slug)
+    ensure_external_id(external_id)
+    found = Participant.objects.filter(campaign=campaign, external_id=external_id).first()
+    if found is None:
+        raise NotFound(resource="participant")
+    found.campaign = campaign
+    return found
+
+
+def device_of(storefront: Storefront, text: str) -> Device:
+    """Return a device of a participant of the storefront's campaigns. Raises: NotFound."""
+    rows = Device.objects.filter(uuid=parse_id(text), participant__campaign__storefronts=storefront)
+    found: Device | None = rows.select_related("participant__campaign").first()
+    if found is None:
+        raise NotFound
+    return found

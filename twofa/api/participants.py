@@ -1,0 +1,128 @@
+"""Participants: enrolled and updated by the storefronts of their campaign."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from twofa.api import links, presenters, shapes
+from twofa.api.base import Endpoint, respond
+from twofa.api.devices import present_devices
+from twofa.api.fields import Choice, Input, Locale, Text
+from twofa.api.lookups import campaign_of, ensure_external_id, participant_of
+from twofa.api.operations import operation
+from twofa.flows import next_actions, participants
+from twofa.models import Challenge, Method, Participant
+
+AUTHORIZE = next_actions.NextAction("authorize_device")
+
+
+class EnrollmentInput(Input):
+    """What is left out keeps its value; a new participant needs a name."""
+
+    name = Text(max_length=150, required=False)
+    document_number = Text(max_length=32, required=False)
+    locale = Locale(required=False)
+
+
+class ParticipantInput(Input):
+    """What is left out keeps its value."""
+
+    name = Text(max_length=150, required=False)
+    locale = Locale(required=False)
+    two_factor_method = Choice(choices=Method.values, required=False)
+
+
+ENROLLMENT = EnrollmentInput()
+CHANGES = ParticipantInput()
+
+
+class ParticipantEndpoint(Endpoint):
+    @operation(
+        id="put_participant",
+        summary="Create or update a participant",
+        form=ENROLLMENT,
+        responses={200: shapes.Participant, 201: shapes.Participant},
+        errors=("not_found", "wrong_state"),
+        request_example={"name": "Ana Souza", "document_number": "529.982.247-25", "locale": "pt-BR"},
+    )
+    def put(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        members = self.read(request, ENROLLMENT)
+        served = campaign_of(self.storefront, campaign)
+        ensure_external_id(external_id)
+        participant, created = participants.enroll(
+            campaign=served, external_id=external_id, actor=self.actor, **members
+        )
+        return respond(201 if created else 200, _present(participant))
+
+    @operation(
+        id="get_participant",
+        summary="Read a participant",
+        responses={200: shapes.Participant},
+        errors=("not_found",),
+    )
+    def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        return respond(200, _present(participant_of(self.storefront, campaign, external_id)))
+
+    @operation(
+        id="patch_participant",
+        summary="Change a participant",
+        description=(
+            "Switching two-factor off, where there is an active device, needs a token from it: 202 with `authorization`."
+        ),
+        form=CHANGES,
+        responses={200: shapes.Participant, 202: shapes.ParticipantWithAuthorization},
+        errors=(
+            "not_found",
+            "onboarding_incomplete",
+            "channel_unavailable",
+            "destination_not_allowed",
+            "failed_attempts_budget",
+            "send_budget",
+        ),
+        request_example={"two_factor_method": "sms"},
+    )
+    def patch(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        members = self.read(request, CHANGES)
+        participant = participant_of(self.storefront, campaign, external_id)
+        self.links = links.of_participant(campaign, external_id)
+        changed, authorization = participants.update(
+            participant, storefront=self.storefront, actor=self.actor, **members
+        )
+        if authorization is None:
+            return respond(200, _present(changed))
+        return respond(202, _present_waiting(changed, authorization))
+
+
+class OnboardingEndpoint(Endpoint):
+    @operation(
+        id="get_onboarding",
+        summary="Read what a participant still needs",
+        responses={200: shapes.Onboarding},
+        errors=("not_found",),
+    )
+    def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
+        onboarding = participants.onboarding(participant_of(self.storefront, campaign, external_id))
+        where = links.of_participant(campaign, external_id)
+        body: shapes.Onboarding = {
+            "status": onboarding.status,
+            "required": onboarding.required,
+            "missing": onboarding.missing,
+            "devices": present_devices(onboarding.devices, self.storefront),
+            "documents": onboarding.documents,
+            "next_action": presenters.next_action(onboarding.next_action, where),
+        }
+        return respond(200, body)
+
+
+def _present(participant: Participant) -> shapes.Participant:
+    return presenters.participant(participant, onboarding=participants.onboarding(participant).status)
+
+
+def _present_waiting(participant: Participant, authorization: Challenge) -> shapes.ParticipantWithAuthorization:
+    where = links.NOWHERE if authorization.subject is None else links.of_device(authorization.subject.uuid)
+    return {
+        **_present(participant),
+        "authorization": presenters.challenge(authorization),
+        "next_action": presenters.next_action(AUTHORIZE, where),
+    }
