@@ -154,6 +154,6 @@ LOGGING = {
     "loggers": {
         # Django gives these two handlers of their own, without the correlation id.
         "django": {"level": "INFO"},
-        "django.server": {"level": "INFO"},
+        "django.server": {"level": "INFO", "propagate": True},
     },
 }

@@ -92,4 +92,6 @@ def tamper(row: models.Model, **columns: Any) -> None:
     names = ", ".join(f"{column} = %s" for column in columns)
     key = row._meta.pk.get_db_prep_value(row.pk, connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {row._meta.db_table} SET {names} WHERE {row._meta.pk.column} = %s", [*columns.values(), key])
+        cursor.execute(
+            f"UPDATE {row._meta.db_table} SET {names} WHERE {row._meta.pk.column} = %s", [*columns.values(), key]
+        )

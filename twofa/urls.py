@@ -36,6 +36,7 @@ urlpatterns = [
     path("schema/", docs.SchemaEndpoint.as_view(), name="schema"),
     path("docs/", docs.DocsEndpoint.as_view(), name="docs"),
     path("docs/assets/<str:name>", docs.AssetEndpoint.as_view(), name="docs-asset"),
-    # Last. With "s", because without it a line break in a path would slip through to the host's own 404.
-    re_path(r"^(?s:.*)\Z", docs.NothingHereEndpoint.as_view(), name="nothing-here"),
+    # Last. Not a dot, which a line break in a path would slip past, to the host's own 404; nor a flag for it, which
+    # Django cannot reverse: it would break `reverse` for every path of the host.
+    re_path(r"^[\s\S]*\Z", docs.NothingHereEndpoint.as_view(), name="nothing-here"),
 ]

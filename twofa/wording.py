@@ -25,7 +25,8 @@ _MIXED = r"(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])[^\W_]{1,4}"
 _MIXED_GROUPS = re.compile(rf"(?<![^\W_]){_MIXED}(?: {_MIXED})+(?![^\W_])")
 _DASHED_GROUPS = re.compile(r"(?<![\w-])[^\W_]{1,4}(?:-[^\W_]{1,4})+(?![\w-])")
 _WORD = re.compile(r"[^\W_]{4,}")
-_MEASURE = re.compile(r"\d{1,3}[^\W\d_]{1,3}")
+# At most five characters, where the shortest numeric token has six and the usual one of letters has as many.
+_MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h)", re.IGNORECASE)
 _DIGITS = re.compile(r"\d(?:[\W_]{0,2}\d){5,}|\d(?:[\W_]\d){3,}|\d{4,}")
 
 _GSM7 = set(
@@ -84,8 +85,8 @@ def _hide_like_token(match: re.Match[str]) -> str:
 def _is_like_token(word: str) -> bool:
     """Tell a word that could be taken for a token from a word: digits among letters, or capitals without a vowel.
 
-    "500ml" and "128GB" are measures. A lower-case group counts only where each part has a digit, or every name with a
-    number in it ("wi-fi-6") would go.
+    "500ml" and "128GB" are measures, and letters that can be read as a word stay one. A lower-case group counts only
+    where each part has a digit, or every name with a number in it ("wi-fi-6") would go.
     """
     parts = word.split("-")
     numbered = [any(map(str.isdigit, part)) for part in parts]

@@ -41,8 +41,10 @@ class Api:
     def delete(self, path: str, **headers: str) -> HttpResponse:
         return self.send("DELETE", path, **headers)
 
-    def send(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **headers: str) -> Any:
-        """Send ``body`` as JSON, or as it is where it is bytes. Headers by their names in Python: ``accept_language``."""
+    def send(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **headers: str
+    ) -> Any:
+        """Send ``body`` as JSON, or as it is where it is bytes. Headers by names in Python: ``accept_language``."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.key is not None:

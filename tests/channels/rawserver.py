@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,8 @@ Script = Iterable[bytes | float]
 class RawServer:
     """Plays its script to each client that connects, after its first request: bytes are sent, numbers are slept."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._script = list(script)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._stopped = threading.Event()
@@ -33,8 +35,11 @@ class RawServer:
                 self.connections += 1
                 threading.Thread(target=self._play, args=(client,), daemon=True).start()
 
+    def _secured(self, client: socket.socket) -> socket.socket:
+        return client if self._tls is None else self._tls.wrap_socket(client, server_side=True)
+
     def _play(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client:
+        with contextlib.suppress(OSError), self._secured(client) as client:
             _read_request(client)
             for step in self._script:
                 if self._stopped.is_set():
@@ -57,8 +62,8 @@ def _read_request(client: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def playing(script: Script) -> Iterator[RawServer]:
-    server = RawServer(script)
+def playing(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    server = RawServer(script, tls)
     try:
         yield server
     finally:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +18,7 @@ from twofa.channels import DeliveryError, Message
 from twofa.channels.http import MAX_ANSWER_BYTES, HttpChannel
 from twofa.testing import ChannelContract
 
+CERTIFICATE = Path(__file__).with_name("only_for_tests.pem")
 BODY = {"to": "{recipient}", "content": {"text": "{text}"}}
 
 
@@ -182,7 +185,9 @@ def test_error_in_an_accepting_answer_is_found(
 def test_id_that_is_none_is_left_out(httpserver: HTTPServer, message: Message, given: Any):
     httpserver.expect_request("/sms").respond_with_json({"id": given})
 
-    assert HttpChannel(url=httpserver.url_for("/sms"), body=BODY, id_path="id").send(message).provider_message_id is None
+    assert (
+        HttpChannel(url=httpserver.url_for("/sms"), body=BODY, id_path="id").send(message).provider_message_id is None
+    )
 
 
 @pytest.mark.parametrize("text", ["[" * 60_000, "null", "", '{"id": "m-1"', '{"id": "' + "x" * MAX_ANSWER_BYTES + '"}'])
@@ -196,7 +201,7 @@ def test_accepting_answer_that_makes_no_sense_is_still_a_yes(httpserver: HTTPSer
 
 def raw_channel(port: int, **options: Any) -> HttpChannel:
     timeouts = {"connect_timeout": 0.5, "read_timeout": 0.5, "total_timeout": 1.0}
-    return HttpChannel(url=f"http://127.0.0.1:{port}/", body=BODY, **{**timeouts, **options})
+    return HttpChannel(**{"url": f"http://127.0.0.1:{port}/", "body": BODY, **timeouts, **options})
 
 
 @pytest.mark.parametrize(
@@ -222,11 +227,14 @@ def test_head_that_never_comes_is_a_temporary_failure(message: Message, script: 
 
 HALF = [b"HTTP/1.1 200 OK\r\nX-Some"]
 SHORT = [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"]
+STALL = [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", 60.0]
 DRIP = [b"HTTP/1.1 200 OK\r\n\r\n", *dripping(b'{"error": "' + b"a" * 200, every=0.1)]
 CHUNKS = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *dripping(b"0" * 200, every=0.1)]
 
 
-@pytest.mark.parametrize("script", [HALF, SHORT, DRIP, CHUNKS], ids=["half", "short", "body", "chunk size"])
+@pytest.mark.parametrize(
+    "script", [HALF, SHORT, STALL, DRIP, CHUNKS], ids=["half", "short", "stall", "body", "chunk size"]
+)
 def test_accepting_status_stands_where_its_answer_breaks_off(message: Message, script: Script):
     with playing(script) as server:
         started = time.monotonic()
@@ -252,13 +260,47 @@ def test_provider_that_refuses_connections_is_a_temporary_failure(message: Messa
     assert (error.reason, error.retryable) == ("connection", True)
 
 
-def test_provider_without_a_trusted_certificate_gets_nothing(httpserver: HTTPServer, message: Message):
-    url = httpserver.url_for("/sms").replace("http://", "https://")
-    error = error_of(HttpChannel(url=url, body=BODY), message)
+@pytest.fixture
+def secure_server() -> Iterator[HTTPServer]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    with HTTPServer(ssl_context=context) as server:
+        server.expect_request("/sms").respond_with_json({"id": "m-1"})
+        yield server
+
+
+def test_provider_without_a_trusted_certificate_gets_nothing(secure_server: HTTPServer, message: Message):
+    error = error_of(HttpChannel(url=secure_server.url_for("/sms"), body=BODY), message)
+
+    assert (error.reason, error.retryable) == ("tls", True)
+    assert secure_server.log == []
+
+
+def test_provider_with_a_certificate_of_its_own_can_be_trusted(secure_server: HTTPServer, message: Message):
+    channel = HttpChannel(url=secure_server.url_for("/sms"), body=BODY, id_path="id", ca_certs=str(CERTIFICATE))
+
+    assert channel.send(message).provider_message_id == "m-1"
+
+
+def test_answer_that_never_ends_is_cut_within_tls(message: Message):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    with playing(DRIP, tls=context) as server:
+        started = time.monotonic()
+        url = f"https://127.0.0.1:{server.port}/"
+        error = error_of(raw_channel(server.port, url=url, error_path="error", ca_certs=str(CERTIFICATE)), message)
+
+    assert (error.reason, error.retryable) == ("answer_unreadable", True)
+    assert 0.9 < time.monotonic() - started < 2
+
+
+def test_tls_handshake_that_never_ends_is_given_up(message: Message):
+    with playing([60.0]) as server:
+        started = time.monotonic()
+        error = error_of(raw_channel(server.port, url=f"https://127.0.0.1:{server.port}/"), message)
 
     assert error.retryable
-    assert error.reason in ("tls", "connection")
-    assert httpserver.log == []
+    assert time.monotonic() - started < 2
 
 
 def test_proxy_of_the_environment_is_not_used(

@@ -7,9 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -39,17 +38,17 @@ def manage(*words: str, var: Path, seconds: float = 120, **more: str) -> subproc
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Served:
     """A running ``manage.py demo --serve``: what it printed, and what is read from that."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     var: Path
-    lines: list[str] = field(default_factory=list)
+    printed: Path
 
     @property
     def output(self) -> str:
-        return "".join(self.lines)
+        return self.printed.read_text()
 
     def find(self, pattern: str) -> str:
         """Return the first group of what was printed."""
@@ -73,18 +72,18 @@ class Served:
 
 
 def serve(var: Path, *words: str) -> Served:
-    """Start it, and wait until it has greeted."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "demo", "--serve", "--port", "0", *words],
-        env=environment(var),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    served = Served(process, var)
-    assert process.stdout is not None
-    threading.Thread(target=served.lines.extend, args=(process.stdout,), daemon=True).start()
+    """Start it, on a free port unless told otherwise, and wait until it has greeted."""
+    var.mkdir(parents=True, exist_ok=True)
+    printed = var / "printed.txt"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "demo", "--serve", *(words or ("--port", "0"))],
+            env=environment(var),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    served = Served(process, var, printed)
     deadline = time.monotonic() + _READY_SECONDS
     while "Ctrl-C" not in served.output:
         assert process.poll() is None, served.output

@@ -11,12 +11,8 @@ from twofa.models import Challenge, Delivery, Event, Redemption
 pytestmark = pytest.mark.django_db
 
 
-
-
 def confirm(shop, redemption, token, amount=None):
-    return redemptions.confirm(
-        redemption.pk, storefront=shop.storefront, token=token, amount=amount, actor=shop.actor
-    )
+    return redemptions.confirm(redemption.pk, storefront=shop.storefront, token=token, amount=amount, actor=shop.actor)
 
 
 def test_right_token_completes_once(shop):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
+from typing import cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -37,7 +37,8 @@ class SmtpServer:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self._refusals:
             return self._refusals.pop(0)
-        content: Any = envelope.content
+        # The line ends of the wire are not the message's: Python versions differ in whether they leave them in.
+        content = cast("bytes", envelope.content).replace(b"\r\n", b"\n")
         self.envelopes.append(envelope)
         self.messages.append(message_from_bytes(content, policy=policy.default))
         return "250 OK"

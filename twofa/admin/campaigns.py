@@ -92,13 +92,10 @@ def _threshold_sentence(mode: str) -> StrOrPromise:
     return _("Participants who chose a method are asked for a token; everybody once 24 hours reach %(amount)s.")
 
 
-def _shown(name: str, render: Callable[[Any], str]) -> Callable[[Any, Campaign], str]:
+def _shown(name: str, title: StrOrPromise, render: Callable[[Any], str]) -> Callable[[Any, Campaign], str]:
     """Return a column in words, for those who may only look."""
 
-    column = Campaign._meta.get_field(name)
-    assert isinstance(column, models.Field)
-
-    @admin.display(description=column.verbose_name)
+    @admin.display(description=title)
     def shown(_self: Any, campaign: Campaign) -> str:
         return render(getattr(campaign, name))
 
@@ -167,13 +164,17 @@ class CampaignAdmin(TwofaAdmin):
         "redemption_ttl": "shown_redemption_ttl",
         "device_cooling_off": "shown_device_cooling_off",
     }
-    shown_allowed_channels = _shown("allowed_channels", lambda value: words.chosen(value, Channel.choices))
-    shown_allowed_countries = _shown("allowed_countries", words.chosen)
-    shown_required_documents = _shown("required_documents", lambda value: words.chosen(value, DOCUMENTS))
-    shown_token_ttl = _shown("token_ttl", words.duration)
-    shown_resend_cooldown = _shown("resend_cooldown", words.duration)
-    shown_redemption_ttl = _shown("redemption_ttl", words.duration)
-    shown_device_cooling_off = _shown("device_cooling_off", words.duration)
+    shown_allowed_channels = _shown(
+        "allowed_channels", _("allowed channels"), lambda value: words.chosen(value, Channel.choices)
+    )
+    shown_allowed_countries = _shown("allowed_countries", _("allowed countries"), words.chosen)
+    shown_required_documents = _shown(
+        "required_documents", _("required documents"), lambda value: words.chosen(value, DOCUMENTS)
+    )
+    shown_token_ttl = _shown("token_ttl", _("token life"), words.duration)
+    shown_resend_cooldown = _shown("resend_cooldown", _("pause between messages"), words.duration)
+    shown_redemption_ttl = _shown("redemption_ttl", _("time to confirm"), words.duration)
+    shown_device_cooling_off = _shown("device_cooling_off", _("cooling-off of a new device"), words.duration)
 
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def toggle(self, campaign: Campaign) -> str:

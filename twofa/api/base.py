@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction  # noqa: TID251 - only to stay out of the host's
@@ -60,7 +60,7 @@ class Endpoint(APIView):
     versioning_class = None
     schema = Schema()
     # Not empty, because an empty one would make DRF read the host's settings after all.
-    settings = APISettings({"FORMAT_SUFFIX_KWARG": None}, DEFAULTS, IMPORT_STRINGS)
+    settings = APISettings(cast(Any, {"FORMAT_SUFFIX_KWARG": None}), DEFAULTS, IMPORT_STRINGS)
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     links: Links = NOWHERE
@@ -111,15 +111,14 @@ class Endpoint(APIView):
     @property
     def storefront(self) -> Storefront:
         """Return who calls. The tenant comes from the key, and from nothing else (OWASP ASVS 8.3.3)."""
-        storefront: Storefront = self.request.auth
-        return storefront
+        return cast(Storefront, self.request.auth)
 
     @property
     def actor(self) -> Actor:
         """Return who calls, for the audit trail."""
         return Actor.storefront(self.storefront)
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Answer an error as a problem. DRF's own handler would mark the host's transaction for rollback."""
         problem = errors.describe(exc, self.links)
         self.problem_code = problem.code

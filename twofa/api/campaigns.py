@@ -31,8 +31,6 @@ class CampaignsEndpoint(Endpoint):
 
 
 class CampaignEndpoint(Endpoint):
-    @operation(
-        id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",)
-    )
+    @operation(id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",))
     def get(self, request: Request, campaign: str) -> HttpResponse:
         return respond(200, presenters.campaign(campaign_of(self.storefront, campaign)))

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.operations import operation
-from twofa.flows import challenges, next_actions
+from twofa.flows import challenges
 from twofa.models import Challenge
 
 
@@ -21,10 +21,9 @@ class ChallengeEndpoint(Endpoint):
     )
     def get(self, request: Request, challenge_id: str) -> HttpResponse:
         challenge = challenges.get(parse_id(challenge_id), storefront=self.storefront)
-        action = next_actions.of_challenge(challenge, challenge.read_at)
         body: shapes.ChallengeWithAction = {
             **presenters.challenge(challenge),
-            "next_action": presenters.next_action(action, _where(challenge)),
+            "next_action": presenters.next_action(presenters.next_of_challenge(challenge), _where(challenge)),
         }
         return respond(200, body)
 

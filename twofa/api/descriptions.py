@@ -68,7 +68,9 @@ HEADERS = [
 ]
 
 _MEMBERS: dict[str, dict[str, Any]] = {
-    "invalid": {"errors": [{"field": "items[0].amount", "code": "not_an_amount", "detail": "Give a text like “15000.00”."}]},
+    "invalid": {
+        "errors": [{"field": "items[0].amount", "code": "not_an_amount", "detail": "Give a text like “15000.00”."}]
+    },
     "onboarding_incomplete": {
         "missing": ["device"],
         "next_action": {"type": "onboarding", "path": "/campaigns/verao/participants/u-42/onboarding/"},

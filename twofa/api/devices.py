@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -83,7 +83,7 @@ class DevicesEndpoint(Endpoint):
         summary="Register a device",
         description=(
             "A token goes to the device itself. Where the participant has an active device, it goes there first: "
-            "`authorization` is set and `challenge` is null. An address that is registered already: 200, no new message."
+            "`authorization` is set and `challenge` is null. A known address: 200, no new message."
         ),
         form=DEVICE,
         responses={200: shapes.Device, 201: shapes.Device},
@@ -189,7 +189,7 @@ class DeviceDefaultEndpoint(Endpoint):
     @operation(
         id="make_device_default",
         summary="Make a device the default one",
-        description="Waits for a token from the present default device: 202 with `authorization`; 200 where it is already.",
+        description="Waits for a token from the present default device: 202 with `authorization`.",
         form=NOTHING,
         responses={200: shapes.Device, 202: shapes.Device},
         errors=("not_found", "wrong_state", *SENDING),
@@ -218,12 +218,14 @@ def present_devices(rows: Sequence[Device], storefront: Storefront) -> list[shap
     return [presenters.device(device, waiting.get(device.pk)) for device in rows]
 
 
-def _open_challenges(rows: Iterable[Device], storefront: Storefront) -> Iterable[Challenge]:
+def _open_challenges(rows: Iterable[Device], storefront: Storefront) -> Iterator[Challenge]:
     """Return the open challenges about devices: the storefront's own, because it is the one that may answer them."""
-    found = Challenge.objects.with_delivery().annotate(read_at=Clock())
-    return found.filter(
+    found = Challenge.objects.with_delivery().filter(
         subject__in=[device.pk for device in rows],
         storefront=storefront,
         status=Challenge.Status.PENDING,
         deadline__gt=Clock(),
     )
+    for challenge in found.annotate(clock=Clock()):
+        challenge.read_at = vars(challenge)["clock"]
+        yield challenge

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NoReturn
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -70,7 +70,7 @@ class AssetEndpoint(Public):
 class NothingHereEndpoint(Public):
     """Every other path below the prefix: our own 404, never the host's page."""
 
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotFound
 
 

@@ -194,7 +194,8 @@ def describe(error: Exception, links: Links) -> Problem:
 
 def _ours(error: Exception) -> TwoFactorError:
     if isinstance(error, drf.Throttled):
-        return Throttled(None if error.wait is None else math.ceil(error.wait))
+        wait: float | None = vars(error).get("wait")
+        return Throttled(None if wait is None else math.ceil(wait))
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
             return ours

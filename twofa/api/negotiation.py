@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -33,13 +33,14 @@ class Negotiation(DefaultContentNegotiation):
     accepted = frozenset({"*/*", "application/*", "application/json", "application/problem+json"})
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """Return the one renderer. Raises: NotAcceptable."""
         header = request._request.META.get("HTTP_ACCEPT", "")[:_MOST]
         if header.strip() and not any(self._is_accepted(part) for part in header.split(",")):
             raise NotAcceptable
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
     def _is_accepted(self, part: str) -> bool:
         media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))

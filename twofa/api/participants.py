@@ -68,7 +68,7 @@ class ParticipantEndpoint(Endpoint):
         id="patch_participant",
         summary="Change a participant",
         description=(
-            "Switching two-factor off, where there is an active device, needs a token from it: 202 with `authorization`."
+            "Switching two-factor off needs a token from the active device, if any: 202 with `authorization`."
         ),
         form=CHANGES,
         responses={200: shapes.Participant, 202: shapes.ParticipantWithAuthorization},

@@ -15,7 +15,7 @@ from twofa.api.languages import tag_of
 from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
 from twofa.flows import next_actions
-from twofa.models import Campaign, Challenge, Device, Participant, Redemption
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption
 
 
 def moment(at: datetime) -> str:
@@ -121,9 +121,14 @@ def _next_of_device(row: Device, waiting: Challenge | None) -> next_actions.Next
     if waiting is None:
         pending = row.status == Device.Status.PENDING
         return next_actions.NextAction("resend_token") if pending else next_actions.NONE
-    action = next_actions.of_challenge(waiting, waiting.read_at)
-    is_own = waiting.action == Challenge.Action.VERIFY
-    return action if is_own or action is not next_actions.CONFIRM else next_actions.NextAction("authorize_device")
+    return next_of_challenge(waiting)
+
+
+def next_of_challenge(row: Challenge) -> next_actions.NextAction:
+    """Return what to do about a challenge, as it was read: one on a device lets a change of another one happen."""
+    action = next_actions.of_challenge(row, row.read_at)
+    authorizes = row.purpose == Purpose.DEVICE and row.action != Challenge.Action.VERIFY
+    return next_actions.NextAction("authorize_device") if authorizes and action is next_actions.CONFIRM else action
 
 
 def redemption(row: Redemption) -> shapes.Redemption:

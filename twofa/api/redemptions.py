@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
@@ -50,7 +50,8 @@ class OrderInput(Input):
     def cross_check(self, values: dict[str, Any]) -> None:
         items = values.get("items")
         if items and sum(item["amount"] for item in items) != values["amount"]:
-            raise ValidationError({"items": ErrorDetail(_("The amounts of the items must add up to “amount”."), "sum_mismatch")})
+            detail = gettext("The amounts of the items must add up to “amount”.")
+            raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
 
 
 class ConfirmationInput(Input):
@@ -211,7 +212,7 @@ class ConfirmationEndpoint(Endpoint):
         id="confirm_redemption",
         summary="Confirm a redemption by its token",
         description=(
-            "200 `completed` or `failed`; 202 `approved`, being completed. The same token again gives the stored state. "
+            "200 `completed` or `failed`; 202 `approved`, being completed. The same token again: the stored state. "
             "An `amount` that differs is told before the token is looked at, and costs nothing."
         ),
         form=CONFIRMATION,

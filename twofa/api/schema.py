@@ -47,7 +47,8 @@ class Schema(AutoSchema):
     @property
     def described(self) -> operations.Operation:
         operation = self.operation
-        assert operation is not None, "excluded otherwise"
+        if operation is None:
+            raise LookupError(f"{type(self.view).__name__} has no operation")
         return operation
 
     def is_excluded(self) -> bool:
@@ -59,7 +60,7 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         return self.described.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         return self.described.description
 
     def get_tags(self) -> list[str]:
@@ -112,7 +113,7 @@ def _examples(value: dict[str, Any] | None, **options: Any) -> list[OpenApiExamp
     return [] if value is None else [OpenApiExample("example", value=value, **options)]
 
 
-class KeyScheme(OpenApiAuthenticationExtension):
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The storefront's key."""
 
     target_class = "twofa.api.authentication.StorefrontAuthentication"
@@ -122,7 +123,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A storefront's key, issued by staff."}
 
 
-class ShapeComponent(OpenApiSerializerExtension):
+class ShapeComponent(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """A TypedDict of :mod:`twofa.api.shapes` as a component of its name."""
 
     @classmethod
@@ -180,12 +181,16 @@ def _union(schemas: list[dict[str, Any]]) -> dict[str, Any]:
     return {"oneOf": [*others, null]}
 
 
-class FieldComponent(OpenApiSerializerFieldExtension):
+class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """The strict fields that DRF has no counterpart of."""
 
     _SCHEMAS: dict[type, dict[str, Any]] = {
         fields.Amount: {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$", "examples": ["15000.00"]},
-        fields.Raw: {"type": "string", "examples": ["7K2-M9Q"], "description": "As typed; spaces and dashes are ignored."},
+        fields.Raw: {
+            "type": "string",
+            "examples": ["7K2-M9Q"],
+            "description": "As typed; spaces and dashes are ignored.",
+        },
         fields.Unsupported: {"type": "object", "maxProperties": 0, "description": "Not served by this version."},
     }
 
@@ -246,7 +251,8 @@ def _settings(prefix: str) -> dict[str, Any]:
 def document(prefix: str) -> dict[str, Any]:
     """Return the OpenAPI document of an API mounted at ``prefix``, a path without a trailing slash."""
     with _lock, patched_settings(_settings(prefix)), translation.override("en"):
-        generated: dict[str, Any] = SchemaGenerator(urlconf="twofa.urls").get_schema(request=None, public=True)
+        generator: Any = cast(Any, SchemaGenerator)(urlconf="twofa.urls")
+        generated: dict[str, Any] = generator.get_schema(request=None, public=True)
     _close_inputs(generated)
     _share_headers(generated)
     return generated

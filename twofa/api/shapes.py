@@ -32,9 +32,7 @@ def known(*values: str) -> Note:
 Moment = Annotated[str, note(format="date-time", examples=["2026-01-31T12:00:00.123456Z"])]
 Points = Annotated[str, note(pattern=r"^[0-9]{1,12}\.[0-9]{2}$", examples=["15000.00"])]
 Id = Annotated[str, note(format="uuid")]
-Destination = Annotated[
-    str, note("Masked, for display only; the same for everybody.", examples=["+55 •• •••••-••34"])
-]
+Destination = Annotated[str, note("Masked, for display only; the same for everybody.", examples=["+55 •• •••••-••34"])]
 ChannelName = Annotated[str, known(*Channel.values)]
 
 

@@ -75,19 +75,21 @@ def is_past() -> bool:
     return deadline is not None and deadline.passed
 
 
+def _watch(connected: Any) -> None:
+    deadline = _current.get()
+    if deadline is not None:
+        deadline.watch(connected)
+
+
 class _Connection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        deadline = _current.get()
-        if deadline is not None:
-            deadline.watch(self.sock)
+        _watch(self.sock)
         return super().getresponse()
 
 
 class _SecureConnection(HTTPSConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        deadline = _current.get()
-        if deadline is not None:
-            deadline.watch(self.sock)
+        _watch(self.sock)
         return super().getresponse()
 
 

@@ -18,6 +18,7 @@ from twofa.models.policy import MAX_ATTEMPTS_CAP
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
 OPTIONAL = ("KEY_LIFETIME",)
 COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT")
+SCOPES = ("storefront",)
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)\Z")
 
 
@@ -47,7 +48,9 @@ def throttle_rates() -> Iterator[CheckMessage]:
         yield findings.BAD_THROTTLE_RATES(where="", why=f"a {type(given).__name__} and not a dictionary")
         return
     for scope, rate in given.items():
-        if not isinstance(rate, str) or not _RATE.match(rate):
+        if scope not in SCOPES:
+            yield findings.BAD_THROTTLE_RATES(where=f"[{scope!r}]", why="no such scope")
+        elif not isinstance(rate, str) or not _RATE.match(rate):
             yield findings.BAD_THROTTLE_RATES(where=f"[{scope!r}]", why=f"{rate!r} is not a rate")
 
 

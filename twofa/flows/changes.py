@@ -83,11 +83,7 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
         _tell("device.revoked", device, trail)
     device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
     trail.add("device.revoked", device, destination=device.destination, reason=reason)
-    heir = (
-        Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE)
-        .order_by("activated_at")
-        .first()
-    )
+    heir = Device.objects.active().filter(participant=device.participant).order_by("activated_at").first()
     if was_default and heir is not None:
         heir.change(is_default=True)
         trail.add("device.made_default", heir, destination=heir.destination)
@@ -106,7 +102,7 @@ def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
 
 def _tell(event: str, device: Device, trail: Trail, *, leaving_out: Device | None = None) -> None:
     """Queue a notice to every active contact: whoever did not ask for the change learns of it."""
-    contacts = Device.objects.filter(participant=device.participant, status=Device.Status.ACTIVE)
-    for contact in contacts.exclude(pk=None if leaving_out is None else leaving_out.pk).order_by("pk"):
+    contacts = Device.objects.active().filter(participant=device.participant)
+    for contact in contacts.exclude(pk__in=[] if leaving_out is None else [leaving_out.pk]).order_by("pk"):
         contact.participant = device.participant
         issuing.queue_notice(event, contact, at=trail.at, destination=device.destination)

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import BooleanField
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
@@ -17,9 +19,21 @@ from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements
 
 Status, Points = Redemption.Status, Redemption.Points
+_LOCKED = statements.Select(
+    """FROM {participant}
+    JOIN {campaign} ON campaign.id = participant.campaign_id
+    JOIN {served} ON served.campaign_id = campaign.id AND served.storefront_id = %(storefront)s
+    JOIN {account} ON account.{account_key} = participant.user_id
+    WHERE campaign.slug = %(slug)s AND participant.external_id = %(external_id)s""",
+    participant=Participant,
+    campaign=Campaign,
+    joined={"served": Storefront.campaigns.through, "account": get_user_model()},
+    extra={"user_active": ("{account_active}", BooleanField())},
+    lock=("participant",),
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
 def _open(checkout: _Checkout) -> Redemption | None:
     """Store a new redemption with all that belongs to it, or return None where the order id is taken."""
     with transaction.atomic(durable=True):
-        participant = _locked_participant(checkout)
+        participant, user_active = _locked_participant(checkout)
         campaign = participant.campaign
         contact, refusal = _contact(checkout.order, participant)
         if contact is not None:
@@ -79,7 +93,8 @@ def _open(checkout: _Checkout) -> Redemption | None:
         budgets = _budgets(checkout, participant, contact)
         if budgets.order_exists:
             return None
-        _ensure_active(participant)
+        if not (campaign.is_active and participant.is_active and user_active):
+            raise NotActive
         decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
         if decision.required:
             _ensure_may_be_asked(campaign, budgets, refusal)
@@ -90,19 +105,18 @@ def _open(checkout: _Checkout) -> Redemption | None:
     return redemption
 
 
-def _locked_participant(checkout: _Checkout) -> Participant:
-    """Lock whoever redeems: one checkout of a participant at a time, so that budgets are counted one after another."""
-    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "user")
-    served = {"slug": checkout.slug, "storefronts": checkout.storefront}
-    try:
-        return rows.get(
-            campaign__slug=checkout.slug,
-            campaign__storefronts=checkout.storefront,
-            external_id=checkout.order.participant,
-        )
-    except Participant.DoesNotExist:
-        known = Campaign.objects.filter(**served).exists()
-        raise NotFound(**({"resource": "participant"} if known else {})) from None
+def _locked_participant(checkout: _Checkout) -> tuple[Participant, bool]:
+    """Lock whoever redeems, and tell whether their user is active.
+
+    One checkout of a participant at a time, so that budgets are counted one after another.
+    """
+    row = _LOCKED.row(slug=checkout.slug, storefront=checkout.storefront.pk, external_id=checkout.order.participant)
+    if row is None:
+        known = Campaign.objects.filter(slug=checkout.slug, storefronts=checkout.storefront).exists()
+        raise NotFound(**({"resource": "participant"} if known else {}))
+    participant: Participant = row["participant"]
+    participant.campaign = row["campaign"]
+    return participant, bool(row["user_active"])
 
 
 def _contact(order: Order, participant: Participant) -> tuple[Device | None, TwoFactorError | None]:
@@ -133,12 +147,6 @@ def _budgets(checkout: _Checkout, participant: Participant, contact: Device | No
     )
 
 
-def _ensure_active(participant: Participant) -> None:
-    active = (participant.campaign.is_active, participant.is_active, getattr(participant.user, "is_active", True))
-    if not all(active):
-        raise NotActive
-
-
 def _ensure_may_be_asked(campaign: Campaign, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
     """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem."""
     destinations.ensure_identity(campaign)
@@ -153,7 +161,7 @@ def _store(
     checkout: _Checkout, participant: Participant, decision: Decision, contact: Device | None, at: datetime
 ) -> Redemption:
     redemption = _build(checkout, participant, decision, at)
-    redemption.save(force_insert=True)
+    statements.insert(redemption)
     trail = Trail(checkout.actor, at)
     trail.add("redemption.pending" if decision.required else "redemption.exempted", redemption, reason=decision.reason)
     if decision.required and contact is not None:

@@ -12,15 +12,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import DateTimeField
 
 from twofa import correlation, jobs
 from twofa.conf import conf
-from twofa.exceptions import RedemptionRefused, Unavailable, WrongState
+from twofa.exceptions import NotFound, RedemptionRefused, Unavailable, WrongState
 from twofa.flows import issuing
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
-from twofa.models import Challenge, CompletionMode, Redemption
-from twofa.models.clock import Clock
+from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements
 
 logger = correlation.get_logger(__name__)
 
@@ -31,6 +31,15 @@ GRACE = timedelta(seconds=30)
 RETRY_AFTER = 5
 
 Status, Points = Redemption.Status, Redemption.Points
+_LOCKED = statements.Select(
+    """FROM {redemption} JOIN {campaign} ON campaign.id = redemption.campaign_id
+    JOIN {participant} ON participant.id = redemption.participant_id WHERE redemption.id = %(pk)s""",
+    redemption=Redemption,
+    campaign=Campaign,
+    participant=Participant,
+    extra={"at": ("{clock}", DateTimeField())},
+    lock=("redemption",),
+)
 
 
 def backoff(tries: int) -> timedelta:
@@ -253,8 +262,8 @@ def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Excep
             method(redemption)
     except RedemptionRefused as refusal:
         return refusal
-    except Exception as error:  # noqa: BLE001 - a host may raise anything: it is an outcome like any other
-        logger.warning("%s of redemption %s failed: %s", method.__name__, redemption.pk, type(error).__name__)
+    except Exception as error:
+        logger.warning("%s of redemption %s failed", method.__name__, redemption.pk, exc_info=True)
         return error
     return None
 
@@ -265,9 +274,11 @@ def _locked(pk: UUID) -> Redemption:
     The time is read with the lock, so it may be of before the wait for it: good enough here, where it dates what was
     decided already, and is compared with no deadline.
     """
-    rows = Redemption.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "participant")
-    redemption = rows.annotate(clock=Clock()).get(pk=pk)
-    redemption.read_at = redemption.clock
+    row = _LOCKED.row(pk=pk)
+    if row is None:
+        raise NotFound
+    redemption: Redemption = row["redemption"]
+    redemption.campaign, redemption.participant, redemption.read_at = row["campaign"], row["participant"], row["at"]
     return redemption
 
 

@@ -17,7 +17,6 @@ from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import WORKER, Trail
 from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery
 from twofa.models.clock import now
-from twofa.tokens import UnknownKey
 
 logger = correlation.get_logger(__name__)
 
@@ -43,8 +42,6 @@ def deliver(pk: int) -> None:
             receipt = delivery.send(row)
         except DeliveryError as error:
             _record_failure(row, error)
-        except UnknownKey:
-            _record_failure(row, DeliveryError("unknown_key", retryable=False))
         else:
             _record_sent(row, receipt)
 
@@ -78,7 +75,7 @@ def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
             _move(row, trail, Status.SUPERSEDED)
         elif not row.reminted and challenge.deadline - at >= _needed(challenge) and challenge.device is not None:
             _move(row, trail, Status.SUPERSEDED, reason="reminted")
-            issuing.rotate(challenge, challenge.device, at=at, trail=trail, cause="reminted", counted=False)
+            issuing.rotate(challenge, challenge.device, at=at, trail=trail, cause="reminted")
         else:
             _move(row, trail, Status.EXPIRED, reason="too_late")
         trail.write()
@@ -151,7 +148,7 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     facts.lock_destination(address=contact.address, campaign=challenge.campaign)
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
     if issuing.within_send_budgets(budgets, challenge.campaign):
-        issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over", counted=False)
+        issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")
 
 
 def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:

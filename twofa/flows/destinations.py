@@ -6,20 +6,27 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import DateTimeField
 from django.utils.translation import gettext_lazy as _
 
 from twofa import contacts, delivery
 from twofa.exceptions import ChannelUnavailable, DestinationNotAllowed, NotFound, OnboardingIncomplete
 from twofa.flows.next_actions import NextAction
-from twofa.models import Campaign, Device, Participant
-from twofa.models.clock import Clock, now
+from twofa.models import Campaign, Device, Participant, statements
+from twofa.models.clock import now
+
+_DEVICES = statements.Select(
+    """FROM {device} WHERE device.participant_id = %(participant)s AND device.status = 'active'
+    ORDER BY device.is_default DESC, device.id""",
+    device=Device,
+    extra={"at": ("{clock}", DateTimeField())},
+)
 
 
 def devices_of(participant: Participant) -> tuple[list[Device], datetime]:
     """Return the participant's active devices, the default one first, and the time at which they were read."""
-    rows = Device.objects.filter(participant=participant, status=Device.Status.ACTIVE).order_by("-is_default", "id")
-    devices = list(rows.annotate(read_at=Clock()))
-    return devices, devices[0].read_at if devices else now()
+    rows = _DEVICES.rows(participant=participant.pk)
+    return [row["device"] for row in rows], rows[0]["at"] if rows else now()
 
 
 def ensure_allowed(campaign: Campaign, channel: str, address: str) -> None:

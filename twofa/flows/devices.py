@@ -47,7 +47,7 @@ def register(
     with transaction.atomic():
         locked = _locked_participant(participant.pk)
         destinations.ensure_allowed(locked.campaign, channel, normalised)
-        living = list(Device.objects.filter(participant=locked).exclude(status=Device.Status.REVOKED))
+        living = list(Device.objects.living().filter(participant=locked))
         known = next((d for d in living if d.channel == channel and d.address == normalised), None)
         if known is not None:
             return _waiting(known)
@@ -102,7 +102,7 @@ def ask_authorization(
         active,
         participant=participant,
         campaign=participant.campaign,
-        at=active[0].read_at,
+        at=now(),
         allowed_channels=participant.campaign.allowed_channels,
     )
     return _ask(participant, contact, subject, action, storefront=storefront, actor=actor)
@@ -228,9 +228,11 @@ def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registr
         locked = _locked(device.pk)
         if locked.status != Device.Status.PENDING:
             raise WrongState
-        overdue = Challenge.objects.filter(subject=locked, status=Challenge.Status.PENDING).first()
-        if overdue is not None:
-            changes.end_challenge(overdue, actor=actor)
+        open_ = Challenge.objects.with_delivery().filter(subject=locked, status=Challenge.Status.PENDING).first()
+        if open_ is not None and not open_.is_past_deadline(now()):
+            return _waiting(locked, open_)
+        if open_ is not None:
+            changes.end_challenge(open_, actor=actor)
         challenge, authorization = _first_step(locked, locked.participant, storefront, actor)
     return Registration(locked, challenge, authorization)
 

@@ -21,6 +21,7 @@ from twofa.models import (
     Participant,
     Redemption,
     Storefront,
+    statements,
 )
 
 logger = correlation.get_logger(__name__)
@@ -106,7 +107,8 @@ class Trail:
 
     def write(self) -> None:
         """Store the events with the transaction, and send their signals after its commit."""
-        Event._base_manager.bulk_create(self._events)
+        if self._events:
+            statements.insert(*self._events)
         for signal, payload in self._told:
             if signal.receivers:
                 transaction.on_commit(partial(_tell, signal, payload), robust=True)

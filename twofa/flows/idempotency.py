@@ -105,17 +105,4 @@ def _release(record: IdempotencyRecord) -> None:
 
 
 def _fingerprint(body: Any, kid: str) -> bytes:
-    return tokens.fingerprint("idempotency", _encodable(body), kid=kid)
-
-
-def _encodable(value: Any) -> tokens.Encodable:
-    """Return parsed JSON in a form whose encoding does not depend on the order of members."""
-    if isinstance(value, dict):
-        return ["object", *([name, _encodable(value[name])] for name in sorted(value))]
-    if isinstance(value, list | tuple):
-        return ["array", *(_encodable(item) for item in value)]
-    if isinstance(value, bool | float):
-        return [type(value).__name__, repr(value)]
-    if value is None or isinstance(value, str | int):
-        return value
-    return ["other", str(value)]
+    return tokens.fingerprint("idempotency", tokens.plain(body), kid=kid)

@@ -15,7 +15,7 @@ from twofa import correlation, jobs, tokens
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront, statements
 
 _FIELDS_OF_CONTACT = ("channel", "address", "destination")
 
@@ -89,12 +89,21 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         **_contact_columns(contact),
         **campaign.snapshot(),
     )
-    challenge.save(force_insert=True)
+    statements.insert(challenge)
     trail.add("challenge.issued", challenge, channel=contact.channel, destination=contact.destination)
     return challenge
 
 
-def rotate(challenge: Challenge, contact: Device, *, at: datetime, trail: Trail, cause: str, counted: bool) -> Delivery:
+def rotate(
+    challenge: Challenge,
+    contact: Device,
+    *,
+    at: datetime,
+    trail: Trail,
+    cause: str,
+    counted: bool = False,
+    chosen: bool = False,
+) -> Delivery:
     """Replace the token by one of a new generation, and queue it. Attempts stay (NIST SP 800-63B-4, 3.1.3.2).
 
     The old token is void with the commit of this transaction; its keyed digest stays, to tell its user which is which.
@@ -112,6 +121,7 @@ def rotate(challenge: Challenge, contact: Device, *, at: datetime, trail: Trail,
         issued_at=at,
         expires_at=None,
         resends=challenge.resends + counted,
+        channel_chosen=challenge.channel_chosen or chosen,
         device=contact,
         **_contact_columns(contact),
     )
@@ -173,7 +183,7 @@ def message_event(challenge: Challenge) -> str:
 
 
 def _store(row: Delivery) -> None:
-    row.save(force_insert=True)
+    statements.insert(row)
     # robust: whatever publishing does, the commit stands and the sweeper finds the row.
     transaction.on_commit(partial(jobs.publish, jobs.DELIVER, row.pk), robust=True)
 

@@ -11,14 +11,19 @@ from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext_lazy as _
 from stdnum.br import cnpj, cpf
 
+from twofa import correlation
 from twofa.conf import conf
-from twofa.exceptions import Invalid, OnboardingIncomplete
+from twofa.exceptions import Invalid, OnboardingIncomplete, TwoFactorError, Unavailable
 from twofa.flows import destinations, devices
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NONE, NextAction
 from twofa.models import Campaign, Challenge, Device, Method, Participant, Storefront, TwoFactorMode
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
+
+logger = correlation.get_logger(__name__)
+
+RETRY_AFTER = 5
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[st
     if "name" not in columns:
         raise Invalid.field("name", "required", _("A new participant needs a name."))
     locale = columns.get("locale", "")
-    user = conf.user_resolver(campaign=campaign, external_id=external_id, name=columns["name"], locale=locale)
+    user = _resolve_user(campaign, external_id, columns["name"], locale)
     participant = Participant(
         campaign=campaign,
         user=user,
@@ -93,6 +98,17 @@ def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[st
     trail.add("participant.enrolled", participant, two_factor_method=participant.two_factor_method)
     trail.write()
     return participant
+
+
+def _resolve_user(campaign: Campaign, external_id: str, name: str, locale: str) -> Any:
+    """Ask the host whose user this is. Raises: Unavailable where the host's resolver fails."""
+    try:
+        return conf.user_resolver(campaign=campaign, external_id=external_id, name=name, locale=locale)
+    except TwoFactorError:
+        raise
+    except Exception as error:
+        logger.exception("TWOFA_USER_RESOLVER failed")
+        raise Unavailable(RETRY_AFTER) from error
 
 
 def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> None:
@@ -148,7 +164,7 @@ def _change_method(participant: Participant, method: str, storefront: Storefront
 def onboarding(participant: Participant) -> Onboarding:
     """Return what the participant's campaign asks for, and what is missing."""
     campaign = participant.campaign
-    living = list(Device.objects.filter(participant=participant).exclude(status=Device.Status.REVOKED))
+    living = list(Device.objects.living().filter(participant=participant))
     at = now()
     required = _required(campaign, participant)
     missing = [part for part in required if part != "device" or not any(device.is_usable(at) for device in living)]

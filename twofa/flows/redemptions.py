@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import cast
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from twofa import correlation
@@ -25,7 +25,7 @@ from twofa.flows import completions, facts, renewals, verdicts
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
-from twofa.models import Challenge, Delivery, Redemption, Storefront
+from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption, Storefront, statements
 from twofa.models.clock import Clock, now
 
 logger = correlation.get_logger(__name__)
@@ -36,6 +36,27 @@ _ENDS = {
     Challenge.Status.EXPIRED: Status.EXPIRED,
     Challenge.Status.CANCELLED: Status.CANCELLED,
 }
+_LOCK_SQL = """FROM {challenge}
+    JOIN {redemption} ON redemption.id = challenge.redemption_id
+    JOIN {participant} ON participant.id = redemption.participant_id
+    JOIN {campaign} ON campaign.id = redemption.campaign_id
+    LEFT JOIN {delivery} ON delivery.challenge_id = challenge.id AND delivery.generation = challenge.generation
+    WHERE redemption.id = %(pk)s"""
+_LOCK: dict[str, Any] = {
+    "challenge": Challenge,
+    "redemption": Redemption,
+    "participant": Participant,
+    "campaign": Campaign,
+    "joined": {"delivery": Delivery},
+    "extra": {
+        "delivery_status": ("delivery.status", CharField()),
+        "delivery_reason": ("delivery.reason", CharField()),
+    },
+    # The order in which every flow locks them.
+    "lock": ("participant", "redemption", "challenge"),
+}
+_LOCKED = statements.Select(_LOCK_SQL, **_LOCK)
+_LOCKED_OWN = statements.Select(_LOCK_SQL + " AND redemption.storefront_id = %(storefront)s", **_LOCK)
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,8 @@ def resend(pk: UUID, *, storefront: Storefront, actor: Actor, channel: str | Non
     ResendsExhausted, FailedAttemptsBudget, SendBudget, OnboardingIncomplete.
     """
     redemption = _current(pk, storefront)
+    if not redemption.two_factor_required:
+        raise WrongState(redemption=redemption)
     if redemption.status != Status.PENDING:
         raise ChallengeClosed(challenge=_challenge_of(redemption), redemption=redemption)
     return _resend(pk, storefront, actor, channel)
@@ -287,14 +310,14 @@ def _is_overdue(redemption: Redemption) -> bool:
 
 def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
     """Lock participant, redemption and challenge. Raises: NotFound, or WrongState where there is no challenge."""
-    rows = Challenge.objects.locked().with_delivery().select_related("redemption__participant", "redemption__campaign")
-    own = {} if storefront is None else {"redemption__storefront": storefront}
-    try:
-        # The condition on a column of the redemption makes the join an inner one, whose rows PostgreSQL can lock.
-        challenge = rows.get(redemption__pk=pk, redemption__two_factor_required=True, **own)
-    except Challenge.DoesNotExist:
-        raise WrongState(redemption=_current(pk, storefront)) from None
-    redemption = cast(Redemption, challenge.redemption)
-    challenge.campaign, challenge.participant = redemption.campaign, redemption.participant
-    redemption.challenge = challenge
+    statement = _LOCKED if storefront is None else _LOCKED_OWN
+    row = statement.row(pk=pk, storefront=None if storefront is None else storefront.pk)
+    if row is None:
+        raise WrongState(redemption=_current(pk, storefront))
+    challenge, redemption = row["challenge"], row["redemption"]
+    redemption.campaign, redemption.participant = row["campaign"], row["participant"]
+    challenge.campaign, challenge.participant = row["campaign"], row["participant"]
+    challenge.redemption, redemption.challenge = redemption, challenge
+    challenge.delivery_status = row["delivery_status"] or Delivery.Status.QUEUED
+    challenge.delivery_reason = row["delivery_reason"] or ""
     return challenge, redemption

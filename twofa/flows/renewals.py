@@ -35,7 +35,15 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
     issuing.ensure_sends(budgets, challenge.campaign)
     trail = Trail(actor, budgets.at)
-    issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="resent", counted=not undelivered)
+    issuing.rotate(
+        challenge,
+        contact,
+        at=budgets.at,
+        trail=trail,
+        cause="resent",
+        counted=not undelivered,
+        chosen=channel is not None,
+    )
     trail.write()
     return budgets.at
 

@@ -7,15 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import DateTimeField
 from django.utils.translation import gettext as _
 
 from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey
-from twofa.models.clock import Clock, now
+from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, statements
+from twofa.models.clock import now
 
 TOUCHED_EVERY = timedelta(minutes=1)
+_BY_PREFIX = statements.Select(
+    """FROM {storefront_key} JOIN {storefront} ON storefront.id = storefront_key.storefront_id
+    WHERE storefront_key.prefix = %(prefix)s""",
+    storefront_key=StorefrontKey,
+    storefront=Storefront,
+    extra={"at": ("{clock}", DateTimeField())},
+)
 
 
 def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = ()) -> Storefront:
@@ -103,15 +111,15 @@ def authenticate(text: str) -> Storefront:
     prefix = StorefrontKey.prefix_of(text)
     if prefix is None:
         raise NotAuthenticated
-    rows = StorefrontKey.objects.filter(prefix=prefix).select_related("storefront").annotate(clock=Clock())
-    key = next(iter(rows), None)
-    if key is None or not key.opens(text) or not key.storefront.is_active:
+    row = _BY_PREFIX.row(prefix=prefix)
+    if row is None:
         raise NotAuthenticated
-    at: datetime = vars(key)["clock"]
-    if not key.is_live(at):
+    key, storefront, at = row["storefront_key"], row["storefront"], row["at"]
+    if not key.opens(text) or not key.is_live(at) or not storefront.is_active:
         raise NotAuthenticated
     _touch(key, at)
-    return key.storefront
+    found: Storefront = storefront
+    return found
 
 
 def _touch(key: StorefrontKey, at: datetime) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.exceptions import TwoFactorError
 from twofa.flows import challenges, completions, deliveries, idempotency
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
@@ -61,8 +60,8 @@ def _each(rows: Iterable[T], step: Callable[[T], object]) -> int:
     for row in rows:
         try:
             step(row)
-        except (TwoFactorError, DatabaseError) as error:
-            logger.error("sweeping %r failed: %s", row, type(error).__name__)
+        except Exception:  # one row must not keep the others waiting
+            logger.exception("sweeping %r failed", row)
         else:
             done += 1
     return done

@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             name='Device',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, max_length=64, verbose_name='name')),
+                ('name', models.CharField(blank=True, max_length=150, verbose_name='name')),
                 ('confirmed', models.BooleanField(default=False, verbose_name='confirmed')),
                 ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name='id')),
                 ('channel', models.CharField(choices=[('sms', 'SMS'), ('whatsapp', 'WhatsApp'), ('email', 'e-mail')], max_length=10, verbose_name='channel')),
@@ -396,7 +396,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='redemption',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='twofa_redemption_amount'),
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('amount__lt', 1000000000000)), name='twofa_redemption_amount'),
         ),
         migrations.AddConstraint(
             model_name='redemption',

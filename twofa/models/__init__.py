@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twofa.models import statements
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, Challenge, Purpose, Verdict
 from twofa.models.delivery import Delivery
@@ -49,4 +50,5 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "statements",
 ]

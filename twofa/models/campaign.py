@@ -169,16 +169,19 @@ class Campaign(models.Model):
     def clean(self) -> None:
         """Refuse what the caps, the floors of ``TWOFA_POLICY_LIMITS`` or plain sense do not allow."""
         errors: dict[str, Any] = {}
-        if not self._long_enough():
+        # Django calls this after the columns' own checks failed as well: what is here may be None, or of no alphabet.
+        given = self.policy()
+        alphabet, length = given["token_alphabet"], given["token_length"]
+        if alphabet in ALPHABETS and length is not None and not self._long_enough():
             errors["token_length"] = _("Use between %(least)d and %(most)d characters with this alphabet.") % {
                 "least": self.token_length_floor(),
                 "most": MAX_TOKEN_LENGTH,
             }
-        if not timedelta(0) < self.token_ttl <= self.token_ttl_limit():
+        if given["token_ttl"] is not None and not timedelta(0) < self.token_ttl <= self.token_ttl_limit():
             errors["token_ttl"] = _("A token lives at most %(seconds)d seconds.") % {
                 "seconds": self.token_ttl_limit().total_seconds()
             }
-        if self.max_attempts > self.max_attempts_limit():
+        if given["max_attempts"] is not None and self.max_attempts > self.max_attempts_limit():
             errors["max_attempts"] = _("At most %(limit)d attempts.") % {"limit": self.max_attempts_limit()}
         errors.update(self._list_errors())
         if errors:
@@ -192,7 +195,7 @@ class Campaign(models.Model):
         channels = self.allowed_channels
         if not isinstance(channels, list) or len(set(map(str, channels))) != len(channels):
             errors["allowed_channels"] = _("Name each channel once.")
-        elif not set(channels) <= set(Channel.values):
+        elif any(channel not in Channel.values for channel in channels):
             errors["allowed_channels"] = _("Known channels: %(channels)s.") % {"channels": ", ".join(Channel.values)}
         elif not channels and self.two_factor_mode != TwoFactorMode.OFF:
             errors["allowed_channels"] = _("Two-factor needs at least one channel to send the token.")

@@ -9,6 +9,12 @@ from django.db import connection
 from django.db.models import DateTimeField, Func
 from django.db.models.sql.compiler import SQLCompiler
 
+CLOCKS = {
+    "postgresql": "clock_timestamp()",
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
+}
+"""The expression of the time at which it is evaluated; percent signs doubled, as drivers want them."""
+
 
 class Clock(Func):
     """The time at which the statement runs.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device as OTPDevice
-from django_otp.models import DeviceManager
 
 from twofa.models.participant import Participant
 from twofa.models.policy import Channel
 from twofa.models.states import StateMachine
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 
 class DeviceAnswers(Protocol):
@@ -28,6 +30,11 @@ class DeviceQuerySet(models.QuerySet["Device"]):
     def active(self) -> Self:
         """Verified devices, those that cool off included."""
         return self.filter(status=Device.Status.ACTIVE)
+
+    def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
+        """Answer django-otp, which asks every device model for a user's devices."""
+        rows = self.filter(user=user)
+        return rows if confirmed is None else rows.filter(confirmed=confirmed)
 
     def living(self) -> Self:
         """Devices that are not revoked."""
@@ -59,7 +66,7 @@ class Device(StateMachine, OTPDevice):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="twofa_devices", verbose_name=_("user")
     )
-    name = models.CharField(_("name"), max_length=64, blank=True)
+    name = models.CharField(_("name"), max_length=150, blank=True)
     confirmed = models.BooleanField(_("confirmed"), default=False)
     uuid = models.UUIDField(_("id"), default=uuid.uuid4, unique=True, editable=False)
     participant = models.ForeignKey(Participant, models.CASCADE, related_name="devices", verbose_name=_("participant"))
@@ -73,10 +80,7 @@ class Device(StateMachine, OTPDevice):
     activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
-    read_at: datetime
-    """The database's time when a flow read this row."""
-
-    objects = DeviceManager.from_queryset(DeviceQuerySet)()
+    objects = DeviceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("device")

@@ -114,7 +114,8 @@ class Redemption(StateMachine):
         ]
         constraints = [
             models.UniqueConstraint(fields=("storefront", "campaign", "order_id"), name="twofa_redemption_order"),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="twofa_redemption_amount"),
+            # Below, too: to PostgreSQL NaN and Infinity are numbers, and greater than any other.
+            models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=10**12), name="twofa_redemption_amount"),
             models.CheckConstraint(
                 condition=~Q(status="completed") | Q(points="completed", completed_at__isnull=False),
                 name="twofa_redemption_completed_spent",
@@ -144,7 +145,6 @@ class Redemption(StateMachine):
         Recomputed at confirm and before completion, so that nobody who can write to the table, by injection, in the
         admin or by a bug, spends other points than those in the message (RTS (EU) 2018/389 Art. 5(1)(d)).
         """
-        lines = [(line["sku"], line["name"], line["quantity"], Decimal(line["amount"])) for line in self.items]
         return tokens.digest(
             "redemption/1",
             self.campaign_id,
@@ -154,9 +154,9 @@ class Redemption(StateMachine):
             Decimal(self.amount),
             self.unit,
             self.description,
-            lines,
-            None,
-            None,
+            tokens.plain(self.items),
+            None,  # approver
+            None,  # schedule
         )
 
     def is_exempt_or_approved(self) -> bool:

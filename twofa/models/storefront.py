@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,8 @@ KEY_MARK = "twofa"
 MAX_LIVE_KEYS = 2
 _PREFIX_BYTES = 6
 _SECRET_BYTES = 32
+# What a key's text looks like. Strict, because its prefix is looked up: no database takes a NUL in a text.
+_KEY = re.compile(rf"{KEY_MARK}_(?P<prefix>[0-9a-f]{{{2 * _PREFIX_BYTES}}})_.")
 
 
 class Storefront(models.Model):
@@ -89,9 +92,8 @@ class StorefrontKey(models.Model):
     @staticmethod
     def prefix_of(text: str) -> str | None:
         """Return the prefix of a key's text, or None where it does not look like one of ours."""
-        mark, _first, rest = text.partition("_")
-        prefix, _second, secret = rest.partition("_")
-        return prefix if mark == KEY_MARK and secret and len(prefix) == 2 * _PREFIX_BYTES else None
+        known = _KEY.match(text)
+        return known["prefix"] if known else None
 
     def opens(self, text: str) -> bool:
         """Tell whether ``text`` is this key, in constant time."""

@@ -77,7 +77,8 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         (_("Home"), f"{base}/"),
         (_("API docs"), f"{base}{PREFIX}/docs/"),
         (_("Phone"), f"{base}/phone/"),
-        (_("Admin"), f"{base}/admin/   {seed.STAFF} / {logins.password}"),
+        (_("Admin"), f"{base}/admin/"),
+        (_("Admin login"), f"{seed.STAFF} / {logins.password}"),
         (_("Storefront's key"), logins.key),
         (_("Log"), settings.VAR_DIR / _LOG),
     )

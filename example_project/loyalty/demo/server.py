@@ -99,7 +99,9 @@ def _answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        response.read()
+        return response.status == http.HTTPStatus.OK
     except OSError:
         return False
     finally:

@@ -35,6 +35,8 @@ class Command(BaseCommand):
         if not isolation.is_entered():
             self._enter(serving=options["serve"])
         signal.signal(signal.SIGTERM, _end)
+        # Shells start background jobs with SIGINT ignored; here it always means: end.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         terminal = Terminal(sys.stdout)
         try:
             if options["serve"]:

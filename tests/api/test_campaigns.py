@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests import factories
+from tests.api.client import refused
+
+
+def test_campaign_shows_its_policy(api, shop):
+    shop.campaign.threshold = Decimal(500)
+    shop.campaign.save()
+
+    body = api.get(f"/campaigns/{shop.campaign.slug}/").json()
+
+    assert body == {
+        "slug": shop.campaign.slug,
+        "name": shop.campaign.name,
+        "unit": "points",
+        "test": False,
+        "two_factor": {
+            "mode": "required",
+            "threshold": "500.00",
+            "channels": ["sms", "whatsapp", "email"],
+            "token_length": 6,
+            "token_alphabet": "alphanumeric",
+            "max_attempts": 5,
+        },
+        "identity_required": False,
+        "required_documents": [],
+    }
+
+
+def test_list_has_the_served_campaigns_only_newest_first(api, shop):
+    newer = factories.campaign()
+    shop.storefront.campaigns.add(newer)
+    factories.campaign()
+
+    body = api.get("/campaigns/").json()
+
+    assert [campaign["slug"] for campaign in body["results"]] == [newer.slug, shop.campaign.slug]
+    assert (body["next"], body["previous"]) == (None, None)
+
+
+def test_unknown_foreign_and_malformed_slugs_are_one_answer(api):
+    foreign = factories.campaign().slug
+
+    answers = [refused(api.get(f"/campaigns/{slug}/"), 404, "not_found") for slug in ("nobody", foreign, "%00", "a%20b")]
+
+    for answer in answers:
+        answer.pop("correlation_id")
+    assert answers == [answers[0]] * 4
+    assert "resource" not in answers[0]
+
+
+def test_list_costs_the_same_at_every_size(api, shop, sql):
+    with sql() as few:
+        api.get("/campaigns/")
+    shop.storefront.campaigns.add(*(factories.campaign() for _ in range(5)))
+    with sql() as many:
+        api.get("/campaigns/")
+
+    # The first request of a key also notes that it was used.
+    assert len(many) == len(few) - 1 == 2

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from tests.api.client import checkouts, nothing_changes, order, refused
+from twofa.api import fields
+from twofa.models import Redemption
+
+ITEM = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}
+ANYTHING = [None, True, False, 0, -1, 1.5, 10**30, "", " ", "\x00", "\ud800", "\u202e", "x" * 3000, [], [[]], {}, {"a": {}}]
+
+
+def items(**changes):
+    return {"items": [{name: value for name, value in {**ITEM, **changes}.items() if value is not ...}]}
+
+
+BAD = [
+    ({"amount": 150}, "amount", "not_an_amount"),
+    ({"amount": 150.0}, "amount", "not_an_amount"),
+    ({"amount": None}, "amount", "null"),
+    ({"amount": ...}, "amount", "required"),
+    ({"amount": "0"}, "amount", "not_positive"),
+    ({"amount": "0.00"}, "amount", "not_positive"),
+    ({"amount": "-1"}, "amount", "not_an_amount"),
+    ({"amount": "+1"}, "amount", "not_an_amount"),
+    ({"amount": "1e3"}, "amount", "not_an_amount"),
+    ({"amount": "1.234"}, "amount", "not_an_amount"),
+    ({"amount": "1,50"}, "amount", "not_an_amount"),
+    ({"amount": ".5"}, "amount", "not_an_amount"),
+    ({"amount": "1."}, "amount", "not_an_amount"),
+    ({"amount": "1\n"}, "amount", "not_an_amount"),
+    ({"amount": " 1"}, "amount", "not_an_amount"),
+    ({"amount": "9" * 13}, "amount", "not_an_amount"),
+    ({"amount": "9" * 40}, "amount", "not_an_amount"),
+    ({"amount": "１５０"}, "amount", "not_an_amount"),
+    ({"amount": "NaN"}, "amount", "not_an_amount"),
+    ({"amount": "Infinity"}, "amount", "not_an_amount"),
+    ({"amount": ["150.00"]}, "amount", "not_an_amount"),
+    ({"order_id": 7}, "order_id", "not_a_text"),
+    ({"order_id": ""}, "order_id", "blank"),
+    ({"order_id": "A" * 129}, "order_id", "max_length"),
+    ({"order_id": "A\x00"}, "order_id", "forbidden_characters"),
+    ({"order_id": "A\ud800"}, "order_id", "forbidden_characters"),
+    ({"description": "a\nb"}, "description", "forbidden_characters"),
+    ({"description": "a\u2066b"}, "description", "forbidden_characters"),
+    ({"description": "A" * 201}, "description", "max_length"),
+    ({"description": True}, "description", "not_a_text"),
+    ({"participant": "a b"}, "participant", "no_match"),
+    ({"participant": "a\n"}, "participant", "forbidden_characters"),
+    ({"participant": {"external_id": "u"}}, "participant", "not_a_text"),
+    ({"channel": "SMS"}, "channel", "invalid_choice"),
+    ({"channel": {}}, "channel", "invalid_choice"),
+    ({"device": "nope"}, "device", "invalid"),
+    ({"device": 7}, "device", "invalid"),
+    ({"device": "{" + str(uuid.UUID(int=7)) + "}"}, "device", "invalid"),
+    ({"approver": {"document_number": "98765432100"}}, "approver", "unknown_field"),
+    ({"scheduled_for": "2030-01-01T00:00:00Z"}, "scheduled_for", "unknown_field"),
+    ({"status": "completed"}, "status", "unknown_field"),
+    ({"storefront": 1}, "storefront", "unknown_field"),
+    ({"test": True}, "test", "unknown_field"),
+    ({"__proto__": {}}, "__proto__", "unknown_field"),
+    ({"a\x00\ud800\n": 1}, "a\ufffd\ufffd\ufffd", "unknown_field"),
+    ({"n" * 500: 1}, "n" * 64, "unknown_field"),
+    ({"items": {}}, "items", "not_a_list"),
+    ({"items": "x"}, "items", "not_a_list"),
+    ({"items": None}, "items", "null"),
+    ({"items": [7]}, "items[0]", "not_an_object"),
+    ({"items": [None]}, "items[0]", "null"),
+    ({"items": [{**ITEM, "amount": "1.00"}] * 101}, "items", "max_length"),
+    ({"items": [ITEM, ITEM]}, "items", "sum_mismatch"),
+    (items(amount="149.99"), "items", "sum_mismatch"),
+    (items(amount="-150.00"), "items[0].amount", "not_an_amount"),
+    (items(quantity=0), "items[0].quantity", "min_value"),
+    (items(quantity=True), "items[0].quantity", "not_a_number"),
+    (items(quantity="1"), "items[0].quantity", "not_a_number"),
+    (items(quantity=1.0), "items[0].quantity", "not_a_number"),
+    (items(quantity=10**30), "items[0].quantity", "max_value"),
+    (items(sku=...), "items[0].sku", "required"),
+    (items(name="\u202e"), "items[0].name", "forbidden_characters"),
+    (items(price="1"), "items[0].price", "unknown_field"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "code"), BAD, ids=lambda value: repr(value)[:40])
+def test_bad_checkout_is_refused_by_its_member(api, shop, change, field, code):
+    with nothing_changes():
+        problem = refused(api.post(checkouts(shop), order(shop, **change)), 400, "invalid")
+
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
+    assert all(error["detail"] for error in problem["errors"])
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["participant", "order_id", "amount", "description", "items", "channel", "device", "approver", "scheduled_for"],
+)
+def test_no_value_of_any_member_is_an_error_of_ours(api, shop, member):
+    for value in ANYTHING:
+        response = api.post(checkouts(shop), order(shop, **{member: value}))
+
+        assert response.status_code in {200, 201, 400, 404, 422, 429}, (member, value)
+
+
+def test_every_error_is_told_but_not_a_book_of_them(api, shop):
+    some = refused(api.post(checkouts(shop), {"amount": 1, "more": 2}), 400, "invalid")["errors"]
+    many = refused(api.post(checkouts(shop), {f"m{number}": 1 for number in range(5000)}), 400, "invalid")["errors"]
+
+    assert {error["field"] for error in some} == {"amount", "more", "participant", "order_id", "description"}
+    assert len(many) == 50
+
+
+def test_error_does_not_repeat_the_value(api, shop):
+    for name in ("participant", "amount", "channel", "device", "items", "description"):
+        response = api.post(checkouts(shop), order(shop, **{name: "SECRET7\x00"}))
+
+        assert b"SECRET7" not in response.content
+
+
+@pytest.mark.parametrize("amount", ["0.01", "1", "1.5", "999999999999.99", "000150.00"])
+def test_largest_and_smallest_amounts_are_kept_exactly(api, shop, amount):
+    response = api.post(checkouts(shop), order(shop, amount=amount))
+
+    assert response.status_code == 201
+    assert Redemption.objects.get().amount == fields.Decimal(amount)
+
+
+def test_texts_are_kept_as_they_are(api, shop):
+    text = " Fone 🎧 “ção” — 日本 "
+
+    body = api.post(checkouts(shop), order(shop, description=text, order_id="A/1 #?é")).json()
+
+    assert (body["description"], body["order_id"]) == (text, "A/1 #?é")
+
+
+def test_reading_leaves_nothing_behind():
+    class Form(fields.Input):
+        name = fields.Text(max_length=5)
+        note = fields.Text(max_length=5, required=False)
+
+    form = Form()
+
+    assert form.read({"name": "a", "note": "b"}) == {"name": "a", "note": "b"}
+    assert form.read({"name": "c"}) == {"name": "c"}
+
+
+def test_json_of_an_answer_survives_what_was_sent(api, shop):
+    response = api.post(checkouts(shop), json.dumps({"\ud800": "\ud800"}).encode())
+
+    assert refused(response, 400, "invalid")["errors"][0]["field"] == "\ufffd"

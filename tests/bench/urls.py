@@ -1,0 +1,13 @@
+"""Ours and the floor, in one process."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from tests.bench import floor
+
+urlpatterns = [
+    path("floor/redemptions/", floor.CheckoutView.as_view()),
+    path("floor/redemptions/<int:pk>/confirm/", floor.ConfirmView.as_view()),
+    path("api/v1/", include("twofa.urls")),
+]

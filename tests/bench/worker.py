@@ -1,0 +1,64 @@
+"""The other half: how fast one Celery worker sends, and how long a token waits from its commit to its hand-off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Max, Min
+
+from tests.servers.process import wait_until
+from tests.servers.worker import start_worker
+from twofa.models import Delivery
+
+_PAUSE = 0.02
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Tokens a second through one worker, and each token's seconds from its row to its hand-off."""
+
+    tokens_per_second: float
+    waits: list[float]
+
+
+def measure(log: Path, open_redemption: Callable[[], None], *, backlog: int, singles: int) -> Sending:
+    """Let a worker work off ``backlog`` tokens, then hand it ``singles`` one by one while it is idle."""
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
+        # Jobs of the rounds before, whose challenges have ended.
+        broker.flushdb()
+    piled = _open(open_redemption, backlog, pause=0)
+    worker = start_worker(log, arguments=("--pool=solo", "--loglevel=WARNING"))
+    try:
+        _await_sent(piled)
+        waiting = _open(open_redemption, singles, pause=_PAUSE)
+        _await_sent(waiting)
+    finally:
+        connection.close()
+        worker.stop()
+    rows = Delivery.objects.filter(pk__in=piled)
+    span = rows.aggregate(first=Min("sent_at"), last=Max("sent_at"))
+    waits = Delivery.objects.filter(pk__in=waiting).annotate(waited=F("sent_at") - F("created_at"))
+    return Sending(
+        tokens_per_second=(backlog - 1) / (span["last"] - span["first"]).total_seconds(),
+        waits=[waited.total_seconds() for waited in waits.values_list("waited", flat=True)],
+    )
+
+
+def _open(open_redemption: Callable[[], None], count: int, *, pause: float) -> list[int]:
+    last = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
+    for _ in range(count):
+        open_redemption()
+        time.sleep(pause)
+    return list(Delivery.objects.filter(pk__gt=last).values_list("pk", flat=True))
+
+
+def _await_sent(pks: list[int]) -> None:
+    unsent = Delivery.objects.filter(pk__in=pks).exclude(status=Delivery.Status.SENT)
+    wait_until(lambda: not unsent.exists(), seconds=_SECONDS, what="the worker")

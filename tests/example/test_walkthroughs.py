@@ -1,0 +1,173 @@
+"""The curl stories of README and tutorial, typed into a shell against `make serve`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from example_project.phone import read_messages
+from tests.example.blocks import Block, blocks_of
+from tests.example.serving import Served, serve
+
+
+class Shell:
+    """A person with a terminal: keeps what was exported, and reads ids off the answers and tokens off the phone."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.lines: list[str] = []
+        self.answer: dict = {}
+        self.transcript: list[str] = []
+
+    def type(self, block: Block) -> str:
+        """Type a block; return what was printed."""
+        calls = []
+        for line in block.code.splitlines():
+            if line.startswith("export "):
+                self.lines.append(self.fill(line))
+            elif line.startswith(("post()", "get()")):
+                self.lines.append(line)
+            else:
+                calls.append(line)
+        script = "\n".join([*self.lines, *calls])
+        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        self.answer = json.loads(done.stdout)
+        self.transcript.append(done.stdout)
+        return done.stdout
+
+    def fill(self, line: str) -> str:
+        name = line.removeprefix("export ").partition("=")[0]
+        values = {
+            "API": lambda: f"{self.served.base}/api/v1",
+            "KEY": lambda: self.served.key,
+            "TOKEN": lambda: read_messages(self.served.var / "messages")[0].token,
+            "DEVICE": lambda: self.answer["id"],
+            "REDEMPTION": lambda: self.answer["id"],
+        }
+        assert name in values, f"the reader cannot know {name}"
+        return f"export {name}={values[name]()}"
+
+
+@pytest.mark.parametrize(
+    ("page", "orders"),
+    [("README.md", {"A-1": "completed"}), ("docs/tutorial/first-redemption.md", {"T-1": "completed"})],
+)
+def test_curl_story_works_as_written(tmp_path: Path, page: str, orders: dict[str, str]):
+    served = serve(tmp_path)
+    shell = Shell(served)
+    try:
+        for block in blocks_of(page):
+            if block.kind != "curl":
+                continue
+            printed = shell.type(block)
+            if shell.answer.get("code") == "resend_cooldown":
+                time.sleep(shell.answer["retry_after"])
+                printed = shell.type(block)
+            for expected in (word.removeprefix("expect=") for word in block.words[1:]):
+                assert f'"{expected}"' in printed
+    finally:
+        assert served.stop() == 0, served.output
+    answers = [json.loads(answer) for answer in shell.transcript]
+    ended = {answer["order_id"]: answer["status"] for answer in answers if "order_id" in answer}
+    assert orders.items() <= ended.items()
+
+
+def test_printed_curl_lines_work_as_printed(served: Served):
+    shell = [line for line in served.output.splitlines() if line.startswith(("  export", "  curl"))]
+    export, register = shell[0], shell[1]
+
+    done = subprocess.run(["bash", "-euc", f"{export}\n{register}"], capture_output=True, text=True, check=False)
+
+    assert json.loads(done.stdout)["destination"] == "+55 •• •••••-••34"
+
+
+def test_every_printed_page_is_there(served: Served):
+    for label in ("Home", "API docs", "Phone", "Admin"):
+        address = served.find(rf"{label}\s+(http\S+)")
+        assert "<html" in read(address)
+
+
+def test_home_leads_everywhere(served: Served):
+    page = read(f"{served.base}/")
+
+    links = set(re.findall(r'href="(/[^"]*)"', page))
+
+    assert {"/phone/", "/admin/", "/api/v1/docs/"} <= links
+    for link in links:
+        assert read(served.base + link)
+
+
+def test_phone_shows_messages_escaped_and_newest_first(served: Served):
+    folder = served.var / "messages" / "sms"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, text in enumerate(("older", "<script>newer</script>")):
+        content = {"recipient": "+5511999990034", "subject": "", "token": "", "text": text}
+        stamped = {**content, "created_at": "2026-01-01T00:00:00+00:00"}
+        (folder / f"90000101T00000000000{number}-x.json").write_text(json.dumps(stamped))
+
+    page = read(f"{served.base}/phone/")
+
+    assert "<script>newer" not in page
+    assert page.index("&lt;script&gt;newer") < page.index("older")
+
+
+def test_printed_login_opens_the_admin(served: Served):
+    username, password = served.find(r"Admin login\s+(\S+ / \S+)").split(" / ")
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    login = f"{served.base}/admin/login/?next=/admin/"
+    form = opener.open(login, timeout=10).read().decode()
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert found
+
+    fields = {"csrfmiddlewaretoken": found[1], "username": username, "password": password, "next": "/admin/"}
+    with opener.open(login, urlencode(fields).encode(), timeout=10) as answer:
+        page = answer.read().decode()
+
+    assert answer.url == f"{served.base}/admin/"
+    for model in ("campaign", "storefront", "redemption"):
+        assert f"/admin/twofa/{model}/" in page
+    for model in ("account", "transfer"):
+        assert f"/admin/loyalty/{model}/" in page
+        with opener.open(f"{served.base}/admin/loyalty/{model}/", timeout=10) as answer:
+            listed = answer.read().decode()
+        assert "Ana" in listed or "ana" in listed
+        assert f"/admin/loyalty/{model}/add/" not in listed
+
+
+def test_data_and_key_are_kept_between_runs_unless_fresh(tmp_path: Path):
+    keys = []
+    for words in ((), (), ("--fresh",)):
+        served = serve(tmp_path, "--port", "0", *words)
+        keys.append(served.key)
+        assert "summer" in read(f"{served.base}/api/v1/campaigns/", key=served.key)
+        assert served.stop() == 0
+
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_taken_port_is_told_and_another_one_used(served: Served, tmp_path: Path):
+    taken = served.base.rpartition(":")[2]
+
+    other = serve(tmp_path, "--port", taken)
+    try:
+        assert f"Port {taken} is taken" in other.output
+        assert other.base != served.base
+    finally:
+        other.stop()
+
+
+def read(address: str, *, key: str = "") -> str:
+    """Fetch a page that must be there."""
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - of ours
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - (the same)
+        assert answer.status == 200
+        return answer.read().decode()

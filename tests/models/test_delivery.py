@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.models.violations import copy, tamper, violates
+from twofa.models import Delivery
+from twofa.models.clock import now
+
+pytestmark = pytest.mark.django_db
+
+LEASE = timedelta(seconds=30)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def row(shop) -> Delivery:
+    return shop.open().challenge.deliveries.get()
+
+
+def test_generation_has_one_delivery(row):
+    with violates("twofa_delivery_generation"):
+        copy(row)
+
+
+def test_notices_are_as_many_as_needed(row):
+    copy(row, challenge_id=None, generation=0)
+    copy(row, challenge_id=None, generation=0)
+
+
+def test_sending_needs_a_lease(row):
+    with violates("twofa_delivery_lease"):
+        tamper(row, status="sending")
+
+
+def test_claim_takes_a_row_once_until_its_lease_ends(row):
+    at = row.due_at
+    assert Delivery.objects.claim(row.pk, at=at - MILLISECOND, lease=LEASE) is None
+    claimed = Delivery.objects.claim(row.pk, at=at, lease=LEASE)
+    assert (claimed.status, claimed.tries, claimed.leased_until) == ("sending", 1, at + LEASE)
+    assert Delivery.objects.claim(row.pk, at=at, lease=LEASE) is None
+    assert Delivery.objects.claim(row.pk, at=at + LEASE - MILLISECOND, lease=LEASE) is None
+    taken_over = Delivery.objects.claim(row.pk, at=at + LEASE, lease=LEASE)
+    assert (taken_over.status, taken_over.tries, taken_over.leased_until) == ("sending", 2, at + 2 * LEASE)
+
+
+@pytest.mark.parametrize("status", ["sent", "delivered", "failed", "superseded", "expired"])
+def test_what_is_done_is_not_claimed(row, status):
+    Delivery.objects.filter(pk=row.pk).update(status=status)
+    assert Delivery.objects.claim(row.pk, at=now() + timedelta(days=1), lease=LEASE) is None
+    assert Delivery.objects.get(pk=row.pk).tries == 0
+    assert not Delivery.objects.open().exists()
+
+
+def test_claim_of_a_row_that_is_not_there_takes_nothing(row):
+    assert Delivery.objects.claim(row.pk + 1000, at=now(), lease=LEASE) is None
+
+
+def test_provider_may_recognise_a_repeated_message(row):
+    assert row.idempotency_key == f"{row.challenge_id}:1"
+    row.tries = 3
+    assert row.idempotency_key == f"{row.challenge_id}:1"
+    assert Delivery(pk=7).idempotency_key == "notice:7"
+
+
+def test_address_is_not_in_its_texts(row):
+    for text in (str(row), repr(row)):
+        assert row.address not in text

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twofa import contacts
+from twofa.exceptions import Invalid
+
+
+@pytest.mark.parametrize("spelling", ["+5511999990034", "+55 11 99999-0034", "+55 (11) 99999.0034", "  +5511999990034 "])
+def test_spellings_of_a_phone_are_one_address(spelling: str):
+    assert contacts.normalise("sms", spelling) == "+5511999990034"
+    assert contacts.normalise("whatsapp", spelling) == "+5511999990034"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "+",
+        "11999990034",
+        "005511999990034",
+        "+551199999",
+        "+55119999900345678901",
+        "+5511999990034;ext=5",
+        "+5511999990034 ext 5",
+        "tel:+5511999990034",
+        "+55119999900３４",
+        "+5511999990034\x00",
+        "+5511999990034\n+5511999990035",
+        "+0000000000000",
+        "+" + "9" * 10_000,
+        "ana@example.com",
+        "+55 11 VANITY1",
+    ],
+    ids=lambda address: ascii(address)[:24],
+)
+def test_what_is_no_phone_is_refused(address: str):
+    with pytest.raises(Invalid) as refused:
+        contacts.normalise("sms", address)
+    assert refused.value.params["errors"][0]["field"] == "address"
+
+
+@pytest.mark.parametrize("address", ["+447012345678901", "+448719001234", "+4909001234567", "+351760123456"])
+def test_numbers_that_cost_their_caller_extra_are_refused(address: str):
+    with pytest.raises(Invalid):
+        contacts.normalise("sms", address)
+
+
+def test_domain_of_an_address_has_one_spelling():
+    assert contacts.normalise("email", " Ana@EXAMPLE.com ") == "Ana@example.com"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ana", "@", "ana@", "@example.com", "ana@example", "a b@example.com", "ana@example.com\nBcc: x@example.com"]
+    + ["ana@exam\x00ple.com", "ana@example.com, bea@example.com", "Ana <ana@example.com>", "a" * 400 + "@example.com"],
+    ids=lambda address: ascii(address)[:24],
+)
+def test_what_is_no_address_is_refused(address: str):
+    with pytest.raises(Invalid):
+        contacts.normalise("email", address)
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "mask"),
+    [
+        ("sms", "+5511999990034", "+55 •• •••••-••34"),
+        ("whatsapp", "+5511999990034", "+55 •• •••••-••34"),
+        ("sms", "+14155550134", "+1 •••-•••-••34"),
+        ("email", "ana@example.com", "a•••••@•••••.com"),
+        ("email", "x@mail.example.org.br", "x•••••@•••••.br"),
+        ("sms", "not a phone", "••••••••"),
+    ],
+)
+def test_mask_shows_what_the_contract_says(channel: str, address: str, mask: str):
+    assert contacts.mask(channel, address) == mask
+
+
+@given(st.integers(0, 99_999_999))
+def test_mask_of_a_phone_shows_its_country_and_two_digits_and_no_more(number: int):
+    address = f"+55119{number:08d}"
+    mask = contacts.mask("sms", address)
+    assert [character for character in mask if character.isdigit()] == [*"55", *address[-2:]]
+
+
+@given(st.emails(), st.emails())
+def test_mask_of_an_email_depends_on_what_it_shows_only(one: str, other: str):
+    """Neither its length nor anything else tells two addresses apart: two masks cannot be laid on top of each other."""
+    shown = [(address[0], address.rpartition(".")[2]) for address in (one, other)]
+    if shown[0] == shown[1]:
+        assert contacts.mask("email", one) == contacts.mask("email", other)
+
+
+@pytest.mark.parametrize(
+    ("address", "country"),
+    [("+5511999990034", "BR"), ("+14165550134", "CA"), ("+12125550134", "US"), ("ana@example.com", None)],
+)
+def test_country_of_an_address(address: str, country: str | None):
+    assert contacts.country(address) == country

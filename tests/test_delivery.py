@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import override_settings
+from django.utils import translation
+
+from twofa import delivery, wording
+from twofa.channels import Channel, DeliveryError, Message, Receipt
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Redemption
+from twofa.testing import outbox
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ADDRESSES = {"sms": "+5511987650034", "whatsapp": "+5511987650034", "email": "ana@example.com"}
+LOCALES = ("pt-br", "es", "en")
+PURPOSES = {
+    "redemption.token": ("redemption", ""),
+    "login.token": ("login", ""),
+    "contact.token": ("contact", ""),
+    "device.token": ("device", "verify"),
+    "device_change.token add": ("device", "add"),
+    "device_change.token make_default": ("device", "make_default"),
+    "device_change.token revoke": ("device", "revoke"),
+    "device_change.token switch_off": ("device", "switch_off"),
+    "step_up.token": ("step_up:transfer", ""),
+}
+NOTICES = ("device.activated", "device.made_default", "device.revoked", "participant.switched_off")
+
+
+def redemption_of(campaign: Campaign, participant: Participant, **changes: Any) -> Redemption:
+    values: dict[str, Any] = {
+        "campaign": campaign,
+        "participant": participant,
+        "amount": Decimal("15000.00"),
+        "unit": "pontos",
+        "description": "Fone de ouvido sem fio",
+        "items": [
+            {"sku": "HP-1", "name": "Fone <Pro>", "quantity": 1, "amount": "14000.00"},
+            {"sku": "HP-2", "name": "Capa & alça", "quantity": 2, "amount": "1000.00"},
+        ],
+    }
+    return Redemption(**values | changes)
+
+
+def row(event: str, channel: str = "sms", *, locale: str = "pt-br", **changes: Any) -> Delivery:
+    """An unsaved delivery: composing a message reads loaded rows, and no table."""
+    campaign = Campaign(**{"id": 1, "slug": "verao", "name": "Verão Premiado", **changes.pop("campaign", {})})
+    participant = Participant(id=2, campaign=campaign, locale=locale)
+    delivered = Delivery(
+        id=9,
+        campaign=campaign,
+        participant=participant,
+        event=event.split()[0],
+        channel=channel,
+        address=ADDRESSES[channel],
+        context={} if event in PURPOSES else {"destination": "+55 •• •••••-••34"},
+    )
+    redemption = redemption_of(campaign, participant, **changes.pop("redemption", {}))
+    if event in PURPOSES:
+        delivered.generation = 2
+        delivered.challenge = challenge_of(delivered, event, redemption, **changes.pop("challenge", {}))
+    for name, value in changes.items():
+        setattr(delivered, name, value)
+    return delivered
+
+
+def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **changes: Any) -> Challenge:
+    purpose, action = PURPOSES[event]
+    values: dict[str, Any] = {
+        "id": UUID(int=5),
+        "campaign": delivered.campaign,
+        "participant": delivered.participant,
+        "purpose": purpose,
+        "action": action,
+        "redemption": redemption if purpose == "redemption" else None,
+        "subject": Device(id=3, destination="+55 •• •••••-••34") if action else None,
+        "channel": delivered.channel,
+        "address": delivered.address,
+        "generation": 2,
+        "kid": "test",
+        "seed": bytes(32),
+        "transaction_digest": bytes(32),
+        "issued_at": AT,
+        "deadline": AT + timedelta(minutes=30),
+        "token_ttl": timedelta(minutes=5),
+        "token_length": 6,
+        "token_alphabet": "alphanumeric",
+    }
+    return Challenge(**values | changes)
+
+
+@pytest.fixture(autouse=True)
+def _outbox() -> Iterator[None]:
+    outbox.clear()
+    yield
+    outbox.clear()
+
+
+def failure(delivered: Delivery) -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        delivery.send(delivered)
+    assert caught.value.__context__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_texts_are_those_of_the_snapshot(locale: str):
+    """Regenerate with ``TWOFA_UPDATE_SNAPSHOTS=1 pytest tests/test_delivery.py``, and read the difference."""
+    parts: list[str] = []
+    for event in (*PURPOSES, *NOTICES):
+        for channel in ADDRESSES:
+            message = delivery.compose(row(event, channel, locale=locale))
+            parts.append(f"=== {event} · {channel}")
+            parts += [f"--- {name}\n{text}" for name in ("subject", "text", "html") if (text := getattr(message, name))]
+    text = "\n".join(parts) + "\n"
+    path = SNAPSHOTS / f"messages.{locale}.txt"
+    if os.environ.get("TWOFA_UPDATE_SNAPSHOTS"):
+        path.write_text(text)
+
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("channel", ADDRESSES)
+def test_redemption_names_what_is_approved_before_the_token(channel: str, locale: str):
+    message = delivery.compose(row("redemption.token", channel, locale=locale))
+    amount = "15,000" if locale == "en" else "15.000"
+    for text in filter(None, (message.text, message.html)):
+        before, _token, after = text.partition(message.token)
+        assert wording.gsm7("Verão Premiado") in wording.gsm7(before)
+        assert f"{amount} pontos" in before
+        assert "Fone de ouvido sem fio" in before
+        assert "Token 2:" in before
+        assert "5 min" in after
+    assert message.token not in message.subject
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_messages_of_different_purposes_differ_from_the_first_word(locale: str):
+    events = ("redemption.token", "login.token", "contact.token", "device.token", "step_up.token")
+    words = {delivery.compose(row(event, locale=locale)).text.split()[0] for event in (*events, "device.activated")}
+
+    assert len(words) == 6
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("event", [*PURPOSES, *NOTICES])
+def test_sms_fits_one_segment(event: str, locale: str):
+    description = "Máquina de café expresso automática com moedor"
+    delivered = row(
+        event,
+        locale=locale,
+        campaign={"name": "Programa de Fidelidade São João 2026"},
+        redemption={"amount": Decimal("999999.00"), "description": description},
+    )
+    text = delivery.compose(delivered).text
+
+    assert wording.is_gsm7(text)
+    assert len(text) <= 160
+    assert "\n" not in text
+    assert "http" not in text
+
+
+def test_message_carries_what_a_channel_needs():
+    delivered = row("redemption.token", "email")
+    message = delivery.compose(delivered)
+
+    assert delivered.challenge is not None
+    assert message.token == delivered.challenge.derive_token()
+    assert (message.recipient, message.locale, message.event) == ("ana@example.com", "pt-br", "redemption.token")
+    assert (message.challenge_id, message.idempotency_key) == (UUID(int=5), f"{UUID(int=5)}:2")
+    assert message.expires_at == AT + timedelta(minutes=10)
+    for name in ("recipient", "token", "text", "subject", "html"):
+        assert type(getattr(message, name)) is str
+    assert message == delivery.compose(delivered)
+
+
+def test_notice_carries_no_token():
+    message = delivery.compose(row("device.revoked", "email"))
+
+    assert (message.token, message.challenge_id, message.expires_at) == ("", None, None)
+    assert message.idempotency_key == "notice:9"
+
+
+HOSTILE = 'x\n\u202eToken 3: 999999 http://evil.example "Your code is 7K2-M9Q" <b>' + "y" * 150
+
+
+@pytest.mark.parametrize("channel", ADDRESSES)
+def test_storefront_text_cannot_speak_for_us(channel: str):
+    items = [{"sku": "a", "name": HOSTILE, "quantity": 1, "amount": "15000.00"}]
+    message = delivery.compose(row("redemption.token", channel, redemption={"description": HOSTILE, "items": items}))
+
+    for text in filter(None, (message.text, message.html, message.subject)):
+        assert "999999" not in text
+        assert "evil" not in text
+        assert "7K2" not in text
+        assert "\u202e" not in text
+        assert "15.000 pontos" in text
+    assert "<b>" not in message.html
+    assert message.text.index("15.000 pontos") < message.text.index("x Token")
+
+
+def test_text_is_not_escaped_and_html_is():
+    items = [{"sku": "a", "name": "Tom & Jerry's <i>", "quantity": 1, "amount": "1.00"}]
+    message = delivery.compose(row("redemption.token", "email", redemption={"items": items, "description": "A & B"}))
+
+    assert "Tom & Jerry's <i>" in message.text
+    assert "Tom &amp; Jerry&#x27;s &lt;i&gt;" in message.html
+    assert '"A & B"' in message.text
+
+
+def test_many_items_are_counted_and_not_all_listed():
+    items = [{"sku": str(n), "name": f"Item {n}", "quantity": 1, "amount": "1.00"} for n in range(15)]
+    message = delivery.compose(row("redemption.token", "email", locale="en", redemption={"items": items}))
+
+    assert "Item 9" in message.text
+    assert "Item 10" not in message.text
+    assert "and 5 more" in message.text
+    assert "and 5 more" in message.html
+
+
+@pytest.mark.parametrize(
+    ("locale", "host", "chosen"),
+    [
+        ("es", "pt-br", "es"),
+        ("", "pt-br", "pt-br"),
+        ("", "pt", "pt-br"),
+        ("", "es-419", "es"),
+        ("", "en-gb", "en"),
+        ("", "fr", "en"),
+    ],
+)
+def test_language_is_the_participant_s_else_the_host_s(locale: str, host: str, chosen: str):
+    with override_settings(LANGUAGE_CODE=host), translation.override("es"):
+        message = delivery.compose(row("login.token", locale=locale))
+
+        assert message.locale == chosen
+        assert translation.get_language() == "es"
+
+
+def test_language_of_somebody_without_a_row_is_that_of_the_request():
+    message = delivery.compose(row("contact.token", participant=None, context={"locale": "es"}))
+
+    assert message.locale == "es"
+
+
+def test_life_is_said_in_whole_minutes_and_never_more_than_there_is():
+    def minutes(**changes: Any) -> str:
+        return delivery.compose(row("login.token", locale="en", challenge=changes)).text.split("valid ")[1].split()[0]
+
+    assert minutes(token_ttl=timedelta(minutes=10)) == "10"
+    assert minutes(token_ttl=timedelta(seconds=119)) == "1"
+    assert minutes(token_ttl=timedelta(seconds=30)) == "1"
+    assert minutes(token_ttl=timedelta(minutes=10), deadline=AT + timedelta(minutes=3)) == "3"
+
+
+def test_message_goes_to_the_channel_of_its_name():
+    receipt = delivery.send(row("redemption.token", "whatsapp"))
+
+    assert receipt.provider_message_id == "memory-1"
+    assert outbox[0] == delivery.compose(row("redemption.token", "whatsapp"))
+
+
+def test_message_of_a_test_campaign_goes_nowhere():
+    receipt = delivery.send(row("redemption.token", campaign={"test": True}))
+
+    assert receipt.provider_message_id is not None
+    assert receipt.provider_message_id.startswith("sandbox-")
+    assert len(outbox) == 0
+
+
+@override_settings(TWOFA_CHANNELS={"email": {"BACKEND": "twofa.channels.memory.MemoryChannel"}})
+def test_channel_that_is_not_configured_is_a_permanent_failure():
+    error = failure(row("redemption.token", "sms"))
+
+    assert (error.reason, error.retryable) == ("channel_unavailable", False)
+    assert delivery.is_available("email")
+    assert not delivery.is_available("sms")
+    assert delivery.is_available("sandbox")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"challenge": {"generation": 3}},
+        {"challenge": {"address": "+5511999990000"}},
+        {"challenge": {"channel": "whatsapp"}},
+        {"challenge": {"status": "approved", "seed": None}},
+    ],
+)
+def test_overtaken_delivery_sends_nothing(changes: dict[str, Any]):
+    error = failure(row("redemption.token", **changes))
+
+    assert (error.reason, error.retryable) == ("superseded", False)
+    assert len(outbox) == 0
+
+
+@override_settings(TWOFA_TOKEN_KEYS={"other": b"another key, with no fewer bytes than it must have"})
+def test_token_of_a_key_that_is_gone_is_a_permanent_failure(caplog: pytest.LogCaptureFixture):
+    error = failure(row("redemption.token"))
+
+    assert (error.reason, error.retryable) == ("token_key_unknown", False)
+    assert "test" in caplog.text
+    assert len(outbox) == 0
+
+
+class BuggyChannel(Channel):
+    def send(self, message: Message) -> Receipt:
+        raise RuntimeError(f"400 from https://sms.example.org/?to={message.recipient}&text={message.token}")
+
+
+class RefusingChannel(Channel):
+    def send(self, message: Message) -> Receipt:
+        try:
+            raise RuntimeError(message.token)
+        except RuntimeError as error:
+            raise DeliveryError("recipient_refused", retryable=False) from error
+
+
+class NamingChannel(Channel):
+    """Gives the id that ``name`` says."""
+
+    name: Any = None
+
+    def send(self, message: Message) -> Receipt:
+        return Receipt(self.name.replace("TOKEN", message.token) if isinstance(self.name, str) else self.name)
+
+
+class SilentChannel(Channel):
+    def send(self, message: Message) -> Receipt:
+        return None  # type: ignore[return-value]
+
+
+def using(channel: type) -> override_settings:
+    return override_settings(TWOFA_CHANNELS={"sms": {"BACKEND": f"{__name__}.{channel.__name__}"}})
+
+
+@using(BuggyChannel)
+def test_bug_in_a_channel_is_a_temporary_failure_that_tells_nothing(caplog: pytest.LogCaptureFixture):
+    delivered = row("redemption.token")
+    with caplog.at_level(logging.DEBUG):
+        error = failure(delivered)
+
+    assert (error.reason, error.retryable) == ("channel_error", True)
+    assert "RuntimeError" in caplog.text
+    assert delivery.compose(delivered).token not in caplog.text
+    assert delivered.address not in caplog.text
+
+
+@using(RefusingChannel)
+def test_refusal_of_a_channel_is_passed_on_without_its_cause():
+    error = failure(row("redemption.token"))
+
+    assert (error.reason, error.retryable) == ("recipient_refused", False)
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("SM-1", "SM-1"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, None),
+        ("", None),
+        ("id-TOKEN", None),
+        ("a\nb", None),
+        (7, None),
+    ],
+)
+@using(NamingChannel)
+def test_provider_s_id_is_kept_where_it_is_one(monkeypatch: pytest.MonkeyPatch, given: Any, kept: str | None):
+    monkeypatch.setattr(NamingChannel, "name", given)
+
+    assert delivery.send(row("redemption.token")).provider_message_id == kept
+
+
+@using(SilentChannel)
+def test_channel_that_returns_nothing_has_sent_all_the_same():
+    assert delivery.send(row("redemption.token")) == Receipt()
+
+
+def host_templates(tmp_path: Path, files: dict[str, str]) -> override_settings:
+    for name, text in files.items():
+        path = tmp_path / "twofa" / "messages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    backend = "django.template.backends.django.DjangoTemplates"
+    return override_settings(TEMPLATES=[{"BACKEND": backend, "DIRS": [tmp_path], "APP_DIRS": True}])
+
+
+def test_host_overrides_a_template_by_file(tmp_path: Path):
+    with host_templates(tmp_path, {"login_token/sms.txt": "{{ campaign }}\n{{ token }}"}):
+        own, other = delivery.compose(row("login.token")), delivery.compose(row("login.token", "email"))
+
+    assert own.text == f"Verao Premiado {own.token}"
+    assert "Token 2" in other.text
+
+
+def test_template_of_the_campaign_goes_first(tmp_path: Path):
+    files = {"login_token/sms.txt": "all {{ token }}", "verao/login_token/sms.txt": "ours {{ token }}"}
+    with host_templates(tmp_path, files):
+        message = delivery.compose(row("login.token"))
+
+    assert message.text == f"ours {message.token}"
+
+
+def test_template_of_another_engine_is_used_as_it_is(tmp_path: Path):
+    (tmp_path / "twofa" / "messages" / "login_token").mkdir(parents=True)
+    (tmp_path / "twofa" / "messages" / "login_token" / "sms.txt").write_text("$campaign: $token")
+    engine = {"BACKEND": "django.template.backends.dummy.TemplateStrings", "DIRS": [tmp_path], "APP_DIRS": False}
+    with override_settings(TEMPLATES=[{**engine, "OPTIONS": {}}]):
+        message = delivery.compose(row("login.token"))
+
+    assert message.text == f"Verao Premiado: {message.token}"
+
+
+@pytest.mark.parametrize(
+    "text", ["{% broken", "{% include 'nowhere.txt' %}{{ token }}", "no token", "{{ token.upper|add:1|slice:'x' }}"]
+)
+def test_template_that_loses_the_token_sends_nothing(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture):
+    with host_templates(tmp_path, {"login_token/sms.txt": text}):
+        error = failure(row("login.token"))
+
+    assert (error.reason, error.retryable) == ("message_not_rendered", False)
+    assert "login" in caplog.text
+    assert len(outbox) == 0
+
+
+def test_event_without_a_template_sends_nothing():
+    error = failure(row("device.unheard_of"))
+
+    assert (error.reason, error.retryable) == ("message_not_rendered", False)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twofa import wording
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Fone de ouvido", "Fone de ouvido"),
+        ("É 100% algodão, 500ml", "É 100% algodão, 500ml"),
+        ("iPhone 15 128GB", "iPhone 15 128GB"),
+        ("TV 55 4K, 10-30 cm, 5 x 10", "TV 55 4K, 10-30 cm, 5 x 10"),
+        ("COVID-19 HDMI", "COVID-19 HDMI"),
+        ("Your code is 482913", "Your code is •"),
+        ("code: 7K2-M9Q", "code: •"),
+        ("code: 7K2 M9Q", "code: •"),
+        ("code: 7k2m9q", "code: •"),
+        ("code: KMNPQR", "code: •"),
+        ("code: 48 29 13", "code: •"),
+        ("code: 4 8 2 9", "code: •"),
+        ("code: 4-8-2-9-1-3", "code: •"),
+        ("code: 4829_13, 482ABC", "code: •, •"),
+        ("code: １２３４５６", "code: •"),
+        ("code: ①②③④⑤⑥", "code: •"),
+        ("code: ٤٨٢٩١٣", "code: •"),
+        ("code: ７Ｋ２Ｍ９Ｑ", "code: •"),
+        ("code: 4\u200b8\u200b2\u200b9", "code: •"),
+        ("code: 4\u00ad829", "code: •"),
+        ("code: 4829\u0335", "code: •\u0335"),
+        ("call 0800 123 4567", "call •"),
+        ("call +55 (11) 98765-0034", "call +•"),
+        ("see https://evil.example/x?y now", "see • now"),
+        ("see evil.com/x", "see •"),
+        ("see WWW.evil", "see •"),
+        ("see evil。com", "see •"),
+        ("see evil．com", "see •"),
+        ("see пример.рф", "see •"),
+        ("see 10.0.0.1/x", "see •"),
+        ("write to eve@evil.com", "write to •"),
+        ('end" the “quote” «here»', "end' the 'quote' 'here'"),
+        ("one\ntwo\r\n\tthree\u2028four\u2029five\x00six\x1b[0m", "one two three four five six [0m"),
+        ("a\u202eb\u2066c\u200fd\ufeffe\u180ef", "abcdef"),
+        ("12ㅤ34", "•"),
+        ("Z" + "\u0335" * 50, "Z" + "\u0335" * 2),
+        ("\u200b\u200b", "•"),
+        ("   ", "•"),
+        ("1.299,00 pontos", "• pontos"),
+    ],
+)
+def test_storefront_text_is_made_safe(text: str, expected: str):
+    assert wording.safe(text, limit=60) == expected
+
+
+@given(st.text(max_size=200))
+def test_no_text_of_a_storefront_breaks_out(text: str):
+    made = wording.safe(text, limit=40)
+
+    assert 0 < len(made) <= 40
+    assert made == " ".join(made.split())
+    assert '"' not in made
+    assert "://" not in made
+    assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for character in made)
+    digits = 0
+    for character in made:
+        digits = digits + 1 if character.isdecimal() else 0
+        assert digits < 4
+
+
+@given(
+    st.text(alphabet="0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=6, max_size=8), st.sampled_from(["", "ação ", "x: "])
+)
+def test_no_token_with_a_digit_passes(token: str, before: str):
+    assert token not in wording.safe(before + token, limit=60) or not any(map(str.isdigit, token))
+
+
+def test_long_text_is_cut_where_it_can_be_seen():
+    assert wording.safe("word " * 100, limit=20) == "word word word wo..."
+    assert wording.plain("word", limit=4) == "word"
+
+
+def test_huge_text_takes_no_time():
+    assert len(wording.safe("a." * 100_000, limit=60)) <= 60
+    assert len(wording.safe("﷽" * 100_000, limit=60)) <= 60
+
+
+def test_staff_text_keeps_its_numbers_and_loses_what_cannot_be_seen():
+    assert wording.plain("Verão\n2026 \u202e“Prêmios”", limit=40) == "Verão 2026 “Prêmios”"
+
+
+@pytest.mark.parametrize(
+    ("value", "portuguese", "english"),
+    [
+        ("15000.00", "15.000", "15,000"),
+        ("15000.50", "15.000,50", "15,000.50"),
+        ("0.01", "0,01", "0.01"),
+        ("7", "7", "7"),
+        ("999999999999.99", "999.999.999.999,99", "999,999,999,999.99"),
+        ("1E+3", "1.000", "1,000"),
+    ],
+)
+def test_amount_is_written_as_it_is_read(value: str, portuguese: str, english: str):
+    amount = Decimal(value)
+
+    assert wording.amount(amount, "pt-br") == wording.amount(amount, "es") == portuguese
+    assert wording.amount(amount, "en") == english
+
+
+def test_sms_loses_accents_that_would_cost_a_second_message():
+    assert wording.gsm7("Verão, ação, avô, “já” – €5…") == 'Verao, acao, avo, "ja" - €5...'
+    assert wording.gsm7("é è à ñ Ñ ö ü Ç ß £") == "é è à ñ Ñ ö ü Ç ß £"
+    assert wording.gsm7("漢字 🎧 Ж •") == "漢字 🎧 Ж •"
+
+
+def test_alphabet_of_sms_is_known():
+    assert wording.is_gsm7("Token 1: 7K2M9Q, é {x} €")
+    assert not wording.is_gsm7("ação")
