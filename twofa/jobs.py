@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from celery import Celery, _state, current_app
@@ -99,11 +100,14 @@ def _producer() -> Iterator[Producer]:
     connection and says nothing.
     """
     seconds = conf.publish_timeout.total_seconds()
-    with producers[_connection(current_app, seconds)].acquire(block=True, timeout=seconds) as producer:
+    app = current_app._get_current_object()
+    with producers[_connection(app, seconds)].acquire(block=True, timeout=seconds) as producer:
         yield producer
 
 
+@lru_cache(maxsize=4)
 def _connection(app: Celery, seconds: float) -> Connection:
+    """Describe the broker: a description only, what connects is the pool's copy of it."""
     connection: Connection = app.connection_for_write(connect_timeout=seconds)
     if connection.transport_cls in {"redis", "rediss", "valkey", "valkeys", "sentinel"}:
         timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry_on_timeout": False}

@@ -86,5 +86,10 @@ def test_key_is_in_no_log_and_no_answer(api, caplog):
     good, bad = api.get("/campaigns/"), Api(api.key + "x").get("/campaigns/")
 
     assert good.status_code == 200
-    for text in (caplog.text, repr([vars(record) for record in caplog.records]), bad.content.decode(), str(good.headers)):
+    for text in (
+        caplog.text,
+        repr([vars(record) for record in caplog.records]),
+        bad.content.decode(),
+        str(good.headers),
+    ):
         assert secret not in text

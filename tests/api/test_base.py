@@ -20,7 +20,9 @@ def test_correlation_id_is_carried_everywhere(api, shop):
     assert response["X-Correlation-Id"] == response.json()["correlation_id"] == "order:1.A_b-c"
     for model in (Redemption, Challenge, Delivery):
         assert model.objects.get().correlation_id == "order:1.A_b-c"
-    assert set(Event.objects.filter(redemption__isnull=False).values_list("correlation_id", flat=True)) == {"order:1.A_b-c"}
+    assert set(Event.objects.filter(redemption__isnull=False).values_list("correlation_id", flat=True)) == {
+        "order:1.A_b-c"
+    }
 
 
 @pytest.mark.parametrize("offered", ["", " ", "a b", "a" * 129, "é", "a;b", "<x>", "../x"])
@@ -59,14 +61,22 @@ def test_one_line_of_access_names_route_and_code_but_no_one(api, shop, caplog):
     api.get(member(shop, "somebody"), x_correlation_id="c-1")
 
     (record,) = [record for record in caplog.records if record.name == "twofa.api.base"]
-    assert record.getMessage().startswith("GET api/v1/campaigns/<str:campaign>/participants/<str:external_id>/ 404 not_found ")
+    assert record.getMessage().startswith(
+        "GET api/v1/campaigns/<str:campaign>/participants/<str:external_id>/ 404 not_found "
+    )
     assert record.correlation_id == "c-1"
     assert "somebody" not in repr(vars(record))
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/campaigns/"), ("PATCH", "/campaigns/"), ("OPTIONS", "/campaigns/"), ("TRACE", "/campaigns/"), ("BREW", "/campaigns/")],
+    [
+        ("POST", "/campaigns/"),
+        ("PATCH", "/campaigns/"),
+        ("OPTIONS", "/campaigns/"),
+        ("TRACE", "/campaigns/"),
+        ("BREW", "/campaigns/"),
+    ],
 )
 def test_other_methods_are_named_as_such(api, method, path):
     response = api.send(method, path)
@@ -87,7 +97,8 @@ def test_format_in_the_query_means_nothing(api):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/campaigns", "/redemptions//", "/%0a", "/a%0Ab/", "/campaigns/x/y/", "/docs", "/%00", "/.env"]
+    "path",
+    ["/", "/nothing", "/campaigns", "/redemptions//", "/%0a", "/a%0Ab/", "/campaigns/x/y/", "/docs", "/%00", "/.env"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 def test_unknown_path_below_the_prefix_is_our_own_404(api, method, path):
@@ -128,7 +139,11 @@ def test_charged_attempt_survives_its_refusal(api, shop):
     body = api.post(checkouts(shop), order(shop)).json()
     challenge = Challenge.objects.get()
 
-    refused(api.post(f"/redemptions/{body['id']}/confirm/", {"token": factories.wrong_token(challenge)}), 422, "token_invalid")
+    refused(
+        api.post(f"/redemptions/{body['id']}/confirm/", {"token": factories.wrong_token(challenge)}),
+        422,
+        "token_invalid",
+    )
 
     challenge.refresh_from_db()
     assert challenge.attempts == 1

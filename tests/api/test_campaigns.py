@@ -44,7 +44,9 @@ def test_list_has_the_served_campaigns_only_newest_first(api, shop):
 def test_unknown_foreign_and_malformed_slugs_are_one_answer(api):
     foreign = factories.campaign().slug
 
-    answers = [refused(api.get(f"/campaigns/{slug}/"), 404, "not_found") for slug in ("nobody", foreign, "%00", "a%20b")]
+    answers = [
+        refused(api.get(f"/campaigns/{slug}/"), 404, "not_found") for slug in ("nobody", foreign, "%00", "a%20b")
+    ]
 
     for answer in answers:
         answer.pop("correlation_id")

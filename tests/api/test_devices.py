@@ -166,7 +166,11 @@ def test_partner_sees_the_device_but_not_the_challenge_of_another(api, partner, 
 def test_unknown_device_is_not_found(api, shop, action, device_id):
     path = f"/devices/{device_id.format(shop.device.uuid)}/"
     with nothing_changes():
-        refused(api.post(path + action, {"token": "ABCDEF"} if action in {"verify/", "authorize/"} else None), 404, "not_found")
+        refused(
+            api.post(path + action, {"token": "ABCDEF"} if action in {"verify/", "authorize/"} else None),
+            404,
+            "not_found",
+        )
         refused(api.get(path), 404, "not_found")
         refused(api.delete(path), 404, "not_found")
 

@@ -10,7 +10,25 @@ from twofa.api import fields
 from twofa.models import Redemption
 
 ITEM = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}
-ANYTHING = [None, True, False, 0, -1, 1.5, 10**30, "", " ", "\x00", "\ud800", "\u202e", "x" * 3000, [], [[]], {}, {"a": {}}]
+ANYTHING = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    " ",
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "x" * 3000,
+    [],
+    [[]],
+    {},
+    {"a": {}},
+]
 
 
 def items(**changes):
@@ -84,7 +102,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("change", "field", "code"), BAD, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("change", "field", "code"), BAD, ids=map(str, range(len(BAD))))
 def test_bad_checkout_is_refused_by_its_member(api, shop, change, field, code):
     with nothing_changes():
         problem = refused(api.post(checkouts(shop), order(shop, **change)), 400, "invalid")

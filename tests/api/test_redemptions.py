@@ -46,7 +46,10 @@ def test_checkout_waits_for_the_token_of_a_masked_device(api, shop):
 
     shown = response.json()
     assert response.status_code == 201
-    times = [shown.pop("created_at"), *(shown["two_factor"]["challenge"].pop(name) for name in ("issued_at", "deadline"))]
+    times = [
+        shown.pop("created_at"),
+        *(shown["two_factor"]["challenge"].pop(name) for name in ("issued_at", "deadline")),
+    ]
     times.append(shown["two_factor"]["challenge"].pop("resend_available_at"))
     assert all(MOMENT.match(time) for time in times)
     pk, challenge = shown.pop("id"), shown["two_factor"]["challenge"].pop("id")
@@ -244,7 +247,8 @@ def test_wrong_tokens_count_down_to_the_end(api, opened):
 
 
 @pytest.mark.parametrize(
-    "token", [None, "", " ", "12345", "1234567", 123456, 1.5, True, [], ["ABCDEF"], {}, "１２３４５６", "ABCD\x00F", "A" * 9999]
+    "token",
+    [None, "", " ", "12345", "1234567", 123456, 1.5, True, [], ["ABCDEF"], {}, "１２３４５６", "ABCD\x00F", "A" * 9999],
 )
 def test_malformed_token_costs_nothing(api, opened, token):
     with nothing_changes():

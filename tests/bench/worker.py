@@ -34,7 +34,7 @@ def measure(log: Path, open_redemption: Callable[[], None], *, backlog: int, sin
         # Jobs of the rounds before, whose challenges have ended.
         broker.flushdb()
     piled = _open(open_redemption, backlog, pause=0)
-    worker = start_worker(log, arguments=("--pool=solo", "--loglevel=WARNING"))
+    worker = start_worker(log, arguments=("--pool=solo",))
     try:
         _await_sent(piled)
         waiting = _open(open_redemption, singles, pause=_PAUSE)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -253,9 +254,9 @@ def test_endless_answer_is_read_no_further_than_its_limit(message: Message):
 
 
 def test_provider_that_refuses_connections_is_a_temporary_failure(message: Message):
-    with playing([]) as server:
-        port = server.port
-    error = error_of(raw_channel(port), message)
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        error = error_of(raw_channel(unheard.getsockname()[1]), message)
 
     assert (error.reason, error.retryable) == ("connection", True)
 

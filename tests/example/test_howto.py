@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -71,7 +72,7 @@ class Backend:
     def __init__(self, port: int, key: str) -> None:
         self.port, self.key = port, key
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         try:

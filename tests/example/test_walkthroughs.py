@@ -9,6 +9,7 @@ import time
 import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -24,7 +25,7 @@ class Shell:
     def __init__(self, served: Served) -> None:
         self.served = served
         self.lines: list[str] = []
-        self.answer: dict = {}
+        self.answer: dict[str, Any] = {}
         self.transcript: list[str] = []
 
     def type(self, block: Block) -> str:

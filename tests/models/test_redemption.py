@@ -113,12 +113,11 @@ def test_impossible_redemption_is_refused_by_the_database(shop, columns, constra
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("amount", ["NaN", "Infinity"])
-def test_amount_that_is_no_number_is_refused_by_the_database(shop, amount):
-    """PostgreSQL's numeric knows both, and holds both to be greater than zero."""
+def test_amount_that_is_no_number_is_refused_by_the_database(shop):
+    """PostgreSQL's numeric knows NaN, and holds it to be greater than zero."""
     redemption = shop.open()
     with violates("twofa_redemption_amount"):
-        tamper(redemption, amount=Decimal(amount))
+        tamper(redemption, amount=Decimal("NaN"))
 
 
 def test_spent_points_cannot_be_given_back_by_a_write(shop):
