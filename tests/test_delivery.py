@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,89 +13,13 @@ import pytest
 from django.test import override_settings
 from django.utils import translation
 
+from tests.letters import ADDRESSES, AT, LOCALES, NOTICES, PURPOSES, row
 from twofa import delivery, wording
 from twofa.channels import Channel, DeliveryError, Message, Receipt
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Redemption
+from twofa.models import Delivery
 from twofa.testing import outbox
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ADDRESSES = {"sms": "+5511987650034", "whatsapp": "+5511987650034", "email": "ana@example.com"}
-LOCALES = ("pt-br", "es", "en")
-PURPOSES = {
-    "redemption.token": ("redemption", ""),
-    "login.token": ("login", ""),
-    "contact.token": ("contact", ""),
-    "device.token": ("device", "verify"),
-    "device_change.token add": ("device", "add"),
-    "device_change.token make_default": ("device", "make_default"),
-    "device_change.token revoke": ("device", "revoke"),
-    "device_change.token switch_off": ("device", "switch_off"),
-    "step_up.token": ("step_up:transfer", ""),
-}
-NOTICES = ("device.activated", "device.made_default", "device.revoked", "participant.switched_off")
-
-
-def redemption_of(campaign: Campaign, participant: Participant, **changes: Any) -> Redemption:
-    values: dict[str, Any] = {
-        "campaign": campaign,
-        "participant": participant,
-        "amount": Decimal("15000.00"),
-        "unit": "pontos",
-        "description": "Fone de ouvido sem fio",
-        "items": [
-            {"sku": "HP-1", "name": "Fone <Pro>", "quantity": 1, "amount": "14000.00"},
-            {"sku": "HP-2", "name": "Capa & alça", "quantity": 2, "amount": "1000.00"},
-        ],
-    }
-    return Redemption(**values | changes)
-
-
-def row(event: str, channel: str = "sms", *, locale: str = "pt-br", **changes: Any) -> Delivery:
-    """An unsaved delivery: composing a message reads loaded rows, and no table."""
-    campaign = Campaign(**{"id": 1, "slug": "verao", "name": "Verão Premiado", **changes.pop("campaign", {})})
-    participant = Participant(id=2, campaign=campaign, locale=locale)
-    delivered = Delivery(
-        id=9,
-        campaign=campaign,
-        participant=participant,
-        event=event.split()[0],
-        channel=channel,
-        address=ADDRESSES[channel],
-        context={} if event in PURPOSES else {"destination": "+55 •• •••••-••34"},
-    )
-    redemption = redemption_of(campaign, participant, **changes.pop("redemption", {}))
-    if event in PURPOSES:
-        delivered.generation = 2
-        delivered.challenge = challenge_of(delivered, event, redemption, **changes.pop("challenge", {}))
-    for name, value in changes.items():
-        setattr(delivered, name, value)
-    return delivered
-
-
-def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **changes: Any) -> Challenge:
-    purpose, action = PURPOSES[event]
-    values: dict[str, Any] = {
-        "id": UUID(int=5),
-        "campaign": delivered.campaign,
-        "participant": delivered.participant,
-        "purpose": purpose,
-        "action": action,
-        "redemption": redemption if purpose == "redemption" else None,
-        "subject": Device(id=3, destination="+55 •• •••••-••34") if action else None,
-        "channel": delivered.channel,
-        "address": delivered.address,
-        "generation": 2,
-        "kid": "test",
-        "seed": bytes(32),
-        "transaction_digest": bytes(32),
-        "issued_at": AT,
-        "deadline": AT + timedelta(minutes=30),
-        "token_ttl": timedelta(minutes=5),
-        "token_length": 6,
-        "token_alphabet": "alphanumeric",
-    }
-    return Challenge(**values | changes)
 
 
 @pytest.fixture(autouse=True)

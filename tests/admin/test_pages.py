@@ -64,8 +64,9 @@ def crawl(client: Client, start: str = "/admin/") -> dict[str, bytes]:
         for found in map(html.unescape, _LINK.findall(seen[address].decode(errors="replace"))):
             if found.startswith("/admin/twofa/"):
                 waiting.append(found)
-            elif found.startswith("?") and "o=" not in found:
-                waiting.append(address.partition("?")[0] + found)
+            elif found.startswith("?") and "?" not in address and "o=" not in found:
+                # Each filter by itself: their combinations have no end.
+                waiting.append(address + found)
     return seen
 
 

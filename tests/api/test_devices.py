@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -75,8 +76,9 @@ def test_wrong_and_malformed_tokens_do_not_activate(api, shop, newcomer):
     wrong = factories.wrong_token(Challenge.objects.get(pk=device["challenge"]["id"]))
 
     assert refused(api.post(verify, {"token": wrong}), 422, "token_invalid")["attempts_remaining"] == 4
+    malformed: list[Any] = ["", "12345", "1234567", None, [], {}, 123456, "１２３４５６", "a" * 4000]
     with nothing_changes():
-        for token in ("", "12345", "1234567", None, [], {}, 123456, "１２３４５６", "a" * 4000):
+        for token in malformed:
             problem = refused(api.post(verify, {"token": token}), 400, "token_malformed")
             assert problem["errors"][0]["field"] == "token"
         refused(api.post(verify, {}), 400, "invalid")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from twofa.api import fields
 from twofa.models import Redemption
 
 ITEM = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}
-ANYTHING = [
+ANYTHING: list[Any] = [
     None,
     True,
     False,
@@ -124,7 +126,7 @@ def test_no_value_of_any_member_is_an_error_of_ours(api, shop, member):
 
 def test_every_error_is_told_but_not_a_book_of_them(api, shop):
     some = refused(api.post(checkouts(shop), {"amount": 1, "more": 2}), 400, "invalid")["errors"]
-    many = refused(api.post(checkouts(shop), {f"m{number}": 1 for number in range(5000)}), 400, "invalid")["errors"]
+    many = refused(api.post(checkouts(shop), {f"m{number}": 1 for number in range(500)}), 400, "invalid")["errors"]
 
     assert {error["field"] for error in some} == {"amount", "more", "participant", "order_id", "description"}
     assert len(many) == 50
@@ -142,7 +144,7 @@ def test_largest_and_smallest_amounts_are_kept_exactly(api, shop, amount):
     response = api.post(checkouts(shop), order(shop, amount=amount))
 
     assert response.status_code == 201
-    assert Redemption.objects.get().amount == fields.Decimal(amount)
+    assert Redemption.objects.get().amount == Decimal(amount)
 
 
 def test_texts_are_kept_as_they_are(api, shop):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import django
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
@@ -101,7 +100,7 @@ def _open(seeded: Seeded, numbers: Iterator[int]) -> None:
 
 
 def _profile(seeded: Seeded, flows: int, numbers: Iterator[int]) -> int:
-    directory = Path(settings.BASE_DIR) / "var"
+    directory = Path(__file__).parents[2] / "var"
     directory.mkdir(exist_ok=True)
     for name in SIDES:
         contestant = load.side(name, seeded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.servers.process import wait_until
 from tests.servers.worker import start_worker
 from twofa.models import Delivery
 
-_PAUSE = 0.02
 _SECONDS = 60
 
 
@@ -33,12 +31,14 @@ def measure(log: Path, open_redemption: Callable[[], None], *, backlog: int, sin
     with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
         # Jobs of the rounds before, whose challenges have ended.
         broker.flushdb()
-    piled = _open(open_redemption, backlog, pause=0)
+    piled = _opened(open_redemption, backlog)
     worker = start_worker(log, arguments=("--pool=solo",))
     try:
         _await_sent(piled)
-        waiting = _open(open_redemption, singles, pause=_PAUSE)
-        _await_sent(waiting)
+        waiting = []
+        for _ in range(singles):
+            waiting += _opened(open_redemption, 1)
+            _await_sent(waiting[-1:])
     finally:
         connection.close()
         worker.stop()
@@ -51,11 +51,10 @@ def measure(log: Path, open_redemption: Callable[[], None], *, backlog: int, sin
     )
 
 
-def _open(open_redemption: Callable[[], None], count: int, *, pause: float) -> list[int]:
+def _opened(open_redemption: Callable[[], None], count: int) -> list[int]:
     last = Delivery.objects.aggregate(last=Max("pk"))["last"] or 0
     for _ in range(count):
         open_redemption()
-        time.sleep(pause)
     return list(Delivery.objects.filter(pk__gt=last).values_list("pk", flat=True))
 
 

@@ -74,7 +74,7 @@ class Served:
 def serve(var: Path, *words: str) -> Served:
     """Start it, on a free port unless told otherwise, and wait until it has greeted."""
     var.mkdir(parents=True, exist_ok=True)
-    printed = var / "printed.txt"
+    printed = var / f"printed-{time.monotonic_ns()}.txt"
     with printed.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "demo", "--serve", *(words or ("--port", "0"))],

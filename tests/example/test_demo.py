@@ -33,7 +33,7 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
 
 
 def test_terminated_demo_ends_its_server_and_cleans_up(tmp_path: Path):
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, str(ROOT / "manage.py"), "demo"],
         env={**environment(tmp_path / "var"), "TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
@@ -41,15 +41,14 @@ def test_terminated_demo_ends_its_server_and_cleans_up(tmp_path: Path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("1. "):
-            break
-    process.send_signal(signal.SIGTERM)
-    process.stdout.read()  # ends once the last process that writes to it has ended
+    with started as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("1. "))
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
 
-    assert process.wait(timeout=20) != 0
-    assert [path.name for path in tmp_path.glob("twofa-demo-*")] == []
+        assert process.wait(timeout=30) != 0
+    assert list(tmp_path.glob("twofa-demo-*")) == []
 
 
 def test_difference_stops_the_demo():

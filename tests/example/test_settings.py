@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from example_project import environment, gateways
-from tests.example.serving import manage
+from tests.example.serving import ROOT, manage
+from tests.example.serving import environment as developer_environment
 
-KEY = base64.b64encode(bytes(range(7, 55))).decode()
+KEY = base64.b64encode(secrets.token_bytes(48)).decode()
 PRODUCTION = {
     "DEBUG": "0",
     "SECRET_KEY": "a-long-secret-of-this-test-" + "9f3kq81z" * 6,
@@ -30,14 +34,22 @@ def test_nothing_set_is_a_development_machine_without_findings(tmp_path: Path):
     assert "no issues" in done.stdout
 
 
-def test_secrets_of_development_are_made_once_and_kept_for_their_owner(tmp_path: Path):
-    for _twice in range(2):
-        assert manage("check", var=tmp_path).returncode == 0
+def test_secret_of_development_is_made_once_and_kept_for_its_owner(monkeypatch, tmp_path: Path):
+    monkeypatch.delenv("SECRET_KEY", raising=False)
 
-    kept = {path.name: path for path in tmp_path.glob("*.txt")}
-    assert set(kept) == {"secret_key.txt", "twofa_token_key.txt"}
-    assert {path.stat().st_mode & 0o777 for path in kept.values()} == {0o600}
-    assert kept["secret_key.txt"].read_text() != kept["twofa_token_key.txt"].read_text()
+    first, second = (environment.secret("SECRET_KEY", debug=True, directory=tmp_path) for _twice in range(2))
+    other = environment.secret("OTHER_KEY", debug=True, directory=tmp_path)
+
+    assert len(base64.b64decode(first)) == 48
+    assert first == second != other
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_given_secret_is_not_written_down(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("SECRET_KEY", "given")
+
+    assert environment.secret("SECRET_KEY", debug=True, directory=tmp_path) == "given"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_production_with_everything_given_has_no_findings(tmp_path: Path):
@@ -54,10 +66,23 @@ def test_production_with_everything_given_has_no_findings(tmp_path: Path):
 def test_production_without_a_setting_names_it(tmp_path: Path, name: str):
     given = {key: value for key, value in PRODUCTION.items() if key != name}
 
-    done = manage("check", var=tmp_path, **given)
+    done = load_settings(tmp_path, given)
 
     assert done.returncode != 0
     assert f"Set {name} in the environment" in done.stderr
+
+
+def load_settings(var: Path, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Import the settings, and nothing else of Django."""
+    return subprocess.run(
+        [sys.executable, "-c", "import example_project.settings"],
+        cwd=ROOT,
+        env={**developer_environment(var), **given},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_flag_that_is_neither_yes_nor_no_is_refused(monkeypatch):

@@ -144,26 +144,19 @@ def test_printed_login_opens_the_admin(served: Served):
         assert f"/admin/loyalty/{model}/add/" not in listed
 
 
-def test_data_and_key_are_kept_between_runs_unless_fresh(tmp_path: Path):
-    keys = []
-    for words in ((), (), ("--fresh",)):
-        served = serve(tmp_path, "--port", "0", *words)
-        keys.append(served.key)
-        assert "summer" in read(f"{served.base}/api/v1/campaigns/", key=served.key)
-        assert served.stop() == 0
+def test_data_and_key_are_kept_for_the_next_server_unless_it_is_told_otherwise(tmp_path: Path):
+    first = serve(tmp_path)
+    taken = first.base.rpartition(":")[2]
+    second = serve(tmp_path, "--port", taken)
+    answers = [read(f"{server.base}/api/v1/campaigns/", key=second.key) for server in (first, second)]
+    assert [server.stop() for server in (first, second)] == [0, 0]
+    fresh = serve(tmp_path, "--port", "0", "--fresh")
+    assert fresh.stop() == 0
 
-    assert keys[0] == keys[1] != keys[2]
-
-
-def test_taken_port_is_told_and_another_one_used(served: Served, tmp_path: Path):
-    taken = served.base.rpartition(":")[2]
-
-    other = serve(tmp_path, "--port", taken)
-    try:
-        assert f"Port {taken} is taken" in other.output
-        assert other.base != served.base
-    finally:
-        other.stop()
+    assert f"Port {taken} is taken" in second.output
+    assert first.base != second.base
+    assert answers[0] == answers[1]
+    assert first.key == second.key != fresh.key
 
 
 def read(address: str, *, key: str = "") -> str:

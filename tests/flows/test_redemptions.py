@@ -1,63 +1,400 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
 import pytest
 
 from tests import factories
+from tests.factories import token_of, wrong_token
 from tests.fulfillment import RecordingBackend
-from twofa import exceptions
+from tests.stories import STAFF, cancel, confirm, deliver_due, points, refused, reject, resend, travel
+from twofa.channels.memory import outbox
+from twofa.exceptions import (
+    AttemptsExhausted,
+    ChallengeClosed,
+    ChannelUnavailable,
+    NotActive,
+    NotFound,
+    OnboardingIncomplete,
+    ResendCooldown,
+    ResendsExhausted,
+    TokenExpired,
+    TokenInvalid,
+    TokenMalformed,
+    TokenSuperseded,
+    TransactionChanged,
+    WrongState,
+)
 from twofa.flows import redemptions
 from twofa.models import Challenge, Delivery, Event, Redemption
 
 pytestmark = pytest.mark.django_db
 
 
-def confirm(shop, redemption, token, amount=None):
-    return redemptions.confirm(redemption.pk, storefront=shop.storefront, token=token, amount=amount, actor=shop.actor)
+@pytest.fixture
+def redemption(shop) -> Redemption:
+    return shop.open()
 
 
-def test_right_token_completes_once(shop):
-    redemption = shop.open()
-    assert redemption.status == "pending_2fa_approval"
-    token = factories.token_of(redemption.challenge)
+def attempts(redemption: Redemption) -> int:
+    return Challenge.objects.values_list("attempts", flat=True).get(redemption=redemption)
 
+
+# --- confirm ----------------------------------------------------------------------------------------------------------
+
+
+def test_right_token_completes_and_is_recognised_again(shop, redemption):
+    token = token_of(redemption.challenge)
     done = confirm(shop, redemption, token)
-
-    assert (done.status, done.points) == ("completed", "completed")
-    assert confirm(shop, redemption, token.lower()).status == "completed"
+    assert (done.status, done.points) == ("completed", "completed") == points(redemption)
+    assert done.completed_at is not None
+    with_spaces = confirm(shop, redemption, f" {token[:3].lower()}-{token[3:]} ")
+    assert with_spaces.status == "completed"
     assert RecordingBackend.count("complete") == 1
+    challenge = Challenge.objects.get(redemption=redemption)
+    assert (challenge.status, challenge.attempts, challenge.seed) == ("approved", 1, None)
 
 
-def test_five_wrong_tokens_reject_and_release(shop):
-    redemption = shop.open()
-    wrong = factories.wrong_token(redemption.challenge)
+def test_another_token_after_the_right_one_finds_the_challenge_closed(shop, redemption):
+    wrong = wrong_token(redemption.challenge)
+    confirm(shop, redemption, token_of(redemption.challenge))
+    with refused(ChallengeClosed):
+        confirm(shop, redemption, wrong)
+
+
+def test_five_wrong_tokens_reject_and_release(shop, redemption):
+    right, wrong = token_of(redemption.challenge), wrong_token(redemption.challenge)
     for remaining in (4, 3, 2, 1):
-        with pytest.raises(exceptions.TokenInvalid) as refused:
+        with pytest.raises(TokenInvalid) as refusal:
             confirm(shop, redemption, wrong)
-        assert refused.value.params["attempts_remaining"] == remaining
-    with pytest.raises(exceptions.AttemptsExhausted):
+        assert refusal.value.params["attempts_remaining"] == remaining
+        assert points(redemption) == ("pending_2fa_approval", "reserved")
+    with pytest.raises(AttemptsExhausted) as refusal:
         confirm(shop, redemption, wrong)
-    row = Redemption.objects.get(pk=redemption.pk)
-    assert (row.status, row.points) == ("rejected", "released")
-    with pytest.raises(exceptions.ChallengeClosed):
-        confirm(shop, redemption, wrong)
-    challenge = Challenge.objects.get(pk=row.challenge.pk)
-    assert challenge.seed is None
-    assert challenge.attempts == 5
+    assert refusal.value.params["attempts_remaining"] == 0
+    assert refusal.value.params["redemption"].status == "rejected"
+    assert points(redemption) == ("rejected", "released")
+    assert RecordingBackend.count("release") == 1
+    for token in (right, wrong):
+        with refused(ChallengeClosed):
+            confirm(shop, redemption, token)
+
+
+def test_right_token_on_the_last_attempt_completes(shop, redemption):
+    reject(shop, redemption, 4)
+    assert confirm(shop, redemption, token_of(redemption.challenge)).status == "completed"
+    assert attempts(redemption) == 5
+
+
+@pytest.mark.parametrize("token", [None, "", 123456, ["7K2M9Q"], "7K2M9", "７Ｋ２Ｍ９Ｑ", "7K2M9\x00", "x" * 10_000], ids=ascii)
+def test_malformed_token_costs_nothing(shop, redemption, token):
+    with refused(TokenMalformed):
+        confirm(shop, redemption, token)
+    assert confirm(shop, redemption, token_of(redemption.challenge)).status == "completed"
+
+
+def test_malformed_token_of_a_closed_challenge_is_malformed_too(shop, redemption):
+    cancel(shop, redemption)
+    with refused(TokenMalformed):
+        confirm(shop, redemption, "7K")
+
+
+def test_given_amount_must_be_the_one_of_the_message(shop, redemption):
+    token = token_of(redemption.challenge)
+    with refused(TransactionChanged):
+        confirm(shop, redemption, token, Decimal("150.01"))
+    assert confirm(shop, redemption, token, Decimal("150.0")).status == "completed"
+    with refused(TransactionChanged):
+        confirm(shop, redemption, token, Decimal(1))
+
+
+def test_expired_token_costs_nothing_and_is_told_what_to_do(shop, redemption):
+    deliver_due()
+    token = token_of(redemption.challenge)
+    travel(timedelta(minutes=5))
+    for guess in (token, wrong_token(redemption.challenge)):
+        with refused(TokenExpired) as refusal:
+            confirm(shop, redemption, guess)
+    assert refusal.value.params["attempts_remaining"] == 5
+    assert refusal.value.params["next_action"].type == "resend_token"
+
+
+def test_token_lives_from_its_hand_off(shop, redemption):
+    travel(timedelta(minutes=4))
+    deliver_due()
+    token = token_of(redemption.challenge)
+    travel(timedelta(minutes=4, seconds=50))
+    assert confirm(shop, redemption, token).status == "completed"
+
+
+def test_token_that_was_never_handed_off_dies_ten_minutes_after_its_issue(shop, redemption):
+    token = token_of(redemption.challenge)
+    travel(timedelta(minutes=10))
+    with refused(TokenExpired):
+        confirm(shop, redemption, token)
+
+
+def test_token_after_the_deadline_ends_the_redemption(shop, redemption):
+    token = token_of(redemption.challenge)
+    travel(timedelta(minutes=30))
+    with pytest.raises(ChallengeClosed) as refusal:
+        confirm(shop, redemption, token)
+    assert refusal.value.params["redemption"].status == "expired"
+    assert points(redemption) == ("expired", "released")
+    with refused(ChallengeClosed):
+        confirm(shop, redemption, token)
+
+
+def test_unknown_key_fails_closed(shop, redemption, settings):
+    """The key was revoked, or this database is a copy: nothing is compared, nothing charged, and a renewal helps."""
+    token = token_of(redemption.challenge)
+    settings.TWOFA_TOKEN_KEYS = {"new": bytes(range(32))}
+    with refused(TokenExpired):
+        confirm(shop, redemption, token)
+    travel(timedelta(seconds=30))
+    resend(shop, redemption)
+    assert Challenge.objects.get(redemption=redemption).kid == "new"
+    assert confirm(shop, redemption, token_of(redemption.challenge)).status == "completed"
+
+
+def test_old_key_of_the_ring_still_verifies(shop, redemption, settings):
+    token = token_of(redemption.challenge)
+    settings.TWOFA_TOKEN_KEYS = {"new": bytes(range(32)), **settings.TWOFA_TOKEN_KEYS}
+    assert confirm(shop, redemption, token).status == "completed"
+    assert shop.open().challenge.kid == "new"
+
+
+def test_repeated_token_is_forgotten_with_its_key(shop, redemption, settings):
+    token = token_of(redemption.challenge)
+    confirm(shop, redemption, token)
+    settings.TWOFA_TOKEN_KEYS = {"new": bytes(range(32))}
+    with refused(ChallengeClosed):
+        confirm(shop, redemption, token)
+
+
+def test_token_of_one_redemption_confirms_no_other(shop, redemption):
+    other = shop.open()
+    with pytest.raises(TokenInvalid):
+        confirm(shop, redemption, token_of(other.challenge))
+    assert points(redemption) == points(other) == ("pending_2fa_approval", "reserved")
+
+
+@pytest.mark.parametrize("switched_off", ["participant", "campaign", "device"])
+def test_who_may_take_part_is_looked_at_again(shop, redemption, switched_off):
+    token = token_of(redemption.challenge)
+    row = getattr(shop, switched_off)
+    if switched_off == "device":
+        type(row).objects.filter(pk=row.pk).update(status="revoked", confirmed=False, is_default=False)
+    else:
+        type(row).objects.filter(pk=row.pk).update(is_active=False)
+    for guess in (token, wrong_token(redemption.challenge)):
+        with refused(NotActive, OnboardingIncomplete):
+            confirm(shop, redemption, guess)
+
+
+def test_device_that_cools_off_approves_nothing(shop, redemption):
+    token = token_of(redemption.challenge)
+    type(shop.device).objects.filter(pk=shop.device.pk).update(usable_from=redemption.read_at + timedelta(hours=1))
+    with refused(OnboardingIncomplete):
+        confirm(shop, redemption, token)
+
+
+def test_user_who_may_not_sign_in_approves_nothing(shop, redemption):
+    token = token_of(redemption.challenge)
+    user = shop.participant.user
+    user.is_active = False
+    user.save()
+    with refused(NotActive):
+        confirm(shop, redemption, token)
+
+
+def test_foreign_storefront_sees_and_does_nothing(shop, redemption):
+    token = token_of(redemption.challenge)
+    other = factories.storefront(shop.campaign)
+    for act in (
+        lambda: redemptions.confirm(redemption.pk, storefront=other, token=token, amount=None, actor=shop.actor),
+        lambda: redemptions.resend(redemption.pk, storefront=other, actor=shop.actor),
+        lambda: redemptions.cancel(redemption.pk, storefront=other, actor=shop.actor),
+        lambda: redemptions.get(redemption.pk, storefront=other),
+        lambda: redemptions.confirm(uuid4(), storefront=shop.storefront, token=token, amount=None, actor=shop.actor),
+        lambda: redemptions.get(uuid4(), storefront=shop.storefront),
+        lambda: redemptions.cancel(uuid4(), storefront=None, actor=STAFF),
+    ):
+        with refused(NotFound):
+            act()
+
+
+# --- without a second factor ------------------------------------------------------------------------------------------
+
+
+def test_exempt_redemption_has_nothing_to_confirm_resend_or_cancel():
+    shop = factories.Shop(two_factor_mode="off")
+    redemption = shop.open()
+    assert redemption.status == "completed"
+    for act in (
+        lambda: confirm(shop, redemption, "7K2M9Q"),
+        lambda: cancel(shop, redemption),
+    ):
+        with refused(WrongState):
+            act()
+    with refused(WrongState, ChallengeClosed):
+        resend(shop, redemption)
+
+
+# --- resend -----------------------------------------------------------------------------------------------------------
+
+
+def test_renewal_voids_the_old_token_and_keeps_the_attempts(shop, redemption):
+    reject(shop, redemption, 1)
+    old = token_of(redemption.challenge)
+    travel(timedelta(seconds=30))
+    renewed = resend(shop, redemption)
+    assert (renewed.challenge.generation, renewed.challenge.attempts, renewed.challenge.resends) == (2, 1, 1)
+    with pytest.raises(TokenSuperseded) as refusal:
+        confirm(shop, redemption, old)
+    assert refusal.value.params["attempts_remaining"] == 3
+    assert list(Delivery.objects.order_by("generation").values_list("status", flat=True)) == ["superseded", "queued"]
+    assert Event.objects.filter(redemption=redemption, type="challenge.renewed").count() == 1
+    assert Event.objects.filter(type="delivery.superseded").count() == 1
+    assert confirm(shop, redemption, token_of(redemption.challenge)).status == "completed"
+
+
+def test_attempts_add_up_over_all_generations(shop, redemption):
+    for _ in range(3):
+        reject(shop, redemption, 1)
+        travel(timedelta(seconds=31))
+        resend(shop, redemption)
+    reject(shop, redemption, 2)
+    assert points(redemption) == ("rejected", "released")
+    assert Event.objects.filter(type="challenge.attempt_failed", redemption=redemption).count() == 5
+
+
+def test_resend_waits_for_the_end_of_the_pause(shop, redemption):
+    with refused(ResendCooldown) as refusal:
+        resend(shop, redemption)
+    assert 28 <= refusal.value.retry_after <= 30
+    travel(timedelta(seconds=31))
+    resend(shop, redemption)
+    with refused(ResendCooldown):
+        resend(shop, redemption)
+
+
+def test_refused_resend_leaves_the_token_alive(shop, redemption):
+    token = token_of(redemption.challenge)
+    with refused(ResendCooldown):
+        resend(shop, redemption)
+    assert confirm(shop, redemption, token).status == "completed"
+
+
+def test_resends_are_counted(shop, redemption):
+    for _ in range(3):
+        travel(timedelta(seconds=31))
+        resend(shop, redemption)
+    travel(timedelta(seconds=31))
+    with refused(ResendsExhausted):
+        resend(shop, redemption)
+
+
+def test_resend_after_a_failed_delivery_is_neither_paused_nor_counted(shop, redemption):
+    for _ in range(5):
+        Delivery.objects.filter(challenge=redemption.challenge, status="queued").update(status="failed")
+        renewed = resend(shop, redemption)
+    assert (renewed.challenge.generation, renewed.challenge.resends) == (6, 0)
+
+
+def test_resend_keeps_the_device_unless_another_channel_is_asked_for(shop, redemption):
+    factories.device(shop.participant, "email")
+    travel(timedelta(seconds=31))
+    assert resend(shop, redemption).challenge.channel == "sms"
+    travel(timedelta(seconds=31))
+    renewed = resend(shop, redemption, channel="email")
+    assert renewed.challenge.channel == "email"
+    deliver_due()
+    assert [message.recipient for message in outbox] == [renewed.challenge.address]
+
+
+def test_resend_over_a_channel_without_a_device_is_refused(shop, redemption):
+    travel(timedelta(seconds=31))
+    with refused(ChannelUnavailable):
+        resend(shop, redemption, channel="whatsapp")
+
+
+def test_resend_of_what_has_ended_is_refused(shop, redemption):
+    cancel(shop, redemption)
+    with refused(ChallengeClosed):
+        resend(shop, redemption)
+
+
+def test_resend_after_the_deadline_ends_the_redemption(shop, redemption):
+    travel(timedelta(minutes=30))
+    with pytest.raises(ChallengeClosed):
+        resend(shop, redemption)
+    assert points(redemption) == ("expired", "released")
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("switched_off", ["participant", "campaign"])
+def test_resend_for_somebody_who_may_not_is_refused(shop, redemption, switched_off):
+    travel(timedelta(seconds=31))
+    row = getattr(shop, switched_off)
+    type(row).objects.filter(pk=row.pk).update(is_active=False)
+    with refused(NotActive):
+        resend(shop, redemption)
+
+
+# --- cancel, expire, read ---------------------------------------------------------------------------------------------
+
+
+def test_cancelled_redemption_gives_its_points_back_once(shop, redemption):
+    token = token_of(redemption.challenge)
+    assert cancel(shop, redemption).status == "cancelled"
+    assert points(redemption) == ("cancelled", "released")
+    assert cancel(shop, redemption).status == "cancelled"
+    assert RecordingBackend.count("release") == 1
+    with refused(ChallengeClosed):
+        confirm(shop, redemption, token)
+    deliver_due()
+    assert len(outbox) == 0
+
+
+def test_completed_redemption_is_not_cancelled(shop, redemption):
+    confirm(shop, redemption, token_of(redemption.challenge))
+    with refused(WrongState):
+        cancel(shop, redemption)
+    redemptions.cancel_open(redemption.pk, actor=STAFF, reason="device_revoked")
+    assert points(redemption) == ("completed", "completed")
+
+
+def test_reason_of_staff_is_kept(shop, redemption):
+    redemptions.cancel(redemption.pk, storefront=None, actor=STAFF, reason="asked by phone")
+    event = Event.objects.get(type="redemption.cancel_explained")
+    assert (event.actor_kind, event.actor, event.data) == ("staff", "maria", {"reason": "asked by phone"})
+
+
+def test_reading_expires_what_is_overdue_without_any_sweep(shop, redemption):
+    assert redemptions.get(redemption.pk, storefront=shop.storefront).status == "pending_2fa_approval"
+    travel(timedelta(days=1))
+    assert redemptions.get(redemption.pk, storefront=shop.storefront).status == "expired"
+    assert points(redemption) == ("expired", "released")
+
+
+def test_redemption_is_not_expired_before_its_deadline(shop, redemption):
+    travel(timedelta(minutes=29, seconds=50))
+    redemptions.expire(redemption.pk)
+    assert points(redemption) == ("pending_2fa_approval", "reserved")
+    travel(timedelta(seconds=10))
+    redemptions.expire(redemption.pk)
+    redemptions.expire(redemption.pk)
+    assert points(redemption) == ("expired", "released")
     assert RecordingBackend.count("release") == 1
 
 
-def test_renewal_voids_the_old_token_and_keeps_attempts(shop):
-    shop.campaign.resend_cooldown *= 0
-    shop.campaign.save()
-    redemption = shop.open()
-    old = factories.token_of(redemption.challenge)
-    with pytest.raises(exceptions.TokenInvalid):
-        confirm(shop, redemption, factories.wrong_token(redemption.challenge))
-    renewed = redemptions.resend(redemption.pk, storefront=shop.storefront, actor=shop.actor)
-    assert renewed.challenge.generation == 2
-    with pytest.raises(exceptions.TokenSuperseded) as refused:
-        confirm(shop, redemption, old)
-    assert refused.value.params["attempts_remaining"] == 3
-    assert confirm(shop, redemption, factories.token_of(redemption.challenge)).status == "completed"
-    assert Delivery.objects.filter(challenge=redemption.challenge).count() == 2
-    assert Event.objects.filter(redemption=redemption, type="challenge.renewed").count() == 1
+def test_several_are_read_as_they_are_now(shop, redemption):
+    travel(timedelta(minutes=30))
+    fresh = shop.open()
+    rows = redemptions.current(redemptions.readable(Redemption.objects.order_by("created_at")))
+    assert [row.status for row in rows] == ["expired", "pending_2fa_approval"]
+    assert [row.pk for row in rows] == [redemption.pk, fresh.pk]
+    assert rows[1].challenge.delivery_status == "queued"

@@ -77,7 +77,7 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
 
 def _complete_locked(redemption: Redemption) -> None:
     trail = Trail(WORKER, redemption.read_at)
-    failure = _refusal(redemption) or _call(get_backend().complete, redemption)
+    failure = _refusal(redemption, trail) or _call(get_backend().complete, redemption)
     if failure is None:
         _completed(redemption, trail)
     elif isinstance(failure, RedemptionRefused):
@@ -87,13 +87,14 @@ def _complete_locked(redemption: Redemption) -> None:
     trail.write()
 
 
-def _refusal(redemption: Redemption) -> RedemptionRefused | None:
+def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
     """Return why the gate stays shut. Single, batch, scheduled, staff and exempt redemptions all come through here.
 
     The digest is computed once more from the row: a change made after the approval is refused as one made before it.
     """
     if not redemption.is_exempt_or_approved():
         logger.error("redemption %s is not what was approved", redemption.pk)
+        trail.add("redemption.tampered", redemption)
         return RedemptionRefused("transaction_changed")
     if not (redemption.campaign.is_active and redemption.participant.is_active):
         return RedemptionRefused("not_active")
@@ -260,6 +261,9 @@ def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Excep
     try:
         with transaction.atomic():
             method(redemption)
+            # Django would undo the host's work in silence then, and we would call it done.
+            if transaction.get_rollback():
+                raise TemporaryFailure
     except RedemptionRefused as refusal:
         return refusal
     except Exception as error:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 
-from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption
+from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
 
 DAY = timedelta(hours=24)
 ATTEMPT_FAILED = "challenge.attempt_failed"
@@ -27,7 +29,7 @@ _CLOCKS = {
 _TABLES = {
     model.__name__.lower(): model._meta.db_table
     for model in (Campaign, Challenge, Delivery, Device, Event, Participant, Redemption)
-}
+} | {"account": get_user_model()._meta.db_table}
 
 _FAILED_ATTEMPTS = """
     (SELECT count(*) FROM {event}
@@ -55,12 +57,13 @@ SELECT {now},
 
 _STANDING = (
     """
-SELECT {now}, campaign.is_active, participant.is_active, device.status, device.usable_from,"""
+SELECT {now}, campaign.is_active, participant.is_active AND {account_active}, device.status, device.usable_from,"""
     + (_FAILED_ATTEMPTS)
     + """
 FROM {challenge} AS challenge
 JOIN {campaign} AS campaign ON campaign.id = challenge.campaign_id
 LEFT JOIN {participant} AS participant ON participant.id = challenge.participant_id
+LEFT JOIN {account} AS account ON account.{account_key} = participant.user_id
 LEFT JOIN {device} AS device ON device.id = challenge.device_id
 WHERE challenge.id = %(challenge)s
 """
@@ -160,11 +163,16 @@ def lock_destination(*, address: str, campaign: Campaign) -> None:
 
 
 def _row(template: str, **params: Any) -> tuple[Any, ...]:
-    now, yesterday = _CLOCKS[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute(template.format(now=now, yesterday=yesterday, **_TABLES), params)
+        cursor.execute(_composed(template, connection.vendor), params)
         row: tuple[Any, ...] = cursor.fetchone()
     return row
+
+
+@lru_cache(maxsize=8)
+def _composed(template: str, vendor: str) -> str:
+    now, yesterday = _CLOCKS[vendor]
+    return template.format(now=now, yesterday=yesterday, **_TABLES, **statements.account_names())
 
 
 def _prepared(pk: UUID) -> Any:

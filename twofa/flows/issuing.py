@@ -112,6 +112,7 @@ def rotate(
         challenge=challenge, status__in=Delivery.OPEN
     ):
         outdated.change(status=Delivery.Status.SUPERSEDED)
+        trail.add("delivery.superseded", outdated, channel=outdated.channel, destination=outdated.destination)
     challenge.change(
         guard=("generation",),
         generation=challenge.generation + 1,

@@ -83,7 +83,7 @@ class Select:
             for alias, model in self._models.items()
             for field in columns_of(model)
         ]
-        names = {**tables, "clock": CLOCKS[connection.vendor], **_account_names()}
+        names = {**tables, "clock": CLOCKS[connection.vendor], **account_names()}
         columns += [expression.format(**names) for expression, _field in self._extra.values()]
         sql = f"SELECT {', '.join(columns)} {self._sql.format(**names)}"
         if self._lock and connection.features.has_select_for_update:
@@ -134,7 +134,7 @@ def bindable(value: Any) -> Any:
     return value
 
 
-def _account_names() -> dict[str, str]:
+def account_names() -> dict[str, str]:
     """Return what texts say of the host's user model, joined as ``account``: its key, and whether it is active."""
     meta: Any = get_user_model()._meta
     columns = {field.name: field.column for field in meta.local_concrete_fields}
@@ -165,8 +165,12 @@ def _key(value: Any) -> Any:
 
 
 def _converters_of(field: Any) -> list[Any]:
-    expression: Any = Value(None, output_field=field)
-    return [*connection.ops.get_db_converters(expression), *field.get_db_converters(connection)]
+    """Return what turns a driver's value into the field's: of a reference, what its target's would be."""
+    output_field = field
+    while isinstance(output_field, models.ForeignKey):
+        output_field = output_field.target_field
+    expression: Any = Value(None, output_field=output_field)
+    return [*connection.ops.get_db_converters(expression), *output_field.get_db_converters(connection)]
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ STOREFRONT = "Points shop"
 STAFF = "admin"
 POINTS = Decimal("50000.00")
 _CORRELATION_ID = "demo-seed"
-COOLDOWN = timedelta(seconds=4)
+COOLDOWN = timedelta(seconds=5)
 """Short, so that nobody waits half a minute in a demo."""
 
 
