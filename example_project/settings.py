@@ -113,7 +113,7 @@ if os.environ.get("EMAIL_URL"):
 LANGUAGE_CODE = "en"
 LANGUAGES = [("pt-br", _("Portuguese (Brazil)")), ("es", _("Spanish")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "example_project" / "locale"]
-TIME_ZONE = environment.text("TIME_ZONE", "America/Sao_Paulo")
+TIME_ZONE = environment.text("TIME_ZONE", "UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"

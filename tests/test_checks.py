@@ -205,7 +205,9 @@ def found_in_rows(**settings) -> list[str]:
 def test_sound_rows_are_silent():
     factories.Shop().open()
 
-    assert found_in_rows(TWOFA_TOKEN_KEYS={"test": KEY}, TWOFA_POLICY_LIMITS={"max_attempts": 5, "token_bits": 30}) == []
+    assert (
+        found_in_rows(TWOFA_TOKEN_KEYS={"test": KEY}, TWOFA_POLICY_LIMITS={"max_attempts": 5, "token_bits": 30}) == []
+    )
 
 
 @pytest.mark.django_db
@@ -234,7 +236,9 @@ def test_campaign_that_sends_nothing_needs_no_channel(harmless: dict[str, object
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "limits", [{"max_attempts": 3}, {"token_ttl": timedelta(minutes=2)}, {"token_bits": 31}], ids=lambda limits: [*limits][0]
+    "limits",
+    [{"max_attempts": 3}, {"token_ttl": timedelta(minutes=2)}, {"token_bits": 31}],
+    ids=lambda limits: next(iter(limits)),
 )
 def test_policy_looser_than_the_limits_is_told(limits: dict[str, object]):
     factories.campaign()
@@ -305,7 +309,9 @@ def test_setting_is_documented(name: str):
 
 
 def test_checks_are_registered_under_their_tags():
-    registered = {check: check.tags for check in django_checks.registry.registry.get_checks(include_deployment_checks=True)}
+    registered = {
+        check: check.tags for check in django_checks.registry.registry.get_checks(include_deployment_checks=True)
+    }
 
     assert registered[checks.check_settings] == (django_checks.Tags.security,)
     assert registered[checks.check_rows] == (django_checks.Tags.database,)

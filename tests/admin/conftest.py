@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from tests import factories
 from tests.fulfillment import RecordingBackend
+from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.models import Challenge, Delivery, Event, Redemption, StorefrontKey
@@ -46,6 +47,11 @@ class World:
 
 
 def make_world(**policy: Any) -> World:
+    with correlation.bound(correlation.accept(None)):
+        return _world(**policy)
+
+
+def _world(**policy: Any) -> World:
     RecordingBackend.reset()
     shop = factories.Shop(**policy)
     redemption = shop.open(items=[{"sku": "H-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}])

@@ -50,7 +50,7 @@ def leaked(world: World, content: bytes) -> list[str]:
     return [name for name, secret in world.secrets.items() if any(text in shown for text in spellings(secret))]
 
 
-def crawl(client: Client, start: str = "/admin/") -> dict[str, bytes]:
+def crawl(client: Client, start: str = "/admin/", *, filters: bool = False) -> dict[str, bytes]:
     """Every page of ours that can be reached by links, with what was on it."""
     seen: dict[str, bytes] = {}
     waiting = [start]
@@ -64,7 +64,7 @@ def crawl(client: Client, start: str = "/admin/") -> dict[str, bytes]:
         for found in map(html.unescape, _LINK.findall(seen[address].decode(errors="replace"))):
             if found.startswith("/admin/twofa/"):
                 waiting.append(found)
-            elif found.startswith("?") and "?" not in address and "o=" not in found:
+            elif filters and found.startswith("?") and "?" not in address and "o=" not in found:
                 # Each filter by itself: their combinations have no end.
                 waiting.append(address + found)
     return seen
@@ -111,14 +111,19 @@ def test_no_page_opens_without_a_permission(world: World, staff: Callable[..., C
 
 
 def test_crawl_finds_no_secret_anywhere(world: World, boss: Client):
-    pages = crawl(boss)
+    pages = crawl(boss, filters=True)
 
     assert len(pages) > 50
     assert [(address, leaked(world, content)) for address, content in pages.items() if leaked(world, content)] == []
 
 
 def test_search_filter_and_popup_show_no_secret(world: World, boss: Client):
-    terms = [world.redemption.order_id, world.shop.participant.external_id, str(world.redemption.pk), world.redemption.correlation_id]
+    terms = [
+        world.redemption.order_id,
+        world.shop.participant.external_id,
+        str(world.redemption.pk),
+        world.redemption.correlation_id,
+    ]
     for model in SEARCHED:
         for term in [*terms, world.secrets["token"].decode(), "no such thing", "\x00"]:
             response = boss.get(page(model, "changelist"), {"q": term})
@@ -243,8 +248,13 @@ def test_text_of_others_is_escaped_on_every_page(boss: Client):
 
 def test_permissions_of_actions_exist(db: None):
     registered = [model_admin for model_admin in admin.site._registry.values() if isinstance(model_admin, TwofaAdmin)]
-    asked = {codename for model_admin in registered for action in model_admin.flow_actions for codename in action.permissions}
-    existing = {f"twofa.{name}" for name in Permission.objects.filter(content_type__app_label="twofa").values_list("codename", flat=True)}
+    asked = {
+        codename for model_admin in registered for action in model_admin.flow_actions for codename in action.permissions
+    }
+    existing = {
+        f"twofa.{name}"
+        for name in Permission.objects.filter(content_type__app_label="twofa").values_list("codename", flat=True)
+    }
 
     assert asked
     assert asked <= existing

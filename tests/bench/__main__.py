@@ -40,7 +40,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each side (5)")
-    parser.add_argument("--flows", type=int, default=300, help="flows a round (300)")
+    parser.add_argument("--flows", type=int, default=200, help="flows a round (200)")
     parser.add_argument("--threads", type=int, default=4, help="threads of the client (4)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--profile", action="store_true", help="profile flows in one process instead, into var/")

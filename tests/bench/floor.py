@@ -1,8 +1,8 @@
 """The floor: the least that a checkout and a confirm can be with Django, DRF and PostgreSQL.
 
-No key is asked for, nothing is validated, sent, audited or sealed, and the token stands in clear in its row. One INSERT;
-one UPDATE ... RETURNING that compares and charges, and one UPDATE that spends. It is no product: it is what a request
-costs before a product begins.
+No key is asked for, nothing is validated, sent, audited or sealed, and the token stands in clear in its row. One
+INSERT; one UPDATE ... RETURNING that compares and charges, and one UPDATE that spends. It is no product: it is what a
+request costs before a product begins.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Bare(APIView):
 
 class CheckoutView(_Bare):
     def post(self, request: Request) -> Response:
-        order: dict[str, Any] = request.data
+        order: Any = request.data
         values = [order["participant"], order["order_id"], order["amount"], order["description"]]
         with connection.cursor() as cursor:
             cursor.execute(_INSERT, [*values, f"{secrets.randbelow(10**6):06}"])
@@ -70,8 +70,9 @@ class CheckoutView(_Bare):
 
 class ConfirmView(_Bare):
     def post(self, request: Request, pk: int) -> Response:
+        given: Any = request.data
         with connection.cursor() as cursor:
-            cursor.execute(_JUDGE, [request.data["token"], pk])
+            cursor.execute(_JUDGE, [given["token"], pk])
             row = cursor.fetchone()
             if row is None:
                 return Response({"id": pk, "status": "closed"}, status=409)

@@ -15,6 +15,7 @@ from functools import partial
 from http.client import HTTPConnection
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -149,4 +150,4 @@ def _post(
 
 
 def _token_of(pk: str) -> str:
-    return Challenge.objects.get(redemption=pk).derive_token()
+    return Challenge.objects.get(redemption=UUID(pk)).derive_token()

@@ -72,7 +72,8 @@ def _layers(profiler: cProfile.Profile, flows: int) -> str:
             seconds[_layer(caller)] += own_there
     total = sum(seconds.values())
     lines = [f"{1000 * total / flows:6.2f} ms of CPU a flow under cProfile, of which:"]
-    lines += [f"{1000 * own / flows:6.2f} ms {100 * own / total:5.1f} %  {layer}" for layer, own in seconds.most_common()]
+    for layer, own in seconds.most_common():
+        lines.append(f"{1000 * own / flows:6.2f} ms {100 * own / total:5.1f} %  {layer}")
     return "\n".join(lines)
 
 

@@ -23,8 +23,8 @@ from tests.bench.seed import Seeded, seed
 from tests.servers.process import Scratch
 
 SIDES = ("floor", "ours")
-BACKLOG = 300
-SINGLES = 100
+BACKLOG = 200
+SINGLES = 50
 WARM_UP = 60
 _FLOWS_PER_PARTICIPANT = 5
 _WARM_IN_PROCESS = 20

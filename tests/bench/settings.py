@@ -11,5 +11,5 @@ from tests.settings.base import DATABASES
 DATABASES["default"] |= {"CONN_MAX_AGE": 600}
 
 ROOT_URLCONF = "tests.bench.urls"
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 TWOFA_FULFILLMENT_BACKEND = "tests.bench.points.FreePoints"

@@ -156,10 +156,11 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         if self.uuid_fields and (identifier := _as_uuid(search_term)) is not None:
-            found = Q()
-            for name in self.uuid_fields:
-                found |= Q(**{name: identifier})
-            return queryset.filter(found), False
+            # A caller's correlation id or order id may look like one as well.
+            found = Q(*[(name, identifier) for name in self.uuid_fields], _connector=Q.OR)
+            return queryset.filter(
+                found | Q(*[(name, search_term.strip()) for name in self.search_fields], _connector=Q.OR)
+            ), False
         return super().get_search_results(request, queryset, search_term)
 
     def get_urls(self) -> list[URLPattern]:

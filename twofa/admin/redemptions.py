@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin import EmptyFieldListFilter
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -49,6 +50,11 @@ def retry(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
 def fail(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
     """Fail a parked completion."""
     return completions.fail_parked(redemption.pk, actor=actor, reason=reason)
+
+
+def challenge_of(redemption: Redemption) -> Challenge | None:
+    """Return the challenge of a redemption that has one, without what no page shows."""
+    return Challenge.objects.filter(redemption=redemption).only("pk").first()
 
 
 ACTIONS = (
@@ -170,11 +176,14 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("campaign", "participant", "storefront")
 
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
-        challenge = Challenge.objects.filter(redemption=row).only("pk").first()
+        challenge = challenge_of(row)
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
         return [*super().get_tools(request, row), *link]
 
     def get_sections(self, request: HttpRequest, row: Redemption) -> list[Section]:
-        events = Event.objects.filter(redemption=row).order_by("pk")[:MOST]
-        deliveries = Delivery.objects.filter(challenge__redemption=row).order_by("pk")[:MOST]
+        # What happened to a message is told of its challenge. Its id is read first: an equality has an index, a
+        # subquery within an OR has none.
+        challenge = challenge_of(row)
+        events = Event.objects.filter(Q(redemption=row) | Q(challenge=challenge)).order_by("pk")[:MOST]
+        deliveries = Delivery.objects.filter(challenge=challenge).order_by("pk")[:MOST]
         return [timeline(events, deliveries)]

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
+from twofa.channels import DeliveryError, Message
 from twofa.delivery import compose
 from twofa.models import Challenge, Delivery
 from twofa.models.clock import Clock
@@ -60,10 +61,17 @@ def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
         **model_admin.admin_site.each_context(request),
         "title": _("Sandbox"),
         "opts": model_admin.opts,
-        "letters": [(delivery, compose(delivery)) for delivery in readable()],
+        "letters": [_letter(delivery) for delivery in readable()],
         "media": model_admin.media,
         "back": model_admin.page("changelist"),
     }
-    response = TemplateResponse(request, "twofa/admin/sandbox.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    # Never stored by a browser or a proxy: every page of the admin says so (``admin_view``).
+    return TemplateResponse(request, "twofa/admin/sandbox.html", context)
+
+
+def _letter(delivery: Delivery) -> tuple[Delivery, Message | None, str]:
+    """Return a delivery with its message, or with why there is none: its key left the ring, its template is broken."""
+    try:
+        return delivery, compose(delivery), ""
+    except DeliveryError as error:
+        return delivery, None, error.reason

@@ -12,11 +12,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import DateTimeField
+from django.db.models import BooleanField, DateTimeField
 
 from twofa import correlation, jobs
 from twofa.conf import conf
-from twofa.exceptions import NotFound, RedemptionRefused, Unavailable, WrongState
+from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, Unavailable, WrongState
 from twofa.flows import issuing
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
@@ -35,9 +35,12 @@ _LOCKED = statements.Select(
     """FROM {redemption} JOIN {campaign} ON campaign.id = redemption.campaign_id
     JOIN {participant} ON participant.id = redemption.participant_id WHERE redemption.id = %(pk)s""",
     redemption=Redemption,
-    campaign=Campaign,
-    participant=Participant,
-    extra={"at": ("{clock}", DateTimeField())},
+    joined={"campaign": Campaign, "participant": Participant},
+    extra={
+        "at": ("{clock}", DateTimeField()),
+        "campaign_active": ("campaign.is_active", BooleanField()),
+        "participant_active": ("participant.is_active", BooleanField()),
+    },
     lock=("redemption",),
 )
 
@@ -63,7 +66,7 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
     ``presented`` is the caller's copy of the row; it is brought up to date and returned.
     """
     with transaction.atomic(durable=True):
-        redemption = _locked(pk)
+        redemption = _with_known(_locked(pk), presented)
         if (
             redemption.status == Status.APPROVED
             and redemption.points == Points.RESERVED
@@ -71,8 +74,8 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
         ):
             _complete_locked(redemption)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
-        redemption = release(pk)
-    return _presented(redemption, presented)
+        redemption = _with_known(release(pk), redemption)
+    return redemption
 
 
 def _complete_locked(redemption: Redemption) -> None:
@@ -96,7 +99,7 @@ def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
         logger.error("redemption %s is not what was approved", redemption.pk)
         trail.add("redemption.tampered", redemption)
         return RedemptionRefused("transaction_changed")
-    if not (redemption.campaign.is_active and redemption.participant.is_active):
+    if not redemption.is_active:
         return RedemptionRefused("not_active")
     return None
 
@@ -159,12 +162,18 @@ def _release_locked(redemption: Redemption) -> None:
 
 
 def reserve_local(redemption: Redemption) -> None:
-    """Set the points aside inside the checkout's transaction. Raises: RedemptionRefused, Unavailable."""
-    failure = _call(get_backend().reserve, redemption)
-    if isinstance(failure, RedemptionRefused):
-        raise failure
-    if failure is not None:
-        raise Unavailable(RETRY_AFTER) from failure
+    """Set the points aside inside the checkout's transaction. Raises: RedemptionRefused, Unavailable.
+
+    Without a savepoint of its own, because whatever is raised here undoes the whole checkout.
+    """
+    try:
+        get_backend().reserve(redemption)
+        _ensure_kept()
+    except RedemptionRefused:
+        raise
+    except Exception as error:
+        logger.warning("reserve of redemption %s failed", redemption.pk, exc_info=True)
+        raise Unavailable(RETRY_AFTER) from error
 
 
 def reserve_remote(pk: UUID) -> Redemption:
@@ -261,15 +270,22 @@ def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Excep
     try:
         with transaction.atomic():
             method(redemption)
-            # Django would undo the host's work in silence then, and we would call it done.
-            if transaction.get_rollback():
-                raise TemporaryFailure
+            _ensure_kept()
     except RedemptionRefused as refusal:
         return refusal
     except Exception as error:
         logger.warning("%s of redemption %s failed", method.__name__, redemption.pk, exc_info=True)
         return error
     return None
+
+
+def _ensure_kept() -> None:
+    """Raise where the host told Django to roll back: its work would be undone in silence, and we would call it done.
+
+    Raises: TemporaryFailure.
+    """
+    if transaction.get_rollback():
+        raise TemporaryFailure
 
 
 def _locked(pk: UUID) -> Redemption:
@@ -282,7 +298,8 @@ def _locked(pk: UUID) -> Redemption:
     if row is None:
         raise NotFound
     redemption: Redemption = row["redemption"]
-    redemption.campaign, redemption.participant, redemption.read_at = row["campaign"], row["participant"], row["at"]
+    redemption.read_at = row["at"]
+    redemption.is_active = row["campaign_active"] and row["participant_active"]
     return redemption
 
 
@@ -292,9 +309,15 @@ def _locked_challenge(redemption: Redemption) -> Challenge | None:
     return Challenge.objects.select_for_update(no_key=True).get(redemption=redemption)
 
 
-def _presented(redemption: Redemption, presented: Redemption | None) -> Redemption:
-    """Carry what the caller has loaded already (its challenge) over to the row as it stands now."""
-    cache = presented._state.fields_cache if presented is not None else {}
+def _with_known(redemption: Redemption, known: Redemption | None) -> Redemption:
+    """Spare the queries for what the caller's copy of the row has loaded: its campaign, participant and challenge."""
+    if known is None:
+        return redemption
+    cache = known._state.fields_cache
+    for name in ("campaign", "participant", "storefront"):
+        # Only where it is still the same one: a row written to by hand may point elsewhere.
+        if name in cache and getattr(known, f"{name}_id") == getattr(redemption, f"{name}_id"):
+            redemption._state.fields_cache[name] = cache[name]
     if "challenge" in cache:
         redemption._state.fields_cache["challenge"] = cache["challenge"]
     return redemption

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
 
@@ -163,8 +163,9 @@ def lock_destination(*, address: str, campaign: Campaign) -> None:
 
 
 def _row(template: str, **params: Any) -> tuple[Any, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(_composed(template, connection.vendor), params)
+    database = connections[DEFAULT_DB_ALIAS]
+    with database.cursor() as cursor:
+        cursor.execute(_composed(template, database.vendor), params)
         row: tuple[Any, ...] = cursor.fetchone()
     return row
 
@@ -172,7 +173,9 @@ def _row(template: str, **params: Any) -> tuple[Any, ...]:
 @lru_cache(maxsize=8)
 def _composed(template: str, vendor: str) -> str:
     now, yesterday = _CLOCKS[vendor]
-    return template.format(now=now, yesterday=yesterday, **_TABLES, **statements.account_names())
+    return template.format(
+        now=now, yesterday=yesterday, **_TABLES, **statements.account_names(connection.ops.quote_name)
+    )
 
 
 def _prepared(pk: UUID) -> Any:

@@ -96,6 +96,8 @@ class Redemption(StateMachine):
     completed_at = models.DateTimeField(_("completed at"), null=True)
 
     challenge: Challenge
+    is_active: bool
+    """Whether campaign and participant are; set by the flow that locks this row for its completion."""
     read_at: datetime
     """The database's time when a flow read or changed this row: what an answer about it is true for."""
 

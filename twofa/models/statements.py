@@ -8,18 +8,34 @@ values pass through the fields' own conversions both ways, and a test compares e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import Value
 
 from twofa.models.clock import CLOCKS
 
 Converters = list[tuple[int, list[Any]]]
+# Fields whose Python values psycopg writes by itself. Not among them: JSON and bytes, which need wrapping.
+_NATIVE = {
+    models.BigAutoField,
+    models.BooleanField,
+    models.CharField,
+    models.DateTimeField,
+    models.DecimalField,
+    models.DurationField,
+    models.ForeignKey,
+    models.OneToOneField,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+    models.SmallIntegerField,
+    models.TextField,
+    models.UUIDField,
+}
 
 
 class Select:
@@ -47,71 +63,76 @@ class Select:
 
     def rows(self, **params: Any) -> list[dict[str, Any]]:
         """Execute with ``params`` (``%(name)s`` in the text); each row has an instance (or None) by its alias."""
-        sql, converters = self._prepare()
-        with connection.cursor() as cursor:
-            cursor.execute(sql, {name: bindable(value) for name, value in params.items()})
-            return [self._load(list(row), converters) for row in cursor.fetchall()]
+        database = connections[DEFAULT_DB_ALIAS]
+        sql, converters = self._prepare(database)
+        with database.cursor() as cursor:
+            cursor.execute(sql, {name: bindable(value, database) for name, value in params.items()})
+            return [self._load(list(row), converters, database) for row in cursor.fetchall()]
 
     def row(self, **params: Any) -> dict[str, Any] | None:
         """Return the one row, or None."""
         return next(iter(self.rows(**params)), None)
 
-    def _load(self, row: list[Any], converters: Converters) -> dict[str, Any]:
+    def _load(self, row: list[Any], converters: Converters, database: Any) -> dict[str, Any]:
         for index, functions in converters:
             for function in functions:
-                row[index] = function(row[index], None, connection)
+                row[index] = function(row[index], None, database)
         loaded, start = {}, 0
         for alias, model in self._models.items():
             names = attribute_names(model)
             values = row[start : start + len(names)]
             start += len(names)
             absent = values[pk_index(model)] is None
-            loaded[alias] = None if absent else model.from_db(connection.alias, names, values)
+            loaded[alias] = None if absent else model.from_db(database.alias, names, values)
         return loaded | dict(zip(self._extra, row[start:], strict=True))
 
-    def _prepare(self) -> tuple[str, Converters]:
-        if connection.vendor not in self._prepared:
-            self._prepared[connection.vendor] = (self._compose(), self._converters())
-        return self._prepared[connection.vendor]
+    def _prepare(self, database: Any) -> tuple[str, Converters]:
+        if database.vendor not in self._prepared:
+            self._prepared[database.vendor] = (self._compose(database), self._converters(database))
+        return self._prepared[database.vendor]
 
-    def _compose(self) -> str:
-        quote = connection.ops.quote_name
+    def _compose(self, database: Any) -> str:
+        quote = database.ops.quote_name
         known: dict[str, Any] = {**self._models, **self._joined}
         tables = {alias: f"{quote(model._meta.db_table)} AS {alias}" for alias, model in known.items()}
         columns = [
-            f"{alias}.{quote(field.column)}"
-            for alias, model in self._models.items()
-            for field in columns_of(model)
+            f"{alias}.{quote(field.column)}" for alias, model in self._models.items() for field in columns_of(model)
         ]
-        names = {**tables, "clock": CLOCKS[connection.vendor], **account_names()}
+        names = {**tables, "clock": CLOCKS[database.vendor], **account_names(quote)}
         columns += [expression.format(**names) for expression, _field in self._extra.values()]
         sql = f"SELECT {', '.join(columns)} {self._sql.format(**names)}"
-        if self._lock and connection.features.has_select_for_update:
+        if self._lock and database.features.has_select_for_update:
             sql += f" FOR NO KEY UPDATE OF {', '.join(self._lock)}"
         return sql
 
-    def _converters(self) -> Converters:
+    def _converters(self, database: Any) -> Converters:
         fields: list[Any] = [field for model in self._models.values() for field in model._meta.concrete_fields]
         fields += [field for _expression, field in self._extra.values()]
-        found = [(index, _converters_of(field)) for index, field in enumerate(fields)]
+        found = [(index, _converters_of(field, database)) for index, field in enumerate(fields)]
         return [(index, functions) for index, functions in found if functions]
 
 
 def insert(*rows: models.Model) -> None:
-    """Store new rows of one model in one statement, and give them the keys that the database made."""
-    model = type(rows[0])
-    pk = model._meta.pk
-    fields = [field for field in model._meta.concrete_fields if not (field is pk and rows[0].pk is None)]
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(_insertion(model, tuple(field.column for field in fields), len(rows)), values)
+    """Store new rows of one model in one statement, and give them the keys that the database made.
+
+    Columns that are null in each row are left out: null is what the database puts there.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    model: Any = type(rows[0])
+    records = [vars(row) for row in rows]
+    fields = [field for field in model._meta.concrete_fields if any(r[field.attname] is not None for r in records)]
+    values = [prepared(field, record[field.attname], database) for record in records for field in fields]
+    sql = _insertion(model, tuple(field.column for field in fields), len(rows), database.ops.quote_name)
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = pk.to_python(key)
-            row._state.adding, row._state.db = False, connection.alias
+            row.pk = model._meta.pk.to_python(key)
+            row._state.adding, row._state.db = False, database.alias
 
 
 def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str, Any]) -> int:
     """Write ``changes`` where the row still is as ``expected``; return how many rows that was."""
+    database = connections[DEFAULT_DB_ALIAS]
     meta: Any = type(row)._meta
     pairs = [(meta.get_field(name), value) for name, value in changes.items()]
     conditions = [(meta.pk, row.pk), *((meta.get_field(name), value) for name, value in expected.items())]
@@ -119,26 +140,33 @@ def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str,
         type(row),
         tuple(field.column for field, _value in pairs),
         tuple((field.column, value is None) for field, value in conditions),
+        database.ops.quote_name,
     )
-    values = [field.get_db_prep_save(_key(value), connection) for field, value in pairs]
-    values += [field.get_db_prep_value(value, connection) for field, value in conditions if value is not None]
-    with connection.cursor() as cursor:
+    values = [prepared(field, _key(value), database) for field, value in pairs]
+    values += [prepared(field, value, database) for field, value in conditions if value is not None]
+    with database.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)
 
 
-def bindable(value: Any) -> Any:
+def prepared(field: Any, value: Any, database: Any) -> Any:
+    """Return a value as the driver takes it: PostgreSQL's takes most as they are."""
+    if database.vendor == "postgresql" and type(field) in _NATIVE:
+        return value
+    return field.get_db_prep_save(value, connection=database)
+
+
+def bindable(value: Any, database: Any) -> Any:
     """Return a parameter as the driver takes it: SQLite keeps UUIDs as text."""
-    if isinstance(value, UUID) and not connection.features.has_native_uuid_field:
+    if isinstance(value, UUID) and not database.features.has_native_uuid_field:
         return value.hex
     return value
 
 
-def account_names() -> dict[str, str]:
+def account_names(quote: Callable[[str], str]) -> dict[str, str]:
     """Return what texts say of the host's user model, joined as ``account``: its key, and whether it is active."""
     meta: Any = get_user_model()._meta
     columns = {field.name: field.column for field in meta.local_concrete_fields}
-    quote = connection.ops.quote_name
     active = f"account.{quote(columns['is_active'])}" if "is_active" in columns else "TRUE"
     return {"account_key": quote(meta.pk.column), "account_active": active}
 
@@ -164,18 +192,17 @@ def _key(value: Any) -> Any:
     return value.pk if isinstance(value, models.Model) else value
 
 
-def _converters_of(field: Any) -> list[Any]:
+def _converters_of(field: Any, database: Any) -> list[Any]:
     """Return what turns a driver's value into the field's: of a reference, what its target's would be."""
     output_field = field
     while isinstance(output_field, models.ForeignKey):
         output_field = output_field.target_field
     expression: Any = Value(None, output_field=output_field)
-    return [*connection.ops.get_db_converters(expression), *output_field.get_db_converters(connection)]
+    return [*database.ops.get_db_converters(expression), *output_field.get_db_converters(database)]
 
 
 @lru_cache(maxsize=256)
-def _insertion(model: Any, columns: tuple[str, ...], count: int) -> str:
-    quote = connection.ops.quote_name
+def _insertion(model: Any, columns: tuple[str, ...], count: int, quote: Callable[[str], str]) -> str:
     names = ", ".join(map(quote, columns))
     group = f"({', '.join(['%s'] * len(columns))})"
     table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
@@ -184,8 +211,9 @@ def _insertion(model: Any, columns: tuple[str, ...], count: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _updating(model: type[models.Model], columns: tuple[str, ...], conditions: tuple[tuple[str, bool], ...]) -> str:
-    quote = connection.ops.quote_name
+def _updating(
+    model: Any, columns: tuple[str, ...], conditions: tuple[tuple[str, bool], ...], quote: Callable[[str], str]
+) -> str:
     assignments = ", ".join(f"{quote(column)} = %s" for column in columns)
     where = " AND ".join(f"{quote(column)} IS NULL" if null else f"{quote(column)} = %s" for column, null in conditions)
     return f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {where}"  # noqa: S608 - names of our own models

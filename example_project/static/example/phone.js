@@ -2,6 +2,11 @@
 const pause = document.getElementById("pause");
 let paused = false;
 
+// The server's clock is in its own zone; a phone's is in its owner's.
+function localise(list) {
+  for (const time of list.querySelectorAll("time")) time.textContent = new Date(time.dateTime).toLocaleTimeString();
+}
+
 async function refresh() {
   if (paused || document.hidden) return;
   let answer;
@@ -14,7 +19,9 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("messages");
   const list = document.getElementById("messages");
   const newest = (node) => node.querySelector(".message")?.dataset.key;
-  if (newest(fresh) !== newest(list)) list.replaceChildren(...fresh.children);
+  if (newest(fresh) === newest(list)) return;
+  localise(fresh);
+  list.replaceChildren(...fresh.children);
 }
 
 pause.hidden = false;
@@ -22,4 +29,5 @@ pause.addEventListener("click", () => {
   paused = !paused;
   pause.textContent = paused ? pause.dataset.resume : pause.dataset.pause;
 });
+localise(document);
 setInterval(refresh, 2000);

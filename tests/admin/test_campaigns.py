@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from tests import factories
+from tests.admin.conftest import World, page
+from twofa.flows import campaigns
+from twofa.flows.history import WORKER
+from twofa.models import Campaign, Challenge, Event
+
+EDITOR = ("view_campaign", "change_campaign", "change_policy")
+
+
+def values(campaign: Campaign, **changes: Any) -> dict[str, Any]:
+    """What a browser sends for the page of this campaign."""
+    sent: dict[str, Any] = {"name": campaign.name, "unit": campaign.unit, "two_factor_mode": campaign.two_factor_mode}
+    sent |= {"threshold": campaign.threshold or "", "default_method": campaign.default_method}
+    sent |= {"completion_mode": campaign.completion_mode, "allowed_countries": ", ".join(campaign.allowed_countries)}
+    sent |= {"token_alphabet": campaign.token_alphabet, "token_length": campaign.token_length}
+    sent |= {name: getattr(campaign, name) for name in ("max_attempts", "max_resends", "max_open_challenges")}
+    sent |= {name: getattr(campaign, name) for name in ("failed_attempts_per_day", "sends_per_destination_per_day")}
+    sent |= {"sends_per_participant_per_day": campaign.sends_per_participant_per_day, "sends_per_campaign_per_day": ""}
+    for number, channel in enumerate([*campaign.allowed_channels, "", "", ""][:3]):
+        sent[f"allowed_channels_{number}"] = channel
+    for name in ("token_ttl", "resend_cooldown", "redemption_ttl", "device_cooling_off"):
+        minutes, seconds = divmod(int(getattr(campaign, name).total_seconds()), 60)
+        sent |= {f"{name}_minutes": minutes, f"{name}_seconds": seconds}
+    if campaign.is_active:
+        sent["is_active"] = "on"
+    return sent | changes
+
+
+def changed(campaign: Campaign) -> list[Event]:
+    return list(Event.objects.filter(campaign=campaign, type="campaign.policy_changed").order_by("pk"))
+
+
+@pytest.fixture
+def campaign(db: None) -> Campaign:
+    return factories.campaign()
+
+
+def test_saved_policy_is_an_event_with_who_before_and_after(campaign: Campaign, staff: Callable[..., Client]):
+    sent = values(campaign, max_attempts=3, token_ttl_minutes=2, token_ttl_seconds=30)
+
+    response = staff(*EDITOR).post(page("campaign", "change", campaign.pk), sent)
+
+    assert response.status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.max_attempts, campaign.token_ttl) == (3, timedelta(minutes=2, seconds=30))
+    assert campaign.policy_version == 2
+    (event,) = changed(campaign)
+    assert (event.actor_kind, event.actor) == ("staff", "maria")
+    assert event.data == {
+        "policy_version": 2,
+        "before": {"max_attempts": 5, "token_ttl": 300.0},
+        "after": {"max_attempts": 3, "token_ttl": 150.0},
+    }
+    assert event.correlation_id
+
+
+def test_saved_without_a_change_makes_no_version(campaign: Campaign, boss: Client):
+    assert boss.post(page("campaign", "change", campaign.pk), values(campaign)).status_code == 302
+
+    campaign.refresh_from_db()
+    assert campaign.policy_version == 1
+    assert changed(campaign) == []
+
+
+def test_friendly_inputs_are_stored_as_the_api_knows_them(campaign: Campaign, boss: Client):
+    sent = values(
+        campaign,
+        allowed_channels_0="email",
+        allowed_channels_1="",
+        allowed_channels_2="sms",
+        allowed_countries="br, ar  PT",
+        identity_required="on",
+        required_documents=["selfie", "cnh:front"],
+        device_cooling_off_minutes=2880,
+        threshold="1500.50",
+        sends_per_campaign_per_day="100000",
+    )
+
+    assert boss.post(page("campaign", "change", campaign.pk), sent).status_code == 302
+
+    campaign.refresh_from_db()
+    assert campaign.allowed_channels == ["email", "sms"]
+    assert campaign.allowed_countries == ["BR", "AR", "PT"]
+    assert campaign.required_documents == ["selfie", "cnh:front"]
+    assert campaign.device_cooling_off == timedelta(days=2)
+    assert campaign.threshold == Decimal("1500.50")
+    assert campaign.sends_per_campaign_per_day == 100_000
+    assert set(changed(campaign)[0].data["after"]) == {
+        "allowed_channels",
+        "allowed_countries",
+        "identity_required",
+        "required_documents",
+        "device_cooling_off",
+        "threshold",
+        "sends_per_campaign_per_day",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"max_attempts": 6}, "less than or equal to 5"),
+        ({"token_ttl_minutes": 11}, "at most 600"),
+        ({"token_ttl_minutes": 0, "token_ttl_seconds": 59}, "lives less than a minute"),
+        ({"token_ttl_minutes": "", "token_ttl_seconds": ""}, "This field is required"),
+        ({"token_length": 3}, "Use between 4 and 12"),
+        ({"token_alphabet": "numeric", "token_length": 5}, "Use between 6 and 12"),
+        ({"allowed_channels_1": "sms"}, "Name each channel once"),
+        ({"allowed_channels_0": "", "allowed_channels_1": "", "allowed_channels_2": ""}, "This field is required"),
+        ({"allowed_channels_0": "pigeon"}, "Select a valid choice"),
+        ({"default_method": "email", "allowed_channels_2": ""}, "whose channel is not allowed"),
+        ({"allowed_countries": "BR, ZZ"}, "Not a country’s code: ZZ"),
+        ({"redemption_ttl_minutes": 4}, "Shorter than the life of a token"),
+        ({"resend_cooldown_minutes": 30}, "nobody could ask for another token"),
+        ({"resend_cooldown_seconds": -1}, "greater than or equal to 0"),
+        ({"max_open_challenges": 0}, "With 0 nobody could redeem"),
+        ({"sends_per_campaign_per_day": 0}, "With 0 nobody could redeem"),
+        ({"identity_required": "on"}, "Say which documents"),
+        ({"required_documents": ["driving"]}, "Select a valid choice"),
+        ({"threshold": "0"}, "greater than or equal to 0.01"),
+        ({"two_factor_mode": "sometimes"}, "Select a valid choice"),
+    ],
+    ids=str,
+)
+def test_bad_combination_is_refused_with_the_reason(
+    changes: dict[str, Any], reason: str, campaign: Campaign, boss: Client
+):
+    before = Campaign.objects.filter(pk=campaign.pk).values().get()
+
+    response = boss.post(page("campaign", "change", campaign.pk), values(campaign, **changes))
+
+    assert response.status_code == 200
+    shown = response.content.decode().replace("&#x27;", "’").replace("'", "’")
+    assert reason in shown
+    assert Campaign.objects.filter(pk=campaign.pk).values().get() == before
+    assert changed(campaign) == []
+
+
+@override_settings(TWOFA_POLICY_LIMITS={"max_attempts": 3, "token_ttl": timedelta(minutes=4)})
+def test_limits_of_the_host_are_shown_and_kept(campaign: Campaign, boss: Client):
+    shown = boss.get(page("campaign", "change", campaign.pk)).content.decode()
+    refused = boss.post(page("campaign", "change", campaign.pk), values(campaign, name="Other"))
+
+    assert "at most 4 minutes" in shown
+    assert "At most 3." in shown
+    assert refused.status_code == 200
+    assert "At most 3 attempts." in refused.content.decode()
+    campaign.refresh_from_db()
+    assert campaign.name != "Other"
+
+
+def test_two_members_of_staff_do_not_undo_each_other(campaign: Campaign, boss: Client):
+    """A page that was opened before somebody else's change does not write the old value back."""
+    sent = values(campaign, max_resends=1)
+    initial = boss.get(page("campaign", "change", campaign.pk))
+    assert initial.status_code == 200
+    campaigns.update(campaign, actor=WORKER, changes={"name": "Renamed meanwhile"})
+    sent["name"] = "Renamed meanwhile"
+
+    assert boss.post(page("campaign", "change", campaign.pk), sent).status_code == 302
+
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.max_resends) == ("Renamed meanwhile", 1)
+    assert changed(campaign)[-1].data["after"] == {"max_resends": 1}
+
+
+def test_without_the_permission_the_policy_cannot_be_changed(campaign: Campaign, staff: Callable[..., Client]):
+    client = staff("view_campaign", "change_campaign")
+
+    shown = client.get(page("campaign", "change", campaign.pk)).content.decode()
+    response = client.post(
+        page("campaign", "change", campaign.pk),
+        values(campaign, name="New name", max_attempts=1, two_factor_mode="off"),
+    )
+
+    assert 'name="max_attempts"' not in shown
+    assert 'name="name"' in shown
+    assert "5 minutes" in shown
+    assert response.status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.max_attempts, campaign.two_factor_mode) == ("New name", 5, "required")
+    assert changed(campaign) == []
+
+
+def test_who_may_only_look_cannot_save(campaign: Campaign, staff: Callable[..., Client]):
+    client = staff("view_campaign")
+
+    assert client.post(page("campaign", "change", campaign.pk), values(campaign, name="New")).status_code == 403
+    assert client.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "off"}).status_code == 403
+    assert "SMS, WhatsApp, e-mail" in client.get(page("campaign", "change", campaign.pk)).content.decode()
+    campaign.refresh_from_db()
+    assert (campaign.policy_version, campaign.two_factor_mode) == (1, "required")
+
+
+def test_campaign_is_opened_with_its_policy(boss: Client):
+    template = Campaign()
+    sent = values(template, slug="verao", name="Verão", test="on", two_factor_mode="required")
+
+    assert boss.post(page("campaign", "add"), sent).status_code == 302
+
+    row = Campaign.objects.get(slug="verao")
+    assert (row.name, row.test, row.two_factor_mode, row.policy_version) == ("Verão", True, "required", 1)
+    event = Event.objects.get(campaign=row, type="campaign.opened")
+    assert (event.actor, event.data["policy"]["two_factor_mode"]) == ("boss", "required")
+
+
+def test_slug_and_test_never_change(boss: Client):
+    """`test`, switched on for a moment, would show the tokens of real participants in the sandbox."""
+    campaign = factories.campaign()
+
+    boss.post(page("campaign", "change", campaign.pk), values(campaign, slug="other", test="on"))
+
+    row = Campaign.objects.get(pk=campaign.pk)
+    assert (row.slug, row.test) == (campaign.slug, False)
+
+
+# --- the toggle ------------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_the_toggle_and_its_page(campaign: Campaign, boss: Client):
+    shown = boss.get(page("campaign", "changelist")).content.decode()
+
+    assert page("campaign", "two-factor", campaign.pk) in shown
+    assert "required" in shown
+
+
+def test_toggle_asks_with_whom_it_touches(world: World, boss: Client):
+    campaign = world.shop.campaign
+    factories.participant(campaign)
+    cooling = factories.participant(campaign)
+    factories.device(cooling, usable_from=world.challenge.created_at + timedelta(days=1))
+    factories.participant(campaign, is_active=False)
+    factories.Shop().open()
+
+    facts = boss.get(page("campaign", "two-factor", campaign.pk)).context["facts"]
+
+    assert [value for _name, value in facts][1:] == [3, 2, 1]
+
+
+def test_toggle_changes_the_policy_and_leaves_open_challenges_alone(world: World, staff: Callable[..., Client]):
+    campaign = world.shop.campaign
+    challenge = Challenge.objects.filter(pk=world.challenge.pk).values().get()
+
+    response = staff(*EDITOR).post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "off"})
+
+    assert response.status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.two_factor_mode, campaign.policy_version) == ("off", 2)
+    (event,) = changed(campaign)
+    assert (event.actor, event.data["before"], event.data["after"]) == (
+        "maria",
+        {"two_factor_mode": "required"},
+        {"two_factor_mode": "off"},
+    )
+    assert Challenge.objects.filter(pk=challenge["id"]).values().get() == challenge
+
+
+def test_toggle_with_nonsense_changes_nothing(campaign: Campaign, boss: Client):
+    response = boss.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "sometimes"})
+
+    assert response.status_code == 200
+    campaign.refresh_from_db()
+    assert (campaign.two_factor_mode, campaign.policy_version) == ("required", 1)
+
+
+def test_toggle_of_no_campaign_is_not_found(boss: Client):
+    assert boss.get(page("campaign", "two-factor", 10**9)).status_code == 404
+
+
+def test_refusal_of_the_flow_is_told(boss: Client):
+    """Somebody else made the campaign unfit between the page and the flow: the reason is shown, nothing is written."""
+    campaign = factories.campaign(two_factor_mode="off", token_length=12)
+    Campaign.objects.filter(pk=campaign.pk).update(allowed_channels=[])
+
+    response = boss.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "required"}, follow=True)
+
+    assert [str(message) for message in response.context["messages"]] != []
+    campaign.refresh_from_db()
+    assert (campaign.two_factor_mode, campaign.policy_version) == ("off", 1)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_history_says_who_changed_what(campaign: Campaign, boss: Client):
+    boss.post(page("campaign", "change", campaign.pk), values(campaign, max_attempts=2))
+
+    shown = boss.get(page("campaign", "change", campaign.pk)).content.decode()
+
+    assert "boss (staff)" in shown
+    assert "max_attempts: 5 → 2" in shown
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"two_factor_mode": "off"}, "Nobody is asked for a token."),
+        ({"two_factor_mode": "optional"}, "Participants who chose a method are asked for a token."),
+        ({"two_factor_mode": "required"}, "Every redemption is asked for a token."),
+        ({"two_factor_mode": "required", "threshold": Decimal(1500)}, "reach 1500.00 points."),
+        ({"two_factor_mode": "optional", "threshold": Decimal(1500)}, "everybody once 24 hours reach 1500.00 points."),
+        ({"max_attempts": 1, "token_ttl": timedelta(seconds=90)}, "has 1 try; a token lives 1 minute 30 seconds."),
+        ({"allowed_channels": ["email", "sms"]}, "Messages go by: e-mail, SMS."),
+    ],
+    ids=str,
+)
+def test_policy_is_said_in_plain_words(policy: dict[str, Any], expected: str, boss: Client):
+    campaign = factories.campaign(**policy)
+
+    shown = boss.get(page("campaign", "change", campaign.pk)).content.decode().replace("1,500", "1500")
+
+    assert expected in shown

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from tests import factories
+from tests.admin.conftest import World, page
+from tests.fulfillment import RecordingBackend
+from twofa.exceptions import TemporaryFailure
+from twofa.flows import redemptions
+from twofa.models import Challenge, Event, Redemption
+
+# Flows own their transactions, so these rows are really committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+REASON = {"reason": "The participant called."}
+
+
+@pytest.fixture
+def parked(world: World, settings: Any) -> Redemption:
+    """A redemption that its token approved, and whose points system never answered."""
+    settings.TWOFA_COMPLETION_MAX_TRIES = 1
+    RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
+    redemption = redemptions.confirm(
+        world.redemption.pk,
+        storefront=world.shop.storefront,
+        token=factories.token_of(world.challenge),
+        amount=None,
+        actor=world.shop.actor,
+    )
+    assert redemption.parked_at is not None
+    return redemption
+
+
+def shown(client: Client, redemption: Redemption) -> str:
+    response = client.get(page("redemption", "change", redemption.pk))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_page_says_why_it_was_asked_and_where_the_points_are(world: World, boss: Client):
+    text = shown(boss, world.redemption)
+
+    assert "Asked for a token: the campaign requires it (policy version 1)." in text
+    assert "set aside: neither spent nor free" in text
+    assert "1 × Headphones (H-1), 150.00" in text
+
+
+def test_timeline_has_events_and_messages_in_the_order_of_time(world: World, boss: Client):
+    response = boss.get(page("redemption", "change", world.redemption.pk))
+
+    (section,) = response.context["sections"]
+    told = [str(line[1].text) for line in section.rows]
+    assert told.index("Opened: waits for its token") < told.index("Message accepted by the provider")
+    assert "Message queued" in told
+    message = next(line for line in section.rows if str(line[1].text) == "Message queued")
+    assert world.challenge.destination in message[3].text
+    assert [line[0].text for line in section.rows] == sorted(line[0].text for line in section.rows)
+
+
+@pytest.mark.parametrize("term", ["order_id", "correlation_id", "id"])
+def test_search_finds_it_by(term: str, world: World, boss: Client):
+    factories.Shop().open()
+
+    listed = boss.get(page("redemption", "changelist"), {"q": str(getattr(world.redemption, term))}).context["cl"]
+
+    assert [row.pk for row in listed.result_list] == [world.redemption.pk]
+
+
+def test_search_finds_it_by_participant(world: World, boss: Client):
+    factories.Shop().open()
+
+    listed = boss.get(page("redemption", "changelist"), {"q": world.shop.participant.external_id}).context["cl"]
+
+    assert [row.pk for row in listed.result_list] == [world.redemption.pk]
+
+
+def test_link_of_a_participant_lists_their_redemptions(world: World, boss: Client):
+    factories.Shop().open()
+    tools = boss.get(page("participant", "change", world.shop.participant.pk)).context["tools"]
+
+    listed = boss.get(tools[-1].url).context["cl"]
+
+    assert [row.pk for row in listed.result_list] == [world.redemption.pk]
+
+
+def test_cancel_ends_it_with_the_reason_and_gives_the_points_back(world: World, staff: Callable[..., Client]):
+    client = staff("view_redemption", "cancel_redemption")
+    assert page("redemption", "cancel", world.redemption.pk) in shown(client, world.redemption)
+
+    response = client.post(page("redemption", "cancel", world.redemption.pk), REASON)
+
+    assert response.status_code == 302
+    row = Redemption.objects.get(pk=world.redemption.pk)
+    assert (row.status, row.points) == ("cancelled", "released")
+    assert Challenge.objects.get(redemption=row).status == "cancelled"
+    told = Event.objects.filter(redemption=row, actor="maria")
+    assert "The participant called." in str(list(told.values_list("data", flat=True)))
+    assert page("redemption", "cancel", row.pk) not in shown(client, row)
+
+
+def test_without_a_reason_nothing_happens(world: World, boss: Client):
+    response = boss.post(page("redemption", "cancel", world.redemption.pk), {"reason": "  "})
+
+    assert response.status_code == 200
+    assert "This field is required" in response.content.decode()
+    assert Redemption.objects.get(pk=world.redemption.pk).status == "pending_2fa_approval"
+
+
+def test_page_before_cancelling_cancels_nothing(world: World, boss: Client):
+    assert boss.get(page("redemption", "cancel", world.redemption.pk)).status_code == 200
+    assert Redemption.objects.get(pk=world.redemption.pk).status == "pending_2fa_approval"
+
+
+def test_what_is_over_is_not_cancelled(parked: Redemption, boss: Client):
+    asked = boss.get(page("redemption", "cancel", parked.pk)).content.decode()
+    response = boss.post(page("redemption", "cancel", parked.pk), REASON, follow=True)
+
+    assert "Its present state does not allow this." in asked
+    assert "Its present state does not allow this" in response.content.decode()
+    row = Redemption.objects.get(pk=parked.pk)
+    assert (row.status, row.points) == ("approved", "reserved")
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry-completion", "fail"])
+def test_without_the_permission_nothing_happens(action: str, parked: Redemption, staff: Callable[..., Client]):
+    client = staff("view_redemption")
+    before = Redemption.objects.filter(pk=parked.pk).values().get()
+
+    assert page("redemption", action, parked.pk) not in shown(client, parked)
+    assert client.get(page("redemption", action, parked.pk)).status_code == 403
+    assert client.post(page("redemption", action, parked.pk), REASON).status_code == 403
+    assert Redemption.objects.filter(pk=parked.pk).values().get() == before
+
+
+def test_parked_completion_is_tried_again(parked: Redemption, staff: Callable[..., Client]):
+    client = staff("view_redemption", "retry_completion")
+
+    response = client.post(page("redemption", "retry-completion", parked.pk), REASON)
+
+    assert response.status_code == 302
+    row = Redemption.objects.get(pk=parked.pk)
+    assert (row.status, row.points, row.parked_at) == ("completed", "completed", None)
+    assert Event.objects.get(redemption=row, type="redemption.completion_retried").actor == "maria"
+
+
+def test_parked_completion_is_failed_and_its_points_given_back(parked: Redemption, staff: Callable[..., Client]):
+    client = staff("view_redemption", "retry_completion")
+
+    client.post(page("redemption", "fail", parked.pk), REASON)
+
+    row = Redemption.objects.get(pk=parked.pk)
+    assert (row.status, row.points) == ("failed", "released")
+    assert "failed_by_staff" in shown(client, row)
+
+
+def test_parked_ones_are_listed_by_a_filter(parked: Redemption, boss: Client):
+    factories.Shop().open()
+
+    listed = boss.get(page("redemption", "changelist"), {"parked_at__isempty": "0"}).context["cl"]
+
+    assert [row.pk for row in listed.result_list] == [parked.pk]
+
+
+def test_actions_own_their_transaction_in_a_host_with_atomic_requests(
+    world: World, boss: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert boss.post(page("redemption", "cancel", world.redemption.pk), REASON).status_code == 302
+    assert Redemption.objects.get(pk=world.redemption.pk).status == "cancelled"
