@@ -60,7 +60,7 @@ def found(**settings) -> list[str]:
     """The ids of this package's findings under these settings."""
     with override_settings(**{**GOOD, **settings}):
         messages = django_checks.run_checks()
-    return sorted(message.id for message in messages if message.id.startswith("twofa."))
+    return sorted(str(message.id) for message in messages if str(message.id).startswith("twofa."))
 
 
 HERE = "tests.test_checks"

@@ -61,6 +61,17 @@ def test_timeline_has_events_and_messages_in_the_order_of_time(world: World, bos
     assert [line[0].text for line in section.rows] == sorted(line[0].text for line in section.rows)
 
 
+def test_timeline_of_one_without_a_challenge_is_its_own(world: World, boss: Client):
+    exempt = factories.Shop(two_factor_mode="off").open()
+
+    response = boss.get(page("redemption", "change", exempt.pk))
+
+    (section,) = response.context["sections"]
+    assert next(str(line[1].text) for line in section.rows) == "Opened: needs no token"
+    assert len(section.rows) == Event.objects.filter(redemption=exempt).count()
+    assert "Not asked for a token" in response.content.decode()
+
+
 @pytest.mark.parametrize("term", ["order_id", "correlation_id", "id"])
 def test_search_finds_it_by(term: str, world: World, boss: Client):
     factories.Shop().open()
@@ -160,7 +171,7 @@ def test_parked_completion_is_failed_and_its_points_given_back(parked: Redemptio
 def test_parked_ones_are_listed_by_a_filter(parked: Redemption, boss: Client):
     factories.Shop().open()
 
-    listed = boss.get(page("redemption", "changelist"), {"parked_at__isempty": "0"}).context["cl"]
+    listed = boss.get(page("redemption", "changelist"), {"parked": "yes"}).context["cl"]
 
     assert [row.pk for row in listed.result_list] == [parked.pk]
 

@@ -155,3 +155,38 @@ def test_answer_is_compact_utf8_json(api, shop):
     assert "João" in response.content.decode()
     assert response["Content-Type"] == "application/json"
     assert json.loads(response.content) == response.json()
+
+
+class Nosy:
+    """A host's middleware that reads every form."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        request.POST  # noqa: B018 - reading it is what matters
+        return self.get_response(request)
+
+
+def test_form_that_a_middleware_has_read_is_not_taken_for_no_body(shop, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.Nosy"]
+    api = Api(factories.key(shop.storefront))
+    body = api.post(checkouts(shop), order(shop)).json()
+    form = b'--x\r\nContent-Disposition: form-data; name="channel"\r\n\r\nemail\r\n--x--\r\n'
+
+    with nothing_changes():
+        response = api.post(f"/redemptions/{body['id']}/cancel/", form, content_type="multipart/form-data; boundary=x")
+        refused(response, 415, "unsupported_media_type")
+
+    # What curl sends for `-X POST -d ""`.
+    empty = api.post(f"/redemptions/{body['id']}/cancel/", b"", content_type="application/x-www-form-urlencoded")
+    assert empty.status_code == 200
+
+
+def test_language_is_ours_with_a_locale_middleware_as_well(shop, settings):
+    settings.MIDDLEWARE = ["django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
+    settings.LANGUAGE_CODE = "es"
+    api = Api(factories.key(shop.storefront))
+
+    assert api.get("/campaigns/", accept_language="pt-BR")["Content-Language"] == "pt-BR"
+    assert api.get("/campaigns/", accept_language="fr")["Content-Language"] == "es"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -148,3 +149,13 @@ def test_gateway_body_that_is_no_object_is_refused(value):
 
     with pytest.raises(ImproperlyConfigured, match="SMS_GATEWAY_BODY"):
         gateways.configured(environ, messages=None)
+
+
+def test_every_variable_that_is_read_is_in_the_docs():
+    page = (ROOT / "docs" / "howto" / "run-the-example.md").read_text()
+    source = (ROOT / "example_project" / "settings.py").read_text()
+
+    read = set(re.findall(r'(?:environ(?:\.get\(|\[)|environment\.\w+\()"([A-Z_]+)"', source))
+
+    assert {"DEBUG", "DATABASE_URL", "EMAIL_URL"} <= read
+    assert read <= set(re.findall(r"`([A-Z_]+)`", page))

@@ -159,9 +159,10 @@ def test_data_and_key_are_kept_for_the_next_server_unless_it_is_told_otherwise(t
     assert first.key == second.key != fresh.key
 
 
-def read(address: str, *, key: str = "") -> str:
+def read(address: str, *, key: str = "", language: str = "en") -> str:
     """Fetch a page that must be there."""
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - of ours
+    headers = {"Authorization": f"Bearer {key}", "Accept-Language": language}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - of ours
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - (the same)
         assert answer.status == 200
         return answer.read().decode()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 # What a filter of the side bar may append to its column.
-_LOOKUPS = ("", "__exact", "__id__exact", "__isnull", "__isempty", "__gte", "__lt")
+_LOOKUPS = ("", "__exact", "__id__exact", "__isnull", "__gte", "__lt")
 
 
 @contextmanager
@@ -98,6 +98,8 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     change_form_template = "twofa/admin/change_form.html"
     change_list_template = "twofa/admin/change_list.html"
     show_full_result_count = False
+    # Counts beside the filters would be one count of the table for each of them.
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     actions = None
     flow_actions: tuple[FlowAction, ...] = ()

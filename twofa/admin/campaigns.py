@@ -107,7 +107,7 @@ class CampaignAdmin(TwofaAdmin):
     """The one page on which staff write: each save is a flow, and an event with who, before and after."""
 
     form = CampaignForm
-    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test", "policy_version")
+    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test")
     list_filter = ("two_factor_mode", "is_active", "test")
     search_fields = ("name", "slug__exact")
     ordering = ("name",)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin import EmptyFieldListFilter
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -93,13 +93,27 @@ ACTIONS = (
 )
 
 
+class ParkedFilter(admin.SimpleListFilter):
+    """Completions that wait for staff."""
+
+    title = _("completion")
+    parameter_name = "parked"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
+        return (("yes", _("parked: waits for staff")),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> QuerySet[Redemption]:
+        parked = queryset.filter(parked_at__isnull=False, status=Status.APPROVED)
+        return parked if self.value() == "yes" else queryset
+
+
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
     list_display = ("order_id", "campaign", "participant", "shown_amount", "shown_status", "points", "created_at")
     list_filter = (
         "status",
         "points",
-        ("parked_at", EmptyFieldListFilter),
+        ParkedFilter,
         "campaign",
         "storefront",
         "two_factor_reason",
@@ -184,6 +198,8 @@ class RedemptionAdmin(ReadOnlyAdmin):
         # What happened to a message is told of its challenge. Its id is read first: an equality has an index, a
         # subquery within an OR has none.
         challenge = challenge_of(row)
+        if challenge is None:
+            return [timeline(Event.objects.filter(redemption=row).order_by("pk")[:MOST])]
         events = Event.objects.filter(Q(redemption=row) | Q(challenge=challenge)).order_by("pk")[:MOST]
         deliveries = Delivery.objects.filter(challenge=challenge).order_by("pk")[:MOST]
         return [timeline(events, deliveries)]

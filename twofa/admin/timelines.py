@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 HEADERS = (_("when"), _("what"), _("who"), _("details"), _("correlation id"))
 TITLE = _("Timeline")
 MOST = 200
+AFTER = 2**63
+"""A message is queued by the event of the same moment, so it stands after it."""
 
 
 def timeline(events: Iterable[Event], deliveries: Iterable[Delivery] = (), *, title: StrOrPromise = TITLE) -> Section:
     """Return events and deliveries as one table, oldest first."""
     told = [(event.created_at, event.pk, _event_row(event)) for event in events]
-    told += [(delivery.created_at, 0, _delivery_row(delivery)) for delivery in deliveries]
+    told += [(delivery.created_at, AFTER, _delivery_row(delivery)) for delivery in deliveries]
     return Section(title, HEADERS, [line for _at, _pk, line in sorted(told, key=_when)], anchor="timeline")
 
 

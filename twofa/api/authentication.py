@@ -23,6 +23,3 @@ class StorefrontAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer" or not key.strip():
             raise NotAuthenticated
         return AnonymousUser(), storefronts.authenticate(key.strip())
-
-    def authenticate_header(self, request: Request) -> str:
-        return "Bearer"

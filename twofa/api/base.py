@@ -28,7 +28,7 @@ from twofa.api import errors, languages
 from twofa.api.authentication import StorefrontAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
-from twofa.api.negotiation import Negotiation, ProblemRenderer
+from twofa.api.negotiation import AnswerRenderer, Negotiation
 from twofa.api.parsing import StrictJSONParser
 from twofa.api.schema import Schema
 from twofa.api.throttling import StorefrontThrottle
@@ -52,7 +52,7 @@ class Endpoint(APIView):
 
     authentication_classes = [StorefrontAuthentication]
     permission_classes = []
-    renderer_classes = [ProblemRenderer]
+    renderer_classes = [AnswerRenderer]
     parser_classes = [StrictJSONParser]
     throttle_classes = []
     content_negotiation_class = Negotiation

@@ -169,9 +169,11 @@ class Unsupported(serializers.Field):  # type: ignore[type-arg]
     default_error_messages = {"unknown_field": _("This member is not known here.")}
 
     def __init__(self) -> None:
-        super().__init__(required=False, allow_null=True)
+        super().__init__(required=False)
 
-    def to_internal_value(self, data: Any) -> None:
+    def run_validation(self, data: Any = empty) -> None:
+        if data is empty or data is None:
+            raise SkipField
         self.fail("unknown_field")
 
 

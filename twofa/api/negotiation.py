@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -14,17 +13,12 @@ from twofa.api.errors import NotAcceptable
 _MOST = 2000
 
 
-class ProblemRenderer(BaseRenderer):
-    """Names the media type. Bodies are written by the views, inside the caller's language and correlation id."""
+class AnswerRenderer(BaseRenderer):
+    """Names the media type, and renders nothing: bodies are written by the views, inside the caller's language."""
 
     media_type = "application/json"
     format = "json"
     charset = None
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        return data
 
 
 class Negotiation(DefaultContentNegotiation):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import types
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NotRequired, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, NotRequired, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from django.utils import translation
 from drf_spectacular.extensions import (
@@ -46,10 +46,7 @@ class Schema(AutoSchema):
 
     @property
     def described(self) -> operations.Operation:
-        operation = self.operation
-        if operation is None:
-            raise LookupError(f"{type(self.view).__name__} has no operation")
-        return operation
+        return cast(operations.Operation, self.operation)
 
     def is_excluded(self) -> bool:
         return self.operation is None
@@ -67,10 +64,8 @@ class Schema(AutoSchema):
         return [type(self.view).__module__.rpartition(".")[2]]
 
     def get_request_serializer(self) -> Any:
-        form, example = self.described.form, self.described.request_example
-        if form is None:
-            return None
-        return OpenApiRequest(form, examples=_examples(example, request_only=True))
+        example = self.described.request_example
+        return OpenApiRequest(self.described.form, examples=_examples(example, request_only=True))
 
     def get_response_serializers(self) -> Any:
         described = self.described
@@ -156,8 +151,6 @@ def _schema_of(hint: Any, auto_schema: AutoSchema) -> dict[str, Any]:
         return _union([_schema_of(argument, auto_schema) for argument in arguments])
     if origin is list:
         return {"type": "array", "items": _schema_of(arguments[0], auto_schema)}
-    if origin is Literal:
-        return {"enum": list(arguments)}
     if is_typeddict(hint):
         reference: dict[str, Any] = auto_schema.resolve_serializer(hint, "response").ref
         return reference
@@ -191,7 +184,7 @@ class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
             "examples": ["7K2-M9Q"],
             "description": "As typed; spaces and dashes are ignored.",
         },
-        fields.Unsupported: {"type": "object", "maxProperties": 0, "description": "Not served by this version."},
+        fields.Unsupported: {"type": "null", "description": "Not served by this version."},
     }
 
     @classmethod
@@ -207,6 +200,8 @@ def _close_inputs(generated: dict[str, Any]) -> None:
     for name, schema in generated["components"]["schemas"].items():
         if name.endswith("Input"):
             schema["additionalProperties"] = False
+            for member in schema.get("properties", {}).values():
+                member.pop("x-spec-enum-id", None)
 
 
 def _share_headers(generated: dict[str, Any]) -> None:
@@ -242,6 +237,7 @@ def _settings(prefix: str) -> dict[str, Any]:
         "SCHEMA_PATH_PREFIX": "",
         "COMPONENT_SPLIT_PATCH": False,
         "ENFORCE_NON_BLANK_FIELDS": True,
+        "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
         "SORT_OPERATION_PARAMETERS": False,
         "POSTPROCESSING_HOOKS": [],
     }

@@ -15,7 +15,7 @@ from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import WORKER, Trail
-from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery
+from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
@@ -35,15 +35,28 @@ def deliver(pk: int) -> None:
     if row is None:
         return
     with correlation.bound(row.correlation_id or correlation.current()):
-        if row.challenge is not None and not _is_fit(row, row.challenge, at):
-            _settle_unfit(row, row.challenge.pk)
-            return
         try:
-            receipt = delivery.send(row)
-        except DeliveryError as error:
-            _record_failure(row, error)
-        else:
-            _record_sent(row, receipt)
+            _deliver(row, at)
+        except TransitionRefused:
+            # Our lease ran out and another worker took over (it sends the same text, and records it), or the message
+            # was superseded under our hands.
+            logger.warning("delivery %s was taken over or superseded", row.pk)
+
+
+def _deliver(row: Delivery, at: datetime) -> None:
+    if row.challenge is not None and not _is_fit(row, row.challenge, at):
+        _settle_unfit(row, row.challenge.pk)
+        return
+    if row.tries > conf.delivery_max_tries:
+        # Whoever claimed it last never lived to record a failure: it may be the message that kills workers.
+        _record_failure(row, DeliveryError("lease_lost", retryable=False))
+        return
+    try:
+        receipt = delivery.send(row)
+    except DeliveryError as error:
+        _record_failure(row, error)
+    else:
+        _record_sent(row, receipt)
 
 
 def _is_fit(row: Delivery, challenge: Challenge, at: datetime) -> bool:
@@ -62,7 +75,7 @@ def _life_left(challenge: Challenge, at: datetime) -> timedelta:
 
 def _needed(challenge: Challenge) -> timedelta:
     """Return the life below which a token is of no use to its owner, which a short policy may make shorter."""
-    return min(LEAST_USEFUL_LIFE, challenge.token_ttl)
+    return min(LEAST_USEFUL_LIFE, challenge.token_ttl, (challenge.deadline - challenge.created_at) / 2)
 
 
 def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
@@ -83,42 +96,39 @@ def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
 
 def _record_sent(row: Delivery, receipt: Receipt) -> None:
     """Record the hand-off; the token's life counts from here (its clock starts when the provider has it)."""
-    try:
-        with transaction.atomic():
-            challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
-            at = now()
-            trail = Trail(WORKER, at)
-            provider_id = (receipt.provider_message_id or "")[:200]
-            _move(row, trail, Status.SENT, sent_at=at, provider_message_id=provider_id, reason="")
-            if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
-                # A repeated sending of one generation is the same token: its clock is not set back.
-                challenge.change(
-                    guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at)
-                )
-            trail.write()
-    except TransitionRefused:
-        # Our lease ran out and another worker took over. It sends the same text, and it records it.
-        logger.warning("delivery %s was taken over by another worker", row.pk)
+    with transaction.atomic():
+        challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
+        at = now()
+        trail = Trail(WORKER, at)
+        provider_id = (receipt.provider_message_id or "")[:200]
+        _move(row, trail, Status.SENT, sent_at=at, provider_message_id=provider_id, reason="")
+        if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
+            # A repeated sending of one generation is the same token: its clock is not set back.
+            challenge.change(guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at))
+        trail.write()
 
 
 def _record_failure(row: Delivery, error: DeliveryError) -> None:
     """Queue the message again, fail over to the next contact, or give up: whichever is still of use."""
-    try:
-        with transaction.atomic():
-            challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
-            at = now()
-            trail = Trail(WORKER, at)
-            due_at = at + _backoff(row.tries)
-            if error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
-                _move(row, trail, Status.QUEUED, reason=error.reason, due_at=due_at, leased_until=None)
-                transaction.on_commit(partial(_publish_later, row.pk, due_at - at), robust=True)
-            else:
-                _move(row, trail, Status.FAILED, reason=error.reason)
-                if challenge is not None:
-                    _fail_over(row, challenge, at, trail)
-            trail.write()
-    except TransitionRefused:
-        logger.warning("delivery %s was taken over by another worker", row.pk)
+    with transaction.atomic():
+        _lock_participant(row)
+        challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
+        at = now()
+        trail = Trail(WORKER, at)
+        due_at = at + _backoff(row.tries)
+        if error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
+            _move(row, trail, Status.QUEUED, reason=error.reason, due_at=due_at, leased_until=None)
+            transaction.on_commit(partial(_publish_later, row.pk, due_at - at), robust=True)
+        else:
+            _move(row, trail, Status.FAILED, reason=error.reason)
+            if challenge is not None:
+                _fail_over(row, challenge, at, trail)
+        trail.write()
+
+
+def _lock_participant(row: Delivery) -> None:
+    """Lock whom a failover may send to, before the challenge as everywhere: it counts the participant's messages."""
+    Participant.objects.select_for_update(no_key=True).filter(pk=row.participant_id).first()
 
 
 def _is_worth_repeating(row: Delivery, challenge: Challenge | None, due_at: datetime) -> bool:
