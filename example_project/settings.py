@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
@@ -71,7 +72,8 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        environment.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'example.sqlite3'}" if DEBUG else None), conn_max_age=60
+        environment.text("DATABASE_URL", f"sqlite:///{quote(str(VAR_DIR / 'example.sqlite3'))}" if DEBUG else None),
+        conn_max_age=60,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

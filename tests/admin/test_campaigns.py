@@ -10,6 +10,7 @@ from django.test import Client, override_settings
 
 from tests import factories
 from tests.admin.conftest import World, page
+from twofa.exceptions import PolicyRefused
 from twofa.flows import campaigns
 from twofa.flows.history import WORKER
 from twofa.models import Campaign, Challenge, Event
@@ -119,6 +120,7 @@ def test_friendly_inputs_are_stored_as_the_api_knows_them(campaign: Campaign, bo
         ({"allowed_channels_0": "", "allowed_channels_1": "", "allowed_channels_2": ""}, "This field is required"),
         ({"allowed_channels_0": "pigeon"}, "Select a valid choice"),
         ({"default_method": "email", "allowed_channels_2": ""}, "whose channel is not allowed"),
+        ({"default_method": "totp"}, "has no authenticator app"),
         ({"allowed_countries": "BR, ZZ"}, "Not a country’s code: ZZ"),
         ({"redemption_ttl_minutes": 4}, "Shorter than the life of a token"),
         ({"resend_cooldown_minutes": 30}, "nobody could ask for another token"),
@@ -287,6 +289,19 @@ def test_refusal_of_the_flow_is_told(boss: Client):
     assert [str(message) for message in response.context["messages"]] != []
     campaign.refresh_from_db()
     assert (campaign.two_factor_mode, campaign.policy_version) == ("off", 1)
+
+
+def test_refusal_of_the_flow_at_saving_is_told(campaign: Campaign, boss: Client, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_args: object, **_values: object) -> None:
+        raise PolicyRefused("Somebody else was faster.")
+
+    monkeypatch.setattr(campaigns, "update", refuse)
+
+    response = boss.post(page("campaign", "change", campaign.pk), values(campaign, max_attempts=2), follow=True)
+
+    assert "Somebody else was faster." in response.content.decode()
+    campaign.refresh_from_db()
+    assert campaign.max_attempts == 5
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.example.serving import ROOT, environment, manage
 
 
 def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
-    scratch = tmp_path / "scratch"
+    scratch = tmp_path / "odd #name%20?"
     scratch.mkdir()
 
     done = manage("demo", var=tmp_path / "var", TMPDIR=str(scratch))

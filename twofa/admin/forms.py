@@ -159,6 +159,8 @@ def conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
 
 def _channel_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
     method = policy.get("default_method")
+    if method == Method.TOTP:
+        yield "default_method", _("A new participant has no authenticator app set up.")
     if method in _NEEDS_CHANNEL and method not in (policy.get("allowed_channels") or []):
         yield "default_method", _("New participants would get a method whose channel is not allowed.")
 

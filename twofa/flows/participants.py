@@ -85,6 +85,8 @@ def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[st
         raise Invalid.field("name", "required", _("A new participant needs a name."))
     locale = columns.get("locale", "")
     user = _resolve_user(campaign, external_id, columns["name"], locale)
+    if Participant.objects.filter(campaign=campaign, user=user).exists():
+        raise Invalid.field("external_id", "user_taken", _("The user is another participant of the campaign already."))
     participant = Participant(
         campaign=campaign,
         user=user,
@@ -103,12 +105,16 @@ def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[st
 def _resolve_user(campaign: Campaign, external_id: str, name: str, locale: str) -> Any:
     """Ask the host whose user this is. Raises: Unavailable where the host's resolver fails."""
     try:
-        return conf.user_resolver(campaign=campaign, external_id=external_id, name=name, locale=locale)
+        user = conf.user_resolver(campaign=campaign, external_id=external_id, name=name, locale=locale)
     except TwoFactorError:
         raise
     except Exception as error:
         logger.exception("TWOFA_USER_RESOLVER failed")
         raise Unavailable(RETRY_AFTER) from error
+    if not isinstance(user, get_user_model()) or user.pk is None:
+        logger.error("TWOFA_USER_RESOLVER gave no stored user")
+        raise Unavailable(RETRY_AFTER)
+    return user
 
 
 def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> None:
@@ -193,7 +199,8 @@ def _document_number(value: str | None) -> str | None:
     checked = {11: cpf, 14: cnpj}.get(len(compact)) if compact.isascii() and compact.isdigit() else None
     if checked is None:
         return value.strip()
-    if not checked.is_valid(compact):
+    # One digit eleven times has right check digits, and belongs to nobody.
+    if len(set(compact)) == 1 or not checked.is_valid(compact):
         raise Invalid.field("document_number", "invalid_document", _("The check digits of this CPF or CNPJ are wrong."))
     return compact
 

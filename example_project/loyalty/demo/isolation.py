@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 from django.conf import settings
 
@@ -31,7 +32,7 @@ def enter(directory: Path, database: Path) -> NoReturn:
         _MARK: "1",
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "DEBUG": "1",
-        "DATABASE_URL": f"sqlite:///{database.resolve()}",
+        "DATABASE_URL": f"sqlite:///{quote(str(database.resolve()))}",
         "VAR_DIR": str(directory.resolve()),
     }
     argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), *sys.argv[1:]]

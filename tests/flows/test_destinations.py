@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests import factories
+from twofa.exceptions import ChannelUnavailable, DestinationNotAllowed, NotFound, OnboardingIncomplete
+from twofa.flows import destinations
+from twofa.models import Campaign, Device, Participant
+
+T = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ADDRESSES = {"sms": "+5511999990034", "whatsapp": "+5511999990035", "email": "ana@example.com"}
+
+
+def device(channel: str, **columns) -> Device:
+    given = {"uuid": uuid4(), "address": ADDRESSES[channel], "status": "active", "usable_from": T, **columns}
+    return Device(channel=channel, **given)
+
+
+def choose(*devices: Device, allowed=("sms", "whatsapp", "email"), method="none", countries=(), **wanted) -> Device:
+    campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries))
+    return destinations.choose(
+        devices,
+        participant=Participant(two_factor_method=method),
+        campaign=campaign,
+        at=T,
+        allowed_channels=list(allowed),
+        **wanted,
+    )
+
+
+def test_preferred_method_comes_first_then_the_default_then_the_order_of_the_policy():
+    sms, whatsapp, email = device("sms"), device("whatsapp"), device("email")
+    assert choose(email, whatsapp, sms) is sms
+    assert choose(email, whatsapp, sms, allowed=("email", "sms")) is email
+    whatsapp.is_default = True
+    assert choose(email, whatsapp, sms) is whatsapp
+    assert choose(email, whatsapp, sms, method="email") is email
+    assert choose(whatsapp, sms, method="email") is whatsapp
+
+
+def test_choice_of_the_caller_is_served_or_refused():
+    sms, email = device("sms"), device("email")
+    assert choose(sms, email, channel="email") is email
+    assert choose(sms, email, device=email.uuid) is email
+    assert choose(sms, email, device=email.uuid, channel="email") is email
+    with pytest.raises(NotFound):
+        choose(sms, email, device=email.uuid, channel="sms")
+    with pytest.raises(NotFound):
+        choose(sms, device=UUID(int=0))
+    with pytest.raises(ChannelUnavailable):
+        choose(sms, channel="email")
+    with pytest.raises(ChannelUnavailable):
+        choose(sms, email, channel="email", allowed=("sms",))
+
+
+def test_device_that_cools_off_is_waited_for():
+    cooling = device("sms", usable_from=T + timedelta(milliseconds=1))
+    with pytest.raises(OnboardingIncomplete) as refusal:
+        choose(cooling)
+    action = refusal.value.params["next_action"]
+    assert (action.type, action.available_at) == ("wait", cooling.usable_from)
+    email = device("email")
+    assert choose(cooling, email) is email
+    with pytest.raises(ChannelUnavailable):
+        choose(cooling, email, channel="sms")
+
+
+def test_no_device_at_all_means_onboarding():
+    with pytest.raises(OnboardingIncomplete) as refusal:
+        choose()
+    assert refusal.value.params["next_action"].type == "onboarding"
+
+
+def test_countries_of_the_policy_are_kept_to():
+    sms, email = device("sms"), device("email")
+    assert choose(sms, countries=["BR"]) is sms
+    assert choose(sms, email, countries=["PT"]) is email
+    with pytest.raises(DestinationNotAllowed):
+        choose(sms, countries=["PT"])
+    with pytest.raises(DestinationNotAllowed):
+        choose(sms, email, countries=["PT"], channel="sms")
+
+
+def next_contact(*devices: Device, tried=(), allowed=("sms", "whatsapp", "email"), countries=()) -> Device | None:
+    campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries))
+    return destinations.next_contact(
+        devices, campaign=campaign, at=T, allowed_channels=list(allowed), tried=set(tried)
+    )
+
+
+def test_next_contact_is_on_a_channel_not_tried_in_the_order_of_the_policy():
+    sms, whatsapp, email = device("sms"), device("whatsapp"), device("email")
+    assert next_contact(sms, whatsapp, email, tried=["sms"]) is whatsapp
+    assert next_contact(sms, whatsapp, email, tried=["sms"], allowed=("email", "whatsapp")) is email
+    assert next_contact(sms, whatsapp, email, tried=["sms", "whatsapp", "email"]) is None
+    assert next_contact(sms, tried=["sms"]) is None
+
+
+def test_next_contact_may_approve_and_may_be_sent_to():
+    assert next_contact(device("email", usable_from=T + timedelta(seconds=1))) is None
+    assert next_contact(device("email", status="revoked")) is None
+    assert next_contact(device("sms"), countries=["PT"]) is None
+    assert next_contact(device("email"), allowed=("sms",)) is None
+
+
+@pytest.mark.django_db
+def test_devices_are_read_with_the_time_the_default_first():
+    participant = factories.participant(factories.campaign())
+    assert destinations.devices_of(participant)[0] == []
+    first, second = factories.device(participant), factories.device(participant, "email")
+    factories.device(participant, "whatsapp", status="revoked", confirmed=False, is_default=False)
+    devices, at = destinations.devices_of(participant)
+    assert devices == [first, second]
+    assert at >= first.usable_from
+
+
+def test_channel_without_a_provider_carries_nothing(settings):
+    settings.TWOFA_CHANNELS = {"email": {"BACKEND": "twofa.channels.memory.MemoryChannel"}}
+    email = device("email")
+    assert choose(device("sms"), email) is email
+    with pytest.raises(ChannelUnavailable):
+        destinations.ensure_allowed(Campaign(allowed_channels=["sms", "email"]), "sms", ADDRESSES["sms"])
+    destinations.ensure_allowed(Campaign(allowed_channels=["sms"], test=True), "sms", ADDRESSES["sms"])
+    with pytest.raises(DestinationNotAllowed):
+        destinations.ensure_allowed(
+            Campaign(allowed_channels=["sms"], allowed_countries=["PT"], test=True), "sms", ADDRESSES["sms"]
+        )
