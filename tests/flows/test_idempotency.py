@@ -133,7 +133,7 @@ def test_running_request_keeps_others_of_its_key_away(shop):
     def call() -> Answer:
         with pytest.raises(IdempotencyInProgress) as refusal:
             run(shop, Call())
-        inner.append(refusal.value.retry_after)
+        inner.append(refusal.value.params["retry_after"])
         return DONE
 
     assert run(shop, call) == (DONE, False)

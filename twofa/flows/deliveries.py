@@ -128,7 +128,7 @@ def _record_failure(row: Delivery, error: DeliveryError) -> None:
 
 def _lock_participant(row: Delivery) -> None:
     """Lock whom a failover may send to, before the challenge as everywhere: it counts the participant's messages."""
-    Participant.objects.select_for_update(no_key=True).filter(pk=row.participant_id).first()
+    Participant.objects.select_for_update(no_key=True).filter(pk__in=[row.participant_id]).first()
 
 
 def _is_worth_repeating(row: Delivery, challenge: Challenge | None, due_at: datetime) -> bool:

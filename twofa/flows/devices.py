@@ -50,7 +50,7 @@ def register(
         living = list(Device.objects.living().filter(participant=locked))
         known = next((d for d in living if d.channel == channel and d.address == normalised), None)
         if known is not None:
-            return _waiting(known)
+            return _waiting(known, storefront)
         if len(living) >= conf.devices_per_participant:
             raise Invalid.field("address", "too_many_devices", _("Remove a device before adding another."))
         device = Device(
@@ -91,10 +91,11 @@ def ask_authorization(
 ) -> Challenge:
     """Send a token to the current device, which lets ``action`` happen to ``subject``. Called inside a transaction.
 
-    One that is open for the same action is returned as it is, without a new message; one for another action is ended.
+    One that this storefront has open for the same action is returned as it is, without a new message; any other is
+    ended, because a challenge is answered through the storefront that opened it.
     """
-    open_ = Challenge.objects.with_delivery().filter(subject=subject, status=Challenge.Status.PENDING).first()
-    if open_ is not None and open_.action == action and not open_.is_past_deadline(now()):
+    open_ = _open_challenge(subject)
+    if open_ is not None and open_.action == action and _may_go_on(open_, storefront):
         return open_
     if open_ is not None:
         changes.end_challenge(open_, actor=actor)
@@ -218,7 +219,7 @@ def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
         pending = challenge is not None and not challenge.is_final and not challenge.is_past_deadline(now())
         if challenge is not None and pending:
             renewals.renew(challenge, actor=actor)
-            return _waiting(locked, challenge)
+            return _about(locked, challenge)
     return _send_first(device, storefront, actor)
 
 
@@ -228,9 +229,9 @@ def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registr
         locked = _locked(device.pk)
         if locked.status != Device.Status.PENDING:
             raise WrongState
-        open_ = Challenge.objects.with_delivery().filter(subject=locked, status=Challenge.Status.PENDING).first()
-        if open_ is not None and not open_.is_past_deadline(now()):
-            return _waiting(locked, open_)
+        open_ = _open_challenge(locked)
+        if open_ is not None and _may_go_on(open_, storefront):
+            return _about(locked, open_)
         if open_ is not None:
             changes.end_challenge(open_, actor=actor)
         challenge, authorization = _first_step(locked, locked.participant, storefront, actor)
@@ -310,14 +311,24 @@ def get(uuid: UUID, *, storefront: Storefront) -> Registration:
     device = Device.objects.select_related("participant__campaign").get(
         uuid=uuid, participant__campaign__storefronts=storefront
     )
-    return _waiting(device)
+    return _waiting(device, storefront)
 
 
-def _waiting(device: Device, challenge: Challenge | None = None) -> Registration:
-    """Return a device with the open challenge about it."""
-    if challenge is None:
-        rows = Challenge.objects.with_delivery().filter(subject=device, status=Challenge.Status.PENDING)
-        challenge = rows.first()
+def _waiting(device: Device, storefront: Storefront) -> Registration:
+    """Return a device with the challenge about it that this storefront has open."""
+    challenge = _open_challenge(device)
+    return _about(device, challenge if challenge is not None and challenge.storefront_id == storefront.pk else None)
+
+
+def _open_challenge(device: Device) -> Challenge | None:
+    return Challenge.objects.with_delivery().filter(subject=device, status=Challenge.Status.PENDING).first()
+
+
+def _may_go_on(challenge: Challenge, storefront: Storefront) -> bool:
+    return challenge.storefront_id == storefront.pk and not challenge.is_past_deadline(now())
+
+
+def _about(device: Device, challenge: Challenge | None) -> Registration:
     if challenge is None or challenge.action == Action.VERIFY:
         return Registration(device, challenge)
     return Registration(device, authorization=challenge)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from tests import factories
+from tests.statements import record_statements
+from tests.stories import confirm, reject, travel
+from twofa.flows import facts, issuing
+from twofa.models import Challenge, Redemption
+from twofa.models.clock import now
+
+pytestmark = pytest.mark.django_db
+
+
+def budgets(shop, **more) -> facts.Budgets:
+    given = {"participant": shop.participant, "campaign": shop.campaign, "address": shop.device.address, **more}
+    return facts.budgets(**given)
+
+
+def test_budgets_of_a_fresh_participant_are_untouched(shop):
+    read = budgets(shop)
+    assert abs(read.at - now()) < timedelta(seconds=5)
+    assert (read.open_challenges, read.failed_attempts, read.sends_of_participant) == (0, 0, 0)
+    assert (read.sends_to_destination, read.sends_of_campaign, read.spent, read.order_exists) == (0, 0, 0, False)
+
+
+def test_budgets_count_the_last_24_hours(shop):
+    first = shop.open()
+    reject(shop, first, 2)
+    issuing.queue_notice("device.activated", shop.device, at=now(), destination="x")
+    other = factories.participant(shop.campaign)
+    factories.device(other, "whatsapp", address=shop.device.address)
+    shop.open(participant=other.external_id)
+    shop.campaign.sends_per_campaign_per_day = 10
+    read = budgets(shop)
+    assert (read.open_challenges, read.failed_attempts, read.sends_of_participant) == (1, 2, 2)
+    assert (read.sends_to_destination, read.sends_of_campaign, read.spent) == (3, 3, Decimal("150.00"))
+    travel(timedelta(hours=23, minutes=59, seconds=50))
+    assert budgets(shop).sends_to_destination == 3
+    assert budgets(shop).open_challenges == 0, "overdue, though nobody has ended it yet"
+    travel(timedelta(seconds=10))
+    read = budgets(shop)
+    assert (read.failed_attempts, read.sends_to_destination, read.sends_of_campaign, read.spent) == (0, 0, 0, 0)
+
+
+def test_campaign_without_a_budget_is_not_counted(shop):
+    shop.open()
+    assert budgets(shop).sends_of_campaign == 0
+
+
+def test_order_is_looked_for_in_its_storefront_and_campaign(shop):
+    redemption = shop.open()
+    found = {"storefront_id": shop.storefront.pk, "order_id": redemption.order_id}
+    assert budgets(shop, **found).order_exists
+    assert not budgets(shop, **{**found, "order_id": redemption.order_id.lower()}).order_exists
+    assert not budgets(shop, **{**found, "storefront_id": factories.storefront().pk}).order_exists
+    assert not budgets(shop, **found, campaign=factories.campaign()).order_exists
+
+
+def test_points_that_came_back_are_not_spent(shop):
+    for status, counts in (("completed", True), ("failed", False), ("rejected", False), ("expired", False)):
+        redemption = shop.open()
+        if counts:
+            confirm(shop, redemption, factories.token_of(redemption.challenge))
+        else:
+            Redemption.objects.filter(pk=redemption.pk).update(status=status, points="released")
+    assert budgets(shop).spent == Decimal("150.00")
+
+
+def test_sum_of_the_day_is_exact(shop):
+    for amount in ("0.10", "0.20", "999999999999.69"):
+        redemption = shop.open(amount=Decimal(amount))
+        Redemption.objects.filter(pk=redemption.pk).update(created_at=now())
+    assert budgets(shop).spent == Decimal("999999999999.99")
+
+
+def test_standing_is_that_of_the_moment(shop):
+    challenge = Challenge.objects.get(redemption=shop.open())
+    standing = facts.standing(challenge)
+    assert (standing.campaign_active, standing.participant_active, standing.device_usable) == (True, True, True)
+    shop.device.delete()
+    shop.participant.is_active = False
+    shop.participant.save()
+    standing = facts.standing(challenge)
+    assert (standing.campaign_active, standing.participant_active, standing.device_usable) == (True, False, False)
+
+
+def test_standing_of_a_challenge_without_participant(shop):
+    challenge = Challenge.objects.get(redemption=shop.open())
+    Challenge.objects.filter(pk=challenge.pk).update(participant=None)
+    challenge.participant_id = None
+    assert facts.standing(challenge).participant_active
+
+
+def test_each_reading_is_one_statement(shop):
+    challenge = Challenge.objects.get(redemption=shop.open())
+    for read in (lambda: budgets(shop), lambda: facts.standing(challenge)):
+        with record_statements() as statements:
+            read()
+        assert len(statements) == 1, str(statements)
+
+
+@pytest.mark.postgres
+def test_turn_at_a_destination_is_taken_in_one_order(shop):
+    shop.campaign.sends_per_campaign_per_day = 5
+    with record_statements() as statements:
+        facts.lock_destination(address="x", campaign=shop.campaign)
+    assert all("pg_advisory_xact_lock" in sql for sql in statements.executed)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (2,)
