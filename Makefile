@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test coverage check openapi bench matrix build env clean
+.PHONY: help demo serve test coverage check openapi messages bench matrix build env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: env ## lint, format, types, import law, missing migrations, OpenAPI snaps
 
 openapi: env ## write the OpenAPI snapshot anew, after a change that is meant
 	$(BIN)/python -m tests.api.snapshot
+
+messages: env ## gather the texts of both catalogues and compile them (needs gettext)
+	$(BIN)/python manage.py makemessages -l pt_BR -l es --no-location --no-wrap --no-obsolete --ignore tests --ignore '.*' $(ARGS) && $(BIN)/python manage.py compilemessages --ignore '.*'
 
 bench: env ## full flows a second beside a floor of raw SQL, on PostgreSQL with default durability
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -72,7 +72,7 @@ def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **chan
         "purpose": purpose,
         "action": action,
         "redemption": redemption if purpose == "redemption" else None,
-        "subject": Device(id=3, destination="+55 •• •••••-••34") if action else None,
+        "subject": Device(id=3, uuid=UUID(int=3), destination="+55 •• •••••-••34") if action else None,
         "channel": delivered.channel,
         "address": delivered.address,
         "generation": 2,
@@ -85,4 +85,14 @@ def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **chan
         "token_length": 6,
         "token_alphabet": "alphanumeric",
     }
-    return Challenge(**values | changes)
+    challenge = Challenge(**values | changes)
+    if "transaction_digest" not in changes:
+        challenge.transaction_digest = _digest_of(challenge)
+    return challenge
+
+
+def _digest_of(challenge: Challenge) -> bytes:
+    """What the token was issued for: the row as it stands."""
+    if challenge.redemption is not None:
+        return challenge.redemption.digest()
+    return challenge.subject.digest(challenge.action) if challenge.subject is not None else bytes(32)

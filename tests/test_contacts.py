@@ -8,7 +8,9 @@ from twofa import contacts
 from twofa.exceptions import Invalid
 
 
-@pytest.mark.parametrize("spelling", ["+5511999990034", "+55 11 99999-0034", "+55 (11) 99999.0034", "  +5511999990034 "])
+@pytest.mark.parametrize(
+    "spelling", ["+5511999990034", "+55 11 99999-0034", "+55 (11) 99999.0034", "  +5511999990034 "]
+)
 def test_spellings_of_a_phone_are_one_address(spelling: str):
     assert contacts.normalise("sms", spelling) == "+5511999990034"
     assert contacts.normalise("whatsapp", spelling) == "+5511999990034"

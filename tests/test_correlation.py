@@ -29,7 +29,7 @@ def test_anything_else_is_replaced(offered: str | None):
 def test_id_is_bound_to_its_block():
     assert correlation.current() == ""
     with correlation.bound("outer"):
-        with pytest.raises(ValueError), correlation.bound("inner"):
+        with pytest.raises(ValueError), correlation.bound("inner"):  # noqa: PT012  # the block is what is left
             assert correlation.current() == "inner"
             raise ValueError
         assert correlation.current() == "outer"

@@ -261,7 +261,7 @@ class NamingChannel(Channel):
 
 class SilentChannel(Channel):
     def send(self, message: Message) -> Receipt:
-        return None  # type: ignore[return-value]
+        return None
 
 
 def using(channel: type) -> override_settings:

@@ -19,6 +19,7 @@ from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, 
 
 logger = correlation.get_logger(__name__)
 
+TRANSACTION_CHANGED = "transaction_changed"
 _LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _LINES_SHOWN = 10
 _MAX_ID = 200
@@ -108,11 +109,28 @@ def _token(delivery: Delivery) -> str:
     present = (challenge.generation, challenge.channel, challenge.address)
     if challenge.is_final or present != (delivery.generation, delivery.channel, delivery.address):
         raise DeliveryError("superseded", retryable=False)
+    _ensure_unchanged(challenge)
     try:
         return challenge.derive_token()
     except tokens.UnknownKey:
         logger.error("The key %s, which sealed this token, is not in TWOFA_TOKEN_KEYS.", challenge.kid)
     raise DeliveryError("token_key_unknown", retryable=False)
+
+
+def _ensure_unchanged(challenge: Challenge) -> None:
+    """Raise where the row is not what the token was issued for.
+
+    Whoever writes to the table, sends, and writes back would have a person approve another purchase than the one they
+    were told of: the digest at confirm would find nothing amiss (I4). Raises: DeliveryError.
+    """
+    digest = None
+    if challenge.redemption is not None:
+        digest = challenge.redemption.digest()
+    elif challenge.subject is not None:
+        digest = challenge.subject.digest(challenge.action)
+    if digest is not None and not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
+        logger.error("The row of challenge %s is not what its token was issued for.", challenge.pk)
+        raise DeliveryError(TRANSACTION_CHANGED, retryable=False)
 
 
 def _locale(delivery: Delivery) -> str:

@@ -72,7 +72,6 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
     """
     if not is_eager() and breaker.is_open():
         return False
-    task = current_app.tasks[name]
     options: dict[str, Any] = {
         "args": [str(identifier)],
         "headers": {CORRELATION_HEADER: correlation.current()},
@@ -80,6 +79,7 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
         "countdown": delay.total_seconds() if delay else None,
     }
     try:
+        task = current_app.tasks[name]
         if is_eager():
             task.apply_async(**options)
         else:
@@ -100,7 +100,7 @@ def _producer() -> Iterator[Producer]:
     connection and says nothing.
     """
     seconds = conf.publish_timeout.total_seconds()
-    app = current_app._get_current_object()
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy, whatever its stub says
     with producers[_connection(app, seconds)].acquire(block=True, timeout=seconds) as producer:
         yield producer
 
@@ -113,5 +113,6 @@ def _connection(app: Celery, seconds: float) -> Connection:
         timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry_on_timeout": False}
     else:
         timeouts = {"read_timeout": seconds, "write_timeout": seconds}
-    connection.transport_options = {**(connection.transport_options or {}), **timeouts}
+    # Of a broker that refuses, kombu would ask again after a pause of two seconds.
+    connection.transport_options = {**(connection.transport_options or {}), **timeouts, "max_retries": 0}
     return connection

@@ -349,7 +349,9 @@ def test_refusal_of_the_host_leaves_nothing_behind(shop):
     assert not Event.objects.filter(type__startswith="redemption").exists()
 
 
-@pytest.mark.parametrize("error", [TemporaryFailure(), ValueError("x"), KeyError("y"), RuntimeError("secret")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [TemporaryFailure(), ValueError("x"), KeyError("y"), RuntimeError("secret")], ids=repr
+)
 def test_failure_of_the_host_is_told_as_temporary(shop, error):
     RecordingBackend.failures["reserve"] = iter([error])
     order = shop.order()

@@ -14,7 +14,7 @@ from tests.fulfillment import RecordingBackend, RemoteBackend
 from tests.stories import STAFF, cancel, confirm, points, refused, reject, tamper, travel
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, WrongState
 from twofa.flows import completions, sweeps
-from twofa.models import Event, Redemption, Storefront
+from twofa.models import Campaign, Event, Redemption, Storefront
 
 pytestmark = pytest.mark.django_db
 
@@ -176,26 +176,46 @@ def test_pending_redemption_is_neither_completed_nor_released(shop):
     assert RecordingBackend.calls == [("reserve", redemption.pk)]
 
 
+def approved_for_a_worker(shop):
+    """An approved redemption whose points no call has touched yet."""
+    Campaign.objects.filter(pk=shop.campaign.pk).update(completion_mode="async")
+    redemption = shop.open()
+    confirm(shop, redemption, token_of(redemption.challenge))
+    assert RecordingBackend.count("complete") == 0
+    return redemption
+
+
 def test_row_written_to_after_its_approval_does_not_pass_the_gate(shop):
-    redemption = approved(shop)
+    redemption = approved_for_a_worker(shop)
     tamper(redemption, amount="15000.00")
     travel(HOUR)
     sweeps.sweep()
     assert points(redemption) == ("failed", "released")
     assert Redemption.objects.get(pk=redemption.pk).failure_code == "transaction_changed"
-    assert RecordingBackend.count("complete") == 1, "the one that failed before"
+    assert RecordingBackend.count("complete") == 0
     assert Event.objects.filter(type="redemption.tampered").count() == 1
 
 
 @pytest.mark.parametrize("switched_off", ["participant", "campaign"])
 def test_whoever_is_switched_off_after_the_approval_spends_nothing(shop, switched_off):
-    redemption = approved(shop)
+    redemption = approved_for_a_worker(shop)
     row = getattr(shop, switched_off)
     type(row).objects.filter(pk=row.pk).update(is_active=False)
     travel(HOUR)
     sweeps.sweep()
     assert points(redemption) == ("failed", "released")
     assert Redemption.objects.get(pk=redemption.pk).failure_code == "not_active"
+
+
+def test_gate_that_closes_after_an_unknown_outcome_parks(shop):
+    """The call that failed may have spent the points: giving them back as well would pay twice."""
+    redemption = approved(shop)
+    type(shop.participant).objects.filter(pk=shop.participant.pk).update(is_active=False)
+    travel(HOUR)
+    sweeps.sweep()
+    assert points(redemption) == ("approved", "reserved")
+    assert Redemption.objects.get(pk=redemption.pk).parked_at is not None
+    assert RecordingBackend.count("release") == 0
 
 
 def test_backend_that_is_missing_leaves_everything_as_it_is(shop, settings):

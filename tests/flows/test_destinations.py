@@ -86,9 +86,7 @@ def test_countries_of_the_policy_are_kept_to():
 
 def next_contact(*devices: Device, tried=(), allowed=("sms", "whatsapp", "email"), countries=()) -> Device | None:
     campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries))
-    return destinations.next_contact(
-        devices, campaign=campaign, at=T, allowed_channels=list(allowed), tried=set(tried)
-    )
+    return destinations.next_contact(devices, campaign=campaign, at=T, allowed_channels=list(allowed), tried=set(tried))
 
 
 def test_next_contact_is_on_a_channel_not_tried_in_the_order_of_the_policy():

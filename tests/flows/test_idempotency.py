@@ -45,9 +45,7 @@ def test_same_key_gives_the_first_answer_again_and_does_nothing(shop):
     assert call.times == 1
 
 
-@pytest.mark.parametrize(
-    "change", [{"path": "/b/"}, {"key": "k-2"}, {"key": "K-1"}, {"storefront": "other"}], ids=str
-)
+@pytest.mark.parametrize("change", [{"path": "/b/"}, {"key": "k-2"}, {"key": "K-1"}, {"storefront": "other"}], ids=str)
 def test_key_is_one_storefronts_on_one_path(shop, change):
     call = Call()
     run(shop, call)

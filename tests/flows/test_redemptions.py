@@ -71,10 +71,10 @@ def test_five_wrong_tokens_reject_and_release(shop, redemption):
             confirm(shop, redemption, wrong)
         assert refusal.value.params["attempts_remaining"] == remaining
         assert points(redemption) == ("pending_2fa_approval", "reserved")
-    with pytest.raises(AttemptsExhausted) as refusal:
+    with pytest.raises(AttemptsExhausted) as last:
         confirm(shop, redemption, wrong)
-    assert refusal.value.params["attempts_remaining"] == 0
-    assert refusal.value.params["redemption"].status == "rejected"
+    assert last.value.params["attempts_remaining"] == 0
+    assert last.value.params["redemption"].status == "rejected"
     assert points(redemption) == ("rejected", "released")
     assert RecordingBackend.count("release") == 1
     for token in (right, wrong):
@@ -88,7 +88,9 @@ def test_right_token_on_the_last_attempt_completes(shop, redemption):
     assert attempts(redemption) == 5
 
 
-@pytest.mark.parametrize("token", [None, "", 123456, ["7K2M9Q"], "7K2M9", "７Ｋ２Ｍ９Ｑ", "7K2M9\x00", "x" * 10_000], ids=ascii)
+@pytest.mark.parametrize(
+    "token", [None, "", 123456, ["7K2M9Q"], "7K2M9", "７Ｋ２Ｍ９Ｑ", "7K2M9\x00", "x" * 10_000], ids=ascii
+)
 def test_malformed_token_costs_nothing(shop, redemption, token):
     with refused(TokenMalformed):
         confirm(shop, redemption, token)

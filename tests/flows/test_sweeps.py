@@ -98,7 +98,8 @@ def test_row_that_fails_stops_no_other(shop, monkeypatch, step, error):
         "drive": (completions, "drive"),
         "deliver": (deliveries, "deliver"),
     }[step]
-    work, poisoned = getattr(module, name), []
+    work = getattr(module, name)
+    poisoned: list[object] = []
 
     def failing_once(row):
         if not poisoned:
@@ -159,6 +160,9 @@ def test_each_sweep_has_one_correlation_id(shop):
     shop.open()
     travel(timedelta(hours=1))
     sweeps.sweep()
-    ids = {event.correlation_id for event in Challenge.objects.first().events.model.objects.filter(type="challenge.expired")}
+    ids = {
+        event.correlation_id
+        for event in Challenge.objects.first().events.model.objects.filter(type="challenge.expired")
+    }
     assert len(ids) == 1
     assert "" not in ids

@@ -115,7 +115,9 @@ def test_token_is_bound_to_each_column(change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"attempts": 3}, {"resends": 2}, {"expires_at": T}, {"deadline": T}, {"max_attempts": 1}, {"status": "x"}], ids=str
+    "change",
+    [{"attempts": 3}, {"resends": 2}, {"expires_at": T}, {"deadline": T}, {"max_attempts": 1}, {"status": "x"}],
+    ids=str,
 )
 def test_token_is_the_same_for_each_delivery_of_a_generation(change):
     row = challenge()
@@ -132,7 +134,7 @@ def test_present_token_is_right_replaced_ones_are_superseded_and_others_wrong():
     replaced = []
     for generation in range(2, 5):
         replaced.append(row.derive_token())
-        row.superseded, row.generation, row.seed = row.superseding(), generation, bytes([generation] * 32)
+        row.superseded, row.generation, row.seed = row.superseding(row.kid), generation, bytes([generation] * 32)
     assert row.judge(row.derive_token()) is Verdict.RIGHT
     assert [row.judge(token) for token in replaced] == [Verdict.SUPERSEDED] * 3
     assert row.judge("000000") is Verdict.WRONG
@@ -141,14 +143,14 @@ def test_present_token_is_right_replaced_ones_are_superseded_and_others_wrong():
 
 def test_superseded_tokens_of_another_challenge_are_wrong():
     row, other = challenge(), challenge()
-    other.superseded, other.generation = row.superseding(), 2
+    other.superseded, other.generation = row.superseding(row.kid), 2
     assert other.judge(row.derive_token()) is Verdict.WRONG
 
 
 def test_rotation_without_the_old_key_forgets_the_old_token(settings):
     row = challenge(superseded=bytes(32))
     settings.TWOFA_TOKEN_KEYS = {"new": bytes(32)}
-    assert row.superseding() == bytes(32)
+    assert row.superseding(row.kid) == bytes(32)
 
 
 def test_accepted_token_is_recognised_and_no_other():

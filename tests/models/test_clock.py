@@ -48,5 +48,7 @@ def test_stored_times_compare_with_the_clock():
     """On SQLite times are texts, and their order is that of their spelling."""
     campaign = factories.campaign()
     for shift, is_past in ((-1, True), (1, False)):
-        Campaign.objects.filter(pk=campaign.pk).update(created_at=now().replace(microsecond=0) + timedelta(seconds=shift))
+        Campaign.objects.filter(pk=campaign.pk).update(
+            created_at=now().replace(microsecond=0) + timedelta(seconds=shift)
+        )
         assert Campaign.objects.filter(created_at__lte=Clock()).exists() is is_past

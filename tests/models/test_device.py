@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django_otp import devices_for_user
@@ -66,7 +67,8 @@ def test_django_otp_sees_active_devices_alone(shop):
 
 def test_device_without_an_open_login_verifies_nothing(shop):
     challenge = shop.open().challenge
-    for token in (challenge.derive_token(), "", None, "7K2M9Q", [], b"x"):
+    tokens: list[Any] = [challenge.derive_token(), "", None, "7K2M9Q", [], b"x"]
+    for token in tokens:
         assert shop.device.verify_token(token) is False
 
 

@@ -79,15 +79,15 @@ def test_digest_of_a_row_is_the_same_when_it_is_read_again(shop):
     assert Redemption.objects.get(pk=redemption.pk).digest() == redemption.digest()
 
 
-def test_gate_opens_for_what_was_approved_and_for_what_is_exempt():
+def test_gate_opens_for_what_was_approved_and_nothing_else():
     row = content(two_factor_required=True)
-    assert not row.is_exempt_or_approved()
+    assert not row.is_as_approved()
     row.approved_digest = row.digest()
-    assert row.is_exempt_or_approved()
+    assert row.is_as_approved()
     row.amount += 1
-    assert not row.is_exempt_or_approved()
+    assert not row.is_as_approved()
     row.two_factor_required = False
-    assert row.is_exempt_or_approved()
+    assert not row.is_as_approved(), "what needed no token is held to its digest as well"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Challenge, Delivery, Device, Redemption
-from twofa.models import statements
+from twofa.models import Challenge, Delivery, Device, Redemption, statements
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -50,6 +49,7 @@ LAW = {
         ("sent", "failed"),
     },
 }
+
 
 def test_every_machine_is_under_the_law():
     machines = {(model, column) for model in StateMachine.__subclasses__() for column in model.MACHINES}
@@ -122,6 +122,5 @@ def test_version_counts_and_guards_each_move(shop):
 
 def test_final_states_are_those_that_nothing_leaves():
     assert final_states({"a": frozenset({"b"}), "b": frozenset()}) == {"b"}
-    assert Redemption.FINAL == {"completed", "failed", "rejected", "expired", "cancelled"}
-    assert Challenge.FINAL == {"approved", "rejected", "expired", "cancelled"}
-
+    assert {"completed", "failed", "rejected", "expired", "cancelled"} == Redemption.FINAL
+    assert {"approved", "rejected", "expired", "cancelled"} == Challenge.FINAL

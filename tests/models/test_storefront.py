@@ -36,7 +36,12 @@ def test_text_of_a_key_is_not_stored(shop):
 @pytest.mark.parametrize(
     "text",
     ["", "twofa", "twofa_", "twofa__", "twofa_abc_secret", "other_0123456789ab_secret", "twofa_0123456789ab_"]
-    + ["twofa_0123456789ab", "twofa_0123456789a\x00_secret", "twofa_０１２３４５６７８９ab_secret", "twofa_0123456789AB_secret"],
+    + [
+        "twofa_0123456789ab",
+        "twofa_0123456789a\x00_secret",
+        "twofa_０１２３４５６７８９ab_secret",
+        "twofa_0123456789AB_secret",
+    ],
     ids=ascii,
 )
 def test_what_is_no_key_has_no_prefix(text):

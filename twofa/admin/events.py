@@ -84,28 +84,28 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("campaign"))
     def about_campaign(self, event: Event) -> object:
-        return event.campaign_id
+        return words.plain(event.campaign_id)
 
     @admin.display(description=_("storefront"))
     def about_storefront(self, event: Event) -> object:
-        return event.storefront_id
+        return words.plain(event.storefront_id)
 
     @admin.display(description=_("participant"))
     def about_participant(self, event: Event) -> object:
-        return event.participant_id
+        return words.plain(event.participant_id)
 
     @admin.display(description=_("device"))
     def about_device(self, event: Event) -> object:
-        return event.device_id
+        return words.plain(event.device_id)
 
     @admin.display(description=_("redemption"))
     def about_redemption(self, event: Event) -> object:
-        return event.redemption_id
+        return words.plain(event.redemption_id)
 
     @admin.display(description=_("challenge"))
     def about_challenge(self, event: Event) -> object:
-        return event.challenge_id
+        return words.plain(event.challenge_id)
 
     @admin.display(description=_("delivery"))
     def about_delivery(self, event: Event) -> object:
-        return event.delivery_id
+        return words.plain(event.delivery_id)

@@ -41,7 +41,8 @@ from twofa.models import Storefront
 logger = correlation.get_logger(__name__)
 
 JSON = "application/json"
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+# In the one spelling that we give out: an id in capitals would be another path for an Idempotency-Key.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 

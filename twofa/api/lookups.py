@@ -13,6 +13,12 @@ _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
 _EXTERNAL_ID = re.compile(rf"(?!\.{{1,2}}\Z){EXTERNAL_ID_PATTERN}\Z")
 
 
+def ensure_slug(slug: str) -> None:
+    """Raise where no campaign can have this slug, before it reaches the database. Raises: NotFound."""
+    if not _SLUG.match(slug):
+        raise NotFound
+
+
 def campaign_of(storefront: Storefront, slug: str) -> Campaign:
     """Return a campaign that the storefront serves. Raises: NotFound."""
     if _SLUG.match(slug):

@@ -15,7 +15,7 @@ from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.campaigns import PAGING
 from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text, Unsupported
-from twofa.api.lookups import campaign_of
+from twofa.api.lookups import campaign_of, ensure_slug
 from twofa.api.operations import Parameter, operation
 from twofa.api.pagination import paginate
 from twofa.flows import checkouts, redemptions
@@ -182,6 +182,7 @@ class RedemptionsEndpoint(Endpoint):
         response_examples={201: _RESPONSE},
     )
     def post(self, request: Request, campaign: str) -> HttpResponse:
+        ensure_slug(campaign)
         order = _order(self.read(request, ORDER))
         self.links = links.of_participant(campaign, order.participant)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from twofa.flows import issuing, redemptions, verdicts
 from twofa.flows.history import Actor, Trail
-from twofa.models import Challenge, Device, Method, Purpose
+from twofa.models import Challenge, Device, Method, Participant, Purpose
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -59,6 +60,8 @@ def _activate(device: Device, trail: Trail) -> None:
         is_default=not others.filter(is_default=True).exists(),
     )
     trail.add("device.activated", device, destination=device.destination)
+    # They were asked for while there was no device to agree to them. Now there is one, and it must be asked first.
+    _end_verifications(participant, trail, keeping_authorized=True)
     _tell("device.activated", device, trail, leaving_out=device)
 
 
@@ -83,11 +86,34 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
         _tell("device.revoked", device, trail)
     device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
     trail.add("device.revoked", device, destination=device.destination, reason=reason)
+    if was_active:
+        # It may have agreed to devices that are not verified yet: stolen phones do.
+        _end_verifications(device.participant, trail, keeping_authorized=False)
     heir = Device.objects.active().filter(participant=device.participant).order_by("activated_at").first()
     if was_default and heir is not None:
         heir.change(is_default=True)
         trail.add("device.made_default", heir, destination=heir.destination)
     return _end_challenges(device, trail)
+
+
+def is_authorized(device: Device, at: datetime) -> bool:
+    """Tell whether a device that is still active agreed lately to adding ``device``."""
+    lately = at - device.participant.campaign.redemption_ttl
+    agreed = Challenge.objects.filter(subject=device, action=Action.ADD, status=Challenge.Status.APPROVED)
+    return agreed.filter(ended_at__gt=lately, device__status=Device.Status.ACTIVE).exists()
+
+
+def _end_verifications(participant: Participant, trail: Trail, *, keeping_authorized: bool) -> None:
+    """End what would activate the participant's pending devices; on resend they are authorized anew."""
+    rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).select_related("subject")
+    pending = rows.filter(participant=participant, action=Action.VERIFY, status=Challenge.Status.PENDING)
+    for challenge in pending.order_by("pk"):
+        subject = challenge.subject
+        if subject is not None:
+            subject.participant = participant
+            if keeping_authorized and is_authorized(subject, trail.at):
+                continue
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
 
 
 def _end_challenges(device: Device, trail: Trail) -> list[UUID]:

@@ -200,6 +200,8 @@ def _build(checkout: _Checkout, participant: Participant, decision: Decision, at
         due_at=at + completions.GRACE if exempt or checkout.remote else None,
     )
     redemption.read_at = at
+    if exempt:
+        redemption.approved_digest = redemption.digest()
     return redemption
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import BooleanField, DateTimeField
 
 from twofa import correlation, jobs
@@ -29,6 +29,8 @@ LONGEST_DELAY = timedelta(hours=1)
 GRACE = timedelta(seconds=30)
 """How long whoever approved a redemption has to complete it before the sweeper does."""
 RETRY_AFTER = 5
+# libpq's PQTRANS_INERROR: every statement is refused until the transaction ends.
+_IN_ERROR = 3
 
 Status, Points = Redemption.Status, Redemption.Points
 _LOCKED = statements.Select(
@@ -65,28 +67,46 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
 
     ``presented`` is the caller's copy of the row; it is brought up to date and returned.
     """
+    remote = get_backend().remote
+    if remote:
+        _announce(pk)
     with transaction.atomic(durable=True):
         redemption = _with_known(_locked(pk), presented)
-        if (
-            redemption.status == Status.APPROVED
-            and redemption.points == Points.RESERVED
-            and redemption.parked_at is None
-        ):
-            _complete_locked(redemption)
+        if _may_complete(redemption):
+            _complete_locked(redemption, announced=remote)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = _with_known(release(pk), redemption)
     return redemption
 
 
-def _complete_locked(redemption: Redemption) -> None:
+def _may_complete(redemption: Redemption) -> bool:
+    reserved = redemption.points == Points.RESERVED
+    return redemption.status == Status.APPROVED and reserved and redemption.parked_at is None
+
+
+def _announce(pk: UUID) -> None:
+    """Count a try before a remote ledger is called: if this process dies in the call, it is known that one was made."""
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if _may_complete(redemption):
+            tries = redemption.completion_tries + 1
+            redemption.move(at=redemption.read_at, completion_tries=tries, due_at=redemption.read_at + backoff(tries))
+
+
+def _complete_locked(redemption: Redemption, *, announced: bool) -> None:
     trail = Trail(WORKER, redemption.read_at)
-    failure = _refusal(redemption, trail) or _call(get_backend().complete, redemption)
-    if failure is None:
-        _completed(redemption, trail)
-    elif isinstance(failure, RedemptionRefused):
-        _failed(redemption, failure, trail)
+    refusal = _refusal(redemption, trail)
+    if refusal is not None and redemption.completion_tries > announced:
+        # An earlier call may have spent the points: giving them back now would pay twice. A person must look.
+        _park(redemption, trail, redemption.completion_tries)
     else:
-        _postponed(redemption, trail)
+        failure = refusal or _call(get_backend().complete, redemption)
+        if failure is None:
+            _completed(redemption, trail)
+        elif isinstance(failure, RedemptionRefused):
+            _failed(redemption, failure, trail)
+        else:
+            _postpone(redemption, trail, "redemption.completion_postponed", parks=True, announced=announced)
     trail.write()
 
 
@@ -95,7 +115,7 @@ def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
 
     The digest is computed once more from the row: a change made after the approval is refused as one made before it.
     """
-    if not redemption.is_exempt_or_approved():
+    if not redemption.is_as_approved():
         logger.error("redemption %s is not what was approved", redemption.pk)
         trail.add("redemption.tampered", redemption)
         return RedemptionRefused("transaction_changed")
@@ -126,14 +146,19 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
     trail.add("redemption.failed", redemption, reason=refusal.reason[:64])
 
 
-def _postponed(redemption: Redemption, trail: Trail) -> None:
-    tries = redemption.completion_tries + 1
-    if tries >= conf.completion_max_tries:
-        redemption.move(at=trail.at, completion_tries=tries, due_at=None, parked_at=trail.at)
-        trail.add("redemption.parked", redemption, tries=tries)
+def _park(redemption: Redemption, trail: Trail, tries: int) -> None:
+    redemption.move(at=trail.at, completion_tries=tries, due_at=None, parked_at=trail.at)
+    trail.add("redemption.parked", redemption, tries=tries)
+
+
+def _postpone(redemption: Redemption, trail: Trail, event: str, *, parks: bool, announced: bool = False) -> None:
+    """Try again later; after the last try park it in sight of staff, where no deadline ends it."""
+    tries = redemption.completion_tries + (not announced)
+    if parks and tries >= conf.completion_max_tries:
+        _park(redemption, trail, tries)
         return
     redemption.move(at=trail.at, completion_tries=tries, due_at=trail.at + backoff(tries - 1))
-    trail.add("redemption.completion_postponed", redemption, tries=tries)
+    trail.add(event, redemption, tries=tries)
 
 
 def release(pk: UUID) -> Redemption:
@@ -155,9 +180,7 @@ def _release_locked(redemption: Redemption) -> None:
         redemption.move(at=trail.at, points=Points.RELEASED, due_at=None)
         trail.add("points.released", redemption)
     else:
-        tries = redemption.completion_tries + 1
-        redemption.move(at=trail.at, completion_tries=tries, due_at=trail.at + backoff(tries - 1))
-        trail.add("points.release_postponed", redemption, tries=tries)
+        _postpone(redemption, trail, "points.release_postponed", parks=False)
     trail.write()
 
 
@@ -198,16 +221,14 @@ def _reserve_locked(redemption: Redemption) -> RedemptionRefused | None:
     failure = _call(get_backend().reserve, redemption)
     if failure is None:
         waits = redemption.status == Status.PENDING
-        redemption.move(at=at, points=Points.RESERVED, due_at=None if waits else at + GRACE)
+        redemption.move(at=at, points=Points.RESERVED, completion_tries=0, due_at=None if waits else at + GRACE)
         trail.add("points.reserved", redemption)
         if challenge is not None and not challenge.is_final:
             issuing.queue(challenge, at=at)
     elif isinstance(failure, RedemptionRefused):
         _refused_remotely(redemption, challenge, failure, trail)
     else:
-        tries = redemption.completion_tries + 1
-        redemption.move(at=at, completion_tries=tries, due_at=at + backoff(tries - 1))
-        trail.add("points.reserve_postponed", redemption, tries=tries)
+        _postpone(redemption, trail, "points.reserve_postponed", parks=redemption.status == Status.APPROVED)
     trail.write()
     return failure if isinstance(failure, RedemptionRefused) else None
 
@@ -248,7 +269,8 @@ def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         trail = Trail(actor, redemption.read_at)
         trail.add("redemption.completion_retried", redemption, reason=reason)
         trail.write()
-    return complete(pk)
+    drive(pk)
+    return Redemption.objects.select_related("campaign", "participant").get(pk=pk)
 
 
 def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
@@ -258,6 +280,9 @@ def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         if redemption.parked_at is None or redemption.status != Status.APPROVED:
             raise WrongState(redemption=redemption)
         at = redemption.read_at
+        if redemption.points == Points.NONE:
+            # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
+            redemption.move(at=at, points=Points.RESERVED)
         redemption.move(at=at, status=Status.FAILED, failure_code="failed_by_staff", parked_at=None, due_at=at)
         trail = Trail(actor, at)
         trail.add("redemption.failed", redemption, reason=reason)
@@ -280,11 +305,14 @@ def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Excep
 
 
 def _ensure_kept() -> None:
-    """Raise where the host told Django to roll back: its work would be undone in silence, and we would call it done.
+    """Raise where the host's work will not be kept: it told Django to roll back, or caught an error of the database.
 
+    PostgreSQL rolls an aborted transaction back at its commit without a word, and we would call done what is undone.
     Raises: TemporaryFailure.
     """
-    if transaction.get_rollback():
+    driver = getattr(connection.connection, "info", None)
+    aborted = driver is not None and int(driver.transaction_status) == _IN_ERROR
+    if aborted or transaction.get_rollback():
         raise TemporaryFailure
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -15,7 +14,8 @@ from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import WORKER, Trail
-from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant
+from twofa.flows.transactions import after_commit
+from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
@@ -118,7 +118,7 @@ def _record_failure(row: Delivery, error: DeliveryError) -> None:
         due_at = at + _backoff(row.tries)
         if error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
             _move(row, trail, Status.QUEUED, reason=error.reason, due_at=due_at, leased_until=None)
-            transaction.on_commit(partial(_publish_later, row.pk, due_at - at), robust=True)
+            after_commit(_publish_later, row.pk, due_at - at)
         else:
             _move(row, trail, Status.FAILED, reason=error.reason)
             if challenge is not None:
@@ -146,7 +146,10 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     """
     participant = challenge.participant
     present = not challenge.is_final and challenge.generation == row.generation
-    if not present or challenge.channel_chosen or challenge.action == Challenge.Action.VERIFY or participant is None:
+    if not present or challenge.channel_chosen or participant is None:
+        return
+    # A change of devices is agreed to by the default device, not by the next best one.
+    if challenge.purpose == Purpose.DEVICE or row.reason == delivery.TRANSACTION_CHANGED:
         return
     devices, _read_at = destinations.devices_of(participant)
     tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))

@@ -67,6 +67,29 @@ def choose(
     raise _onboarding(devices, at)
 
 
+def authorizing(
+    devices: Sequence[Device], subject: Device, *, campaign: Campaign, at: datetime, allowed_channels: Sequence[str]
+) -> Device:
+    """Return the device that must agree to a change of devices: the default one, whatever method was chosen.
+
+    The method is chosen without a token, so it must not decide who is asked: whoever reads the participant's mail would
+    choose it, and let their own device in. Where the default one cannot be reached another answers, never for itself.
+
+    Raises: OnboardingIncomplete.
+    """
+    usable = [
+        candidate
+        for candidate in devices
+        if candidate.is_usable(at)
+        and _can_carry(campaign, candidate.channel, allowed_channels)
+        and _is_country_allowed(campaign, candidate.address)
+    ]
+    for candidate in usable:
+        if candidate.is_default or candidate.pk != subject.pk:
+            return candidate
+    raise _onboarding(devices, at)
+
+
 def next_contact(
     devices: Sequence[Device],
     *,

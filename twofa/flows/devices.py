@@ -14,9 +14,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from twofa import contacts, tokens
+from twofa import contacts
 from twofa.conf import conf
-from twofa.exceptions import Invalid, TwoFactorError, WrongState
+from twofa.exceptions import Invalid, NotActive, TwoFactorError, WrongState
 from twofa.flows import changes, destinations, facts, issuing, renewals, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
@@ -74,8 +74,7 @@ def _first_step(
 ) -> tuple[Challenge | None, Challenge | None]:
     """Send the device its token, or ask the current device first whether it may be added."""
     active, _read_at = destinations.devices_of(participant)
-    authorized = Challenge.objects.filter(subject=device, action=Action.ADD, status=Challenge.Status.APPROVED).exists()
-    if active and not authorized:
+    if active and not changes.is_authorized(device, now()):
         return None, ask_authorization(participant, active, device, Action.ADD, storefront=storefront, actor=actor)
     return _ask(participant, device, device, Action.VERIFY, storefront=storefront, actor=actor), None
 
@@ -99,12 +98,9 @@ def ask_authorization(
         return open_
     if open_ is not None:
         changes.end_challenge(open_, actor=actor)
-    contact = destinations.choose(
-        active,
-        participant=participant,
-        campaign=participant.campaign,
-        at=now(),
-        allowed_channels=participant.campaign.allowed_channels,
+    campaign = participant.campaign
+    contact = destinations.authorizing(
+        active, subject, campaign=campaign, at=now(), allowed_channels=campaign.allowed_channels
     )
     return _ask(participant, contact, subject, action, storefront=storefront, actor=actor)
 
@@ -119,6 +115,8 @@ def _ask(
     actor: Actor,
 ) -> Challenge:
     campaign = participant.campaign
+    if not (campaign.is_active and participant.is_active):
+        raise NotActive
     facts.lock_destination(address=contact.address, campaign=campaign)
     budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
@@ -128,7 +126,7 @@ def _ask(
         campaign=campaign,
         participant=participant,
         purpose=Purpose.DEVICE,
-        digest=_digest(subject, action),
+        digest=subject.digest(action),
         subject=subject,
         action=action,
     )
@@ -137,13 +135,6 @@ def _ask(
     issuing.queue(challenge, at=budgets.at)
     trail.write()
     return challenge
-
-
-def _digest(subject: Device, action: str) -> bytes:
-    """Return what the token of a device's challenge approves: this action, on this device, at this address."""
-    return tokens.digest(
-        "device/1", subject.participant_id, subject.uuid, action, f"{subject.channel}:{subject.address}"
-    )
 
 
 def verify(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Device:
@@ -192,7 +183,7 @@ def _judge(
             return Registration(device), verdicts.replay(challenge, token), ended
         standing = facts.standing(challenge)
         trail = Trail(actor, standing.at)
-        digest = _digest(device, challenge.action)
+        digest = device.digest(challenge.action)
         error = verdicts.attempt(challenge, token, digest=digest, standing=standing, trail=trail)
         if error is None:
             ended = changes.apply(device, Action(challenge.action), trail)
@@ -291,8 +282,14 @@ def _revoke_now(device: Device, actor: Actor, reason: str = "") -> list[UUID]:
 
 
 def answer_login(device: Device, token: object) -> bool:
-    """Judge a token against this device's open login challenge, if it has one (django-otp's ``verify_token``)."""
-    with transaction.atomic(durable=True):
+    """Judge a token against this device's open login challenge, if it has one (django-otp's ``verify_token``).
+
+    django-otp calls from inside a transaction of its own, and for every device of the user: it must never see an
+    error from here, which would undo what it counted for the others. So this one is not durable, and raises nothing.
+    """
+    if not Challenge.objects.filter(device=device, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).exists():
+        return False
+    with transaction.atomic():
         locked = _locked(device.pk)
         rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "device")
         challenge = rows.filter(device=locked, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).first()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models
 from django.dispatch import Signal
 
 from twofa import correlation, signals
+from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
     Campaign,
@@ -111,7 +111,7 @@ class Trail:
             statements.insert(*self._events)
         for signal, payload in self._told:
             if signal.receivers:
-                transaction.on_commit(partial(_tell, signal, payload), robust=True)
+                after_commit(_tell, signal, payload)
         self._events, self._told = [], []
 
 

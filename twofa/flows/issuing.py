@@ -6,15 +6,13 @@ import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
-
-from django.db import transaction
 
 from twofa import correlation, jobs, tokens
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail
+from twofa.flows.transactions import after_commit
 from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront, statements
 
 _FIELDS_OF_CONTACT = ("channel", "address", "destination")
@@ -113,11 +111,12 @@ def rotate(
     ):
         outdated.change(status=Delivery.Status.SUPERSEDED)
         trail.add("delivery.superseded", outdated, channel=outdated.channel, destination=outdated.destination)
+    kid = tokens.issuing_kid()
     challenge.change(
         guard=("generation",),
         generation=challenge.generation + 1,
-        superseded=challenge.superseding(),
-        kid=tokens.issuing_kid(),
+        superseded=challenge.superseding(kid),
+        kid=kid,
         seed=secrets.token_bytes(tokens.SEED_BYTES),
         issued_at=at,
         expires_at=None,
@@ -185,8 +184,8 @@ def message_event(challenge: Challenge) -> str:
 
 def _store(row: Delivery) -> None:
     statements.insert(row)
-    # robust: whatever publishing does, the commit stands and the sweeper finds the row.
-    transaction.on_commit(partial(jobs.publish, jobs.DELIVER, row.pk), robust=True)
+    # Whatever becomes of the job, the sweeper finds the row.
+    after_commit(jobs.publish, jobs.DELIVER, row.pk)
 
 
 def _contact_columns(contact: Device) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, Re
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Delivery, Device, Participant
+from twofa.models import Challenge, Delivery, Device, Participant, Purpose
 
 
 def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> datetime:
@@ -65,6 +65,14 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
         return present
     participant = cast(Participant, challenge.participant)
     devices, _read_at = destinations.devices_of(participant)
+    if challenge.purpose == Purpose.DEVICE:
+        return destinations.authorizing(
+            devices,
+            cast(Device, challenge.subject),
+            campaign=challenge.campaign,
+            at=at,
+            allowed_channels=challenge.allowed_channels,
+        )
     stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
     return destinations.choose(
         devices,

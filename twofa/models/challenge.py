@@ -264,13 +264,13 @@ class Challenge(StateMachine):
         """Return the keyed digest of a token of this challenge. Raises: tokens.UnknownKey."""
         return tokens.seal(label, self.id, token, kid=self.kid)
 
-    def superseding(self) -> bytes:
-        """Return ``superseded`` with the present token added: what a rotation writes.
+    def superseding(self, kid: str) -> bytes:
+        """Return ``superseded`` with the present token added: what a rotation to the key ``kid`` writes.
 
         Where its key has left the ring, the present token is unknowable and is forgotten: it will be told as wrong.
         """
         try:
-            return bytes(self.superseded) + self.seal("superseded", self.derive_token())
+            return bytes(self.superseded) + tokens.seal("superseded", self.id, self.derive_token(), kid=kid)
         except tokens.UnknownKey:
             return bytes(self.superseded)
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device as OTPDevice
 
+from twofa import tokens
 from twofa.models.participant import Participant
 from twofa.models.policy import Channel
 from twofa.models.states import StateMachine
@@ -112,6 +113,11 @@ class Device(StateMachine, OTPDevice):
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()} {self.destination}"
+
+    def digest(self, action: str) -> bytes:
+        """Return what the token of a challenge about this device approves: this action, on it, at this address."""
+        contact = f"{self.channel}:{self.address}"
+        return tokens.digest("device/1", self.participant_id, self.uuid, action, contact, self.destination)
 
     def is_usable(self, at: datetime) -> bool:
         """Tell whether it may receive tokens at ``at``: active, and not cooling off."""

@@ -161,10 +161,8 @@ class Redemption(StateMachine):
             None,  # schedule
         )
 
-    def is_exempt_or_approved(self) -> bool:
-        """Tell whether this very content was approved by a token, or needed none by the stored decision."""
-        if not self.two_factor_required:
-            return True
+    def is_as_approved(self) -> bool:
+        """Tell whether this is the content that a token approved, or that the stored decision exempted from one."""
         return self.approved_digest is not None and tokens.is_sealed([bytes(self.approved_digest)], self.digest())
 
     def same_order(
