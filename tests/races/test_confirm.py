@@ -135,9 +135,7 @@ def test_without_the_guards_a_voided_token_confirms(shop, redemption, threads, m
 def race_with_cancel(shop, redemption, threads, monkeypatch, guard):
     token = token_of(redemption.challenge)
     pause = Pause(monkeypatch, Challenge, "judge")
-    threads(
-        [guard(lambda: confirm(shop, redemption, token)), guard(pause.then(lambda: cancel(shop, redemption)))]
-    )
+    threads([guard(lambda: confirm(shop, redemption, token)), guard(pause.then(lambda: cancel(shop, redemption)))])
     return RecordingBackend.count("complete"), RecordingBackend.count("release")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -136,8 +136,9 @@ class Moment(serializers.DateTimeField):
         moment = None
         if isinstance(data, str) and _MOMENT.match(data):
             try:
-                moment = parse_datetime(data)
-            except ValueError:
+                parsed = parse_datetime(data)
+                moment = parsed.astimezone(UTC) if parsed is not None else None
+            except (ValueError, OverflowError):  # the first and the last day, with an offset beyond them
                 moment = None
         if moment is None:
             self.fail("not_a_time")

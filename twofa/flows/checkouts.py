@@ -17,7 +17,6 @@ from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
 from twofa.flows import completions, destinations, facts, issuing, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
-from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements
 
@@ -81,7 +80,6 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
     return redemption, True
 
 
-@retried_once
 def _open(checkout: _Checkout) -> Redemption | None:
     """Store a new redemption with all that belongs to it, or return None where the order id is taken."""
     with transaction.atomic(durable=True):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.db.models import BooleanField, DateTimeField
 
@@ -35,13 +36,15 @@ _IN_ERROR = 3
 Status, Points = Redemption.Status, Redemption.Points
 _LOCKED = statements.Select(
     """FROM {redemption} JOIN {campaign} ON campaign.id = redemption.campaign_id
-    JOIN {participant} ON participant.id = redemption.participant_id WHERE redemption.id = %(pk)s""",
+    JOIN {participant} ON participant.id = redemption.participant_id
+    JOIN {account} ON account.{account_key} = participant.user_id WHERE redemption.id = %(pk)s""",
     redemption=Redemption,
-    joined={"campaign": Campaign, "participant": Participant},
+    joined={"campaign": Campaign, "participant": Participant, "account": get_user_model()},
     extra={
         "at": ("{clock}", DateTimeField()),
         "campaign_active": ("campaign.is_active", BooleanField()),
         "participant_active": ("participant.is_active", BooleanField()),
+        "user_active": ("{account_active}", BooleanField()),
     },
     lock=("redemption",),
 )
@@ -327,7 +330,7 @@ def _locked(pk: UUID) -> Redemption:
         raise NotFound
     redemption: Redemption = row["redemption"]
     redemption.read_at = row["at"]
-    redemption.is_active = row["campaign_active"] and row["participant_active"]
+    redemption.is_active = row["campaign_active"] and row["participant_active"] and row["user_active"]
     return redemption
 
 

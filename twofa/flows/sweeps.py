@@ -32,8 +32,9 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
         due = Redemption.objects.filter(due_at__lte=at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
-            "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
+            # After the messages: here host code runs, which may take its time, or the whole process with it.
+            "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
         }
