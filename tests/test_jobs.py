@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -13,6 +10,7 @@ import redis
 from celery import current_app
 
 from tests.servers.process import free_port
+from tests.servers.silent import silent_server
 from twofa import correlation, jobs
 
 QUEUE = "celery"
@@ -38,28 +36,6 @@ def forget() -> None:
 def broker(url: str) -> None:
     current_app.conf.broker_url = url
     forget()
-
-
-@contextmanager
-def silent_server() -> Iterator[int]:
-    """Accepts every connection, reads, and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[socket.socket] = []
-
-        def accept() -> None:
-            while True:
-                try:
-                    held.append(server.accept()[0])
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
-        for connection in held:
-            connection.close()
 
 
 def messages(url: str) -> list[dict[str, object]]:

@@ -216,6 +216,28 @@ def test_campaign_is_opened_with_its_policy(boss: Client):
     assert (event.actor, event.data["policy"]["two_factor_mode"]) == ("boss", "required")
 
 
+def test_new_campaign_starts_from_the_defaults(boss: Client):
+    """A name and a slug are enough: the rest of the page is filled in already."""
+    form = boss.get(page("campaign", "add")).context["adminform"].form
+    sent: dict[str, Any] = {"name": "Verão", "slug": "verao"}
+    for bound in form:
+        widget = bound.field.widget
+        parts = widget.decompress(bound.value()) if hasattr(widget, "decompress") else None
+        if parts is None:
+            sent.setdefault(bound.name, "" if bound.value() is None else bound.value())
+            continue
+        sent |= dict(zip([f"{bound.name}{name}" for name in widget.widgets_names], parts, strict=True))
+    sent = {name: value for name, value in sent.items() if value is not False and value is not None}
+
+    answer = boss.post(page("campaign", "add"), sent)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+
+    row = Campaign.objects.get(slug="verao")
+    assert {name: value for name, value in row.policy().items() if name != "is_active"} == {
+        name: value for name, value in Campaign().policy().items() if name != "is_active"
+    }
+
+
 def test_slug_and_test_never_change(boss: Client):
     """`test`, switched on for a moment, would show the tokens of real participants in the sandbox."""
     campaign = factories.campaign()

@@ -24,7 +24,6 @@ class Story:
     tampered: bool = False
     kids: list[str] = field(default_factory=lambda: ["k0"])  # of each generation
     ring: set[str] = field(default_factory=lambda: {"k0"})
-    borders: set[float] = field(default_factory=set)
 
     @property
     def live_until(self) -> float:
@@ -83,7 +82,7 @@ class Story:
                 self.delivery = "expired"
             else:
                 self.rotate(at, reminted=True)
-        elif self.kids[-1] not in self.ring:
+        elif self.tampered or self.kids[-1] not in self.ring:
             self.delivery = "failed"
         else:
             self.delivery, self.expires = "sent", min(at + LIFE, self.issued + CAP, DEADLINE)

@@ -72,6 +72,8 @@ def help_texts() -> dict[str, StrOrPromise]:
 def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
     """Return a friendlier input for a column, or None where Django's own will do."""
     given: dict[str, Any] = {"label": capfirst(str(column.verbose_name)), "help_text": column.help_text}
+    # A new campaign's form starts from the defaults, as Django's own fields do.
+    given["initial"] = column.default if column.has_default() else None
     if column.name == "allowed_channels":
         return OrderedChoiceField(choices=Channel.choices, **given)
     if column.name == "allowed_countries":

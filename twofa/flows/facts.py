@@ -173,9 +173,7 @@ def _row(template: str, **params: Any) -> tuple[Any, ...]:
 @lru_cache(maxsize=8)
 def _composed(template: str, vendor: str) -> str:
     now, yesterday = _CLOCKS[vendor]
-    return template.format(
-        now=now, yesterday=yesterday, **_TABLES, **statements.account_names(connection.ops.quote_name)
-    )
+    return template.format(now=now, yesterday=yesterday, **_TABLES, **statements.account_names())
 
 
 def _prepared(pk: UUID) -> Any:

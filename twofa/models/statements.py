@@ -8,7 +8,7 @@ values pass through the fields' own conversions both ways, and a test compares e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -92,13 +92,12 @@ class Select:
         return self._prepared[database.vendor]
 
     def _compose(self, database: Any) -> str:
-        quote = database.ops.quote_name
         known: dict[str, Any] = {**self._models, **self._joined}
         tables = {alias: f"{quote(model._meta.db_table)} AS {alias}" for alias, model in known.items()}
         columns = [
             f"{alias}.{quote(field.column)}" for alias, model in self._models.items() for field in columns_of(model)
         ]
-        names = {**tables, "clock": CLOCKS[database.vendor], **account_names(quote)}
+        names = {**tables, "clock": CLOCKS[database.vendor], **account_names()}
         columns += [expression.format(**names) for expression, _field in self._extra.values()]
         sql = f"SELECT {', '.join(columns)} {self._sql.format(**names)}"
         if self._lock and database.features.has_select_for_update:
@@ -122,7 +121,7 @@ def insert(*rows: models.Model) -> None:
     records = [vars(row) for row in rows]
     fields = [field for field in model._meta.concrete_fields if any(r[field.attname] is not None for r in records)]
     values = [prepared(field, record[field.attname], database) for record in records for field in fields]
-    sql = _insertion(model, tuple(field.column for field in fields), len(rows), database.ops.quote_name)
+    sql = _insertion(model, tuple(field.column for field in fields), len(rows))
     with database.cursor() as cursor:
         cursor.execute(sql, values)
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
@@ -140,7 +139,6 @@ def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str,
         type(row),
         tuple(field.column for field, _value in pairs),
         tuple((field.column, value is None) for field, value in conditions),
-        database.ops.quote_name,
     )
     values = [prepared(field, _key(value), database) for field, value in pairs]
     values += [prepared(field, value, database) for field, value in conditions if value is not None]
@@ -163,7 +161,12 @@ def bindable(value: Any, database: Any) -> Any:
     return value
 
 
-def account_names(quote: Callable[[str], str]) -> dict[str, str]:
+def quote(name: str) -> str:
+    """Return the name of a table or column in quotes: the same on both databases, and no name of ours holds any."""
+    return f'"{name}"'
+
+
+def account_names() -> dict[str, str]:
     """Return what texts say of the host's user model, joined as ``account``: its key, and whether it is active."""
     meta: Any = get_user_model()._meta
     columns = {field.name: field.column for field in meta.local_concrete_fields}
@@ -202,7 +205,7 @@ def _converters_of(field: Any, database: Any) -> list[Any]:
 
 
 @lru_cache(maxsize=256)
-def _insertion(model: Any, columns: tuple[str, ...], count: int, quote: Callable[[str], str]) -> str:
+def _insertion(model: Any, columns: tuple[str, ...], count: int) -> str:
     names = ", ".join(map(quote, columns))
     group = f"({', '.join(['%s'] * len(columns))})"
     table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
@@ -211,9 +214,7 @@ def _insertion(model: Any, columns: tuple[str, ...], count: int, quote: Callable
 
 
 @lru_cache(maxsize=256)
-def _updating(
-    model: Any, columns: tuple[str, ...], conditions: tuple[tuple[str, bool], ...], quote: Callable[[str], str]
-) -> str:
+def _updating(model: Any, columns: tuple[str, ...], conditions: tuple[tuple[str, bool], ...]) -> str:
     assignments = ", ".join(f"{quote(column)} = %s" for column in columns)
     where = " AND ".join(f"{quote(column)} IS NULL" if null else f"{quote(column)} = %s" for column, null in conditions)
     return f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {where}"  # noqa: S608 - names of our own models
