@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -23,7 +24,7 @@ def fresh(settings) -> Iterator[None]:
     url = current_app.conf.broker_url
     forget()
     yield
-    current_app.conf.broker_url = url
+    current_app.conf.update(broker_url=url)
     current_app.conf.task_always_eager = False
     forget()
 
@@ -34,11 +35,11 @@ def forget() -> None:
 
 
 def broker(url: str) -> None:
-    current_app.conf.broker_url = url
+    current_app.conf.update(broker_url=url)
     forget()
 
 
-def messages(url: str) -> list[dict[str, object]]:
+def messages(url: str) -> list[dict[str, Any]]:
     with redis.Redis.from_url(url) as client:
         return [json.loads(raw) for raw in client.lrange(QUEUE, 0, -1)]
 
@@ -79,7 +80,7 @@ def test_broker_that_came_back_is_used_after_the_pause(settings, broker_url):
     settings.TWOFA_PUBLISH_PAUSE = timedelta(milliseconds=50)
     broker(f"redis://127.0.0.1:{free_port()}/0")
     assert not jobs.publish(jobs.DELIVER, 7)
-    current_app.conf.broker_url = broker_url
+    current_app.conf.update(broker_url=broker_url)
     jobs._connection.cache_clear()
     assert not jobs.publish(jobs.DELIVER, 7)
     time.sleep(0.06)

@@ -18,7 +18,7 @@ def clean() -> Iterator[None]:
     url = current_app.conf.broker_url
     forget()
     yield
-    current_app.conf.broker_url = url
+    current_app.conf.update(broker_url=url)
     forget()
 
 

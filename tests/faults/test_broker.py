@@ -27,7 +27,7 @@ def dead_broker(request, settings):
     """With the timeouts that hosts have by default."""
     settings.TWOFA_PUBLISH_TIMEOUT = timedelta(milliseconds=300)
     with silent_server() as port:
-        current_app.conf.broker_url = f"redis://127.0.0.1:{port if request.param == 'silent' else free_port()}/0"
+        current_app.conf.update(broker_url=f"redis://127.0.0.1:{port if request.param == 'silent' else free_port()}/0")
         forget()
         yield
 

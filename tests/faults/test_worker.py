@@ -22,7 +22,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def gateway(url: str) -> dict[str, Any]:
     """What a host writes to send by any provider."""
     options = {"url": url, "body": {"to": "{recipient}", "text": "{text}", "code": "{token}"}, "id_path": "id"}
-    return {"BACKEND": "twofa.channels.http.HttpChannel", "OPTIONS": {**options, "read_timeout": 20, "total_timeout": 25}}
+    return {
+        "BACKEND": "twofa.channels.http.HttpChannel",
+        "OPTIONS": {**options, "read_timeout": 20, "total_timeout": 25},
+    }
 
 
 def status() -> str:

@@ -26,9 +26,8 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows import devices
-from twofa.models import Campaign, Challenge, Device, Event, Purpose
+from twofa.models import Campaign, Challenge, Device, Event
 from twofa.models.clock import now
-from twofa.models.ids import uuid7
 
 pytestmark = pytest.mark.django_db
 
@@ -387,51 +386,3 @@ def test_staff_reset_is_explained_told_and_ends_what_waited(shop):
     assert (event.actor, event.data["reason"]) == ("maria", "number was stolen")
     deliver_due()
     assert [message.event for message in outbox] == ["device.revoked"]
-
-
-# --- other storefronts, login -----------------------------------------------------------------------------------------
-
-
-def test_challenge_of_one_storefront_is_answered_by_no_other(bare):
-    registration = register(bare)
-    (token,) = sent_to(PHONE)
-    other = factories.storefront(bare.campaign)
-    with refused(WrongState):
-        devices.verify(registration.device, storefront=other, token=token, actor=bare.actor)
-    assert act(bare, "verify", registration.device, token=token).status == "active"
-
-
-def test_device_is_read_with_what_it_waits_for_by_those_who_serve_its_campaign(bare):
-    registration = register(bare)
-    read = devices.get(registration.device.uuid, storefront=bare.storefront)
-    assert read.challenge.pk == registration.challenge.pk
-    with pytest.raises(Device.DoesNotExist):
-        devices.get(registration.device.uuid, storefront=factories.storefront())
-
-
-@pytest.fixture
-def login(shop) -> Challenge:
-    redemption = shop.open()
-    row = Challenge.objects.get(redemption=redemption)
-    row.pk, row.redemption_id, row.purpose = uuid7(), None, Purpose.LOGIN
-    row._state.adding = True
-    row.save(force_insert=True)
-    return row
-
-
-def test_django_otp_opens_a_session_by_a_login_token_alone(shop, login):
-    redemption_token = token_of(Challenge.objects.get(purpose="redemption"))
-    assert shop.device.verify_token(redemption_token) is False
-    assert shop.device.verify_token(token_of(login)) is True
-    login.refresh_from_db()
-    assert (login.status, login.attempts) == ("approved", 2)
-    assert shop.device.verify_token("7K2M9Q") is False
-
-
-def test_login_is_answered_five_times(shop, login):
-    right = token_of(login)
-    for _ in range(5):
-        assert shop.device.verify_token(wrong_token(login)) is False
-    assert shop.device.verify_token(right) is False
-    login.refresh_from_db()
-    assert (login.status, login.attempts) == ("rejected", 5)

@@ -22,6 +22,7 @@ class Story:
     delivery: str = "queued"
     reminted: bool = False
     tampered: bool = False
+    known_old: bool = True  # whether the replaced token could be sealed when it was replaced
     kids: list[str] = field(default_factory=lambda: ["k0"])  # of each generation
     ring: set[str] = field(default_factory=lambda: {"k0"})
 
@@ -45,7 +46,7 @@ class Story:
             return self.end("approved", "ok")
         if self.attempts == ATTEMPTS:
             return self.end("rejected", "attempts_exhausted")
-        return "token_superseded" if kind == "old" else "token_invalid"
+        return "token_superseded" if kind == "old" and self.known_old else "token_invalid"
 
     def replay(self, kind: str) -> str:
         if kind == "malformed":
@@ -69,6 +70,7 @@ class Story:
     def rotate(self, at: float, *, reminted: bool) -> str:
         self.generation, self.issued, self.expires = self.generation + 1, at, None
         self.delivery, self.reminted = "queued", reminted
+        self.known_old = self.kids[-1] in self.ring
         self.kids.append(max(self.ring))  # the newest issues
         return "ok"
 

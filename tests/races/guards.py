@@ -1,8 +1,8 @@
 """Forcing an interleaving, and taking the guards away that it must not get through.
 
 Every race is run twice: with the guards, where the invariant holds, and without them, where it must break; else the
-race proves nothing. The interleaving is forced at a point in the code, not left to luck: whoever comes there waits for the
-others. With the guards the others never come, and the wait ends by its patience.
+race proves nothing. The interleaving is forced at a point in the code, not left to luck: whoever comes there waits for
+the others. With the guards the others never come, and the wait ends by its patience.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests import factories
@@ -64,7 +66,7 @@ def test_same_address_is_registered_once(bare, threads):
 
 def test_devices_are_limited_exactly(bare, threads, settings):
     settings.TWOFA_DEVICES_PER_PARTICIPANT = 3
-    calls = [lambda number=number: register(bare, f"+551199999{number:04d}") for number in range(10)]
+    calls = [partial(register, bare, f"+551199999{number:04d}") for number in range(10)]
     assert outcomes(threads(calls)) == {"done": 3, "invalid": 7}
 
 
@@ -72,7 +74,7 @@ def test_without_the_guards_more_are_registered(bare, threads, settings, monkeyp
     settings.TWOFA_DEVICES_PER_PARTICIPANT = 1
     meet_after(monkeypatch, devices.destinations, "ensure_allowed", 4)
     meet_after(monkeypatch, devices.contacts, "mask", 4)
-    calls = [unlocked(lambda number=number: register(bare, f"+551199999{number:04d}")) for number in range(4)]
+    calls = [unlocked(partial(register, bare, f"+551199999{number:04d}")) for number in range(4)]
     threads(calls)
     assert Device.objects.count() > 1
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
@@ -31,6 +32,8 @@ def start_worker(
     """
     command = [sys.executable, "-m", "celery", "-A", "tests.celery", "worker", "--loglevel=INFO"]
     command += [f"--concurrency={concurrency}", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    # A name of its own: workers of two tests may live at the same moment, and would answer for one another.
+    command.append(f"--hostname=worker-{uuid4().hex}@%h")
     child = spawn([*command, *arguments], log=log, env=worker_environment(overrides))
     try:
         wait_until(lambda: not child.alive or " ready." in child.output, seconds=_BOOT_SECONDS, what="Celery worker")
