@@ -336,6 +336,26 @@ def test_parked_completion_is_tried_again_by_staff(parked):
     assert (event.actor, event.data["reason"]) == ("maria", "ledger is back")
 
 
+@pytest.mark.parametrize("backend", [RecordingBackend, RemoteBackend], ids=["local", "remote"])
+def test_retry_by_staff_never_gives_back_what_an_earlier_call_may_have_spent(shop, parked, settings, backend):
+    settings.TWOFA_FULFILLMENT_BACKEND = backend
+    settings.TWOFA_COMPLETION_MAX_TRIES = 10
+    type(shop.participant).objects.update(is_active=False)
+    completions.retry_completion(parked.pk, actor=STAFF, reason="")
+    assert points(parked) == ("approved", "reserved")
+    assert Redemption.objects.get(pk=parked.pk).parked_at is not None
+    assert RecordingBackend.count("release") == 0
+
+
+def test_retry_by_staff_begins_a_new_row_of_tries(parked, settings):
+    settings.TWOFA_COMPLETION_MAX_TRIES = 3
+    fails("complete", TimeoutError())
+    assert completions.retry_completion(parked.pk, actor=STAFF, reason="").status == "approved"
+    assert Redemption.objects.get(pk=parked.pk).parked_at is None
+    sweep_for(1)
+    assert points(parked) == ("completed", "completed")
+
+
 def test_parked_completion_is_failed_by_staff_and_released(parked):
     failed = completions.fail_parked(parked.pk, actor=STAFF, reason="customer gave up")
     assert (failed.status, failed.points, failed.failure_code) == ("failed", "released", "failed_by_staff")

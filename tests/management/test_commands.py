@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests import factories
+from tests.fulfillment import RecordingBackend
+from twofa.flows import storefronts
+from twofa.models import Delivery, Storefront
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command(*arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_sweep_sends_what_is_due_and_tells_it():
+    RecordingBackend.reset()
+    factories.Shop().open()
+    assert "delivered: 1" in run("twofa_sweep")[0]
+    assert Delivery.objects.get().status == "sent"
+    assert run("twofa_sweep")[0] == ""
+
+
+def test_storefront_is_opened_with_a_key_that_works():
+    campaign = factories.campaign()
+    key, told = run("twofa_storefront", "My shop", "--campaign", campaign.slug)
+    assert "My shop" in told
+    storefront = storefronts.authenticate(key.strip())
+    assert storefront.name == "My shop"
+    assert list(storefront.campaigns.all()) == [campaign]
+
+
+def test_storefront_that_exists_is_given_another_campaign_without_a_key():
+    first, second = factories.campaign(), factories.campaign()
+    storefront = factories.storefront(first)
+    assert run("twofa_storefront", storefront.name, "--campaign", second.slug, "--no-key") == ("", "")
+    assert set(storefront.campaigns.all()) == {first, second}
+
+
+def test_third_key_is_refused_with_what_to_do():
+    run("twofa_storefront", "My shop")
+    run("twofa_storefront", "My shop")
+    with pytest.raises(CommandError, match="Revoke one of them"):
+        run("twofa_storefront", "My shop")
+
+
+def test_unknown_campaign_is_told_and_nothing_is_opened():
+    with pytest.raises(CommandError, match="There is no campaign"):
+        run("twofa_storefront", "My shop", "--campaign", "nowhere")
+    assert not Storefront.objects.exists()
