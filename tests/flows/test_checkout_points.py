@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 from django.db import transaction
 
+from tests import factories
 from tests.fulfillment import RecordingBackend, RemoteBackend
-from tests.stories import confirm, deliver_due, points
+from tests.stories import STAFF, confirm, deliver_due, points, unchanged
 from twofa.channels.memory import outbox
 from twofa.exceptions import (
     RedemptionRefused,
     TemporaryFailure,
     Unavailable,
 )
-from twofa.flows import checkouts
+from twofa.flows import checkouts, completions
 from twofa.models import Campaign, Delivery, Event, Redemption
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +102,24 @@ class RollingBack(RecordingBackend):
     def reserve(self, redemption: Redemption) -> None:
         super().reserve(redemption)
         transaction.set_rollback(True)
+
+
+def test_remote_ledger_that_answered_is_not_asked_again(shop, settings):
+    settings.TWOFA_FULFILLMENT_BACKEND = RemoteBackend
+    redemption = shop.open()
+    with unchanged():
+        completions.reserve_remote(redemption.pk)
+
+
+def test_reserve_that_was_parked_is_failed_by_staff_and_released_to_be_sure(settings):
+    """Exempt, so that no deadline ends it; the ledger may have heard what it never answered."""
+    settings.TWOFA_FULFILLMENT_BACKEND = RemoteBackend
+    settings.TWOFA_COMPLETION_MAX_TRIES = 1
+    shop = factories.Shop(two_factor_mode="off")
+    RecordingBackend.failures["reserve"] = iter([TimeoutError()])
+    redemption = shop.open()
+    assert points(redemption) == ("approved", "none")
+    assert Redemption.objects.get(pk=redemption.pk).parked_at is not None
+    completions.fail_parked(redemption.pk, actor=STAFF, reason="ledger has no trace of it")
+    assert points(redemption) == ("failed", "released")
+    assert [name for name, _pk in RecordingBackend.calls] == ["reserve", "release"]

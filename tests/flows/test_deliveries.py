@@ -8,6 +8,7 @@ from tests import factories
 from tests.factories import token_of
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.stories import cancel, confirm, deliver_due, everything, points, reject, resend, travel
+from twofa import jobs
 from twofa.channels import DeliveryError, Receipt
 from twofa.channels.memory import outbox
 from twofa.flows import deliveries
@@ -173,6 +174,20 @@ def test_temporary_error_is_tried_again_with_the_same_text(redemption):
     row = the_row()
     assert (row.status, row.reason, row.tries) == ("sent", "", 3)
     assert outbox[0].token == token_of(redemption.challenge)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_next_try_is_published_for_its_time(redemption, django_capture_on_commit_callbacks, monkeypatch, eager):
+    """In eager mode nobody would wait: there it is left to the sweeper."""
+    published = []
+    monkeypatch.setattr(jobs, "publish", lambda *args, delay: published.append((*args, delay)))
+    monkeypatch.setattr(jobs, "is_eager", lambda: eager)
+    ScriptedChannel.follow(BUSY)
+    with django_capture_on_commit_callbacks(execute=True):
+        deliver_due()
+    row = the_row()
+    assert published == ([] if eager else [(jobs.DELIVER, row.pk, published[0][2])])
+    assert eager or timedelta(seconds=4) <= published[0][2] <= timedelta(seconds=5)
 
 
 def test_tries_are_bounded(redemption):

@@ -31,6 +31,20 @@ def test_storefront_is_opened_with_its_campaigns_and_a_trace():
         storefronts.serve(storefront, [campaign], actor=STAFF)
 
 
+def test_change_of_a_storefront_is_on_record(shop):
+    campaign = factories.campaign()
+    storefronts.update(shop.storefront, actor=STAFF, changes={"is_active": False, "campaigns": [campaign]})
+    row = Storefront.objects.get(pk=shop.storefront.pk)
+    assert (row.is_active, list(row.campaigns.all())) == (False, [campaign])
+    event = Event.objects.get(type="storefront.changed")
+    assert event.data == {
+        "before": {"is_active": True, "campaigns": [shop.campaign.slug]},
+        "after": {"is_active": False, "campaigns": [campaign.slug]},
+    }
+    with unchanged():
+        storefronts.update(shop.storefront, actor=STAFF, changes={"name": row.name, "campaigns": [campaign]})
+
+
 def test_key_opens_the_door_of_its_storefront(shop, issued):
     key, text = issued
     assert storefronts.authenticate(text) == shop.storefront

@@ -268,7 +268,7 @@ def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         redemption = _locked(pk)
         if redemption.parked_at is None or redemption.status != Status.APPROVED:
             raise WrongState(redemption=redemption)
-        # Not 0: that calls were made stays known, so that no refusal of ours gives back what one of them may have spent.
+        # Not 0: that calls were made stays known, so that no refusal of ours gives back what one may have spent.
         redemption.move(at=redemption.read_at, parked_at=None, completion_tries=1, due_at=redemption.read_at)
         trail = Trail(actor, redemption.read_at)
         trail.add("redemption.completion_retried", redemption, reason=reason)
