@@ -32,7 +32,7 @@ def pytest_load_initial_conftests(
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None and not (options.help or options.version or options.collectonly):
         _start_servers(with_postgres=not chosen.endswith(".sqlite"))
-    _take_broker_database(0 if worker is None else 1 + int(worker.removeprefix("gw")))
+    _take_broker_database(worker)
     return (yield)
 
 
@@ -66,8 +66,13 @@ def _start_servers(*, with_postgres: bool) -> None:
         os.environ["TWOFA_TEST_BROKER_URL"] = queue.url
 
 
-def _take_broker_database(number: int) -> None:
-    """Each process of the run has queues of its own; a URL that names a database already is left alone."""
+def _take_broker_database(worker: str | None) -> None:
+    """Each process of the run has queues of its own, or the Celery workers of two tests take each other's jobs.
+
+    xdist's workers inherit the URL of the process that started them, and take the databases after its own.
+    """
     url = os.environ.get("TWOFA_TEST_BROKER_URL")
-    if url and not urlsplit(url).path.strip("/"):
-        os.environ["TWOFA_TEST_BROKER_URL"] = f"{url}/{number}"
+    if url:
+        parts = urlsplit(url)
+        number = int(parts.path.strip("/") or 0) + (0 if worker is None else 1 + int(worker.removeprefix("gw")))
+        os.environ["TWOFA_TEST_BROKER_URL"] = parts._replace(path=f"/{number}").geturl()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import socket
 
@@ -10,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from tests.celery import app
+from tests.servers import plugin
 from tests.servers.network import OutsideNetworkError
 from tests.servers.process import free_port
 from tests.statements import record_statements
@@ -24,6 +26,16 @@ def test_worker_process_answers_until_it_is_killed(celery_worker_process):
 
     assert not worker.alive
     assert app.control.inspect(timeout=0.2).ping() is None
+
+
+def test_processes_of_one_run_have_queues_of_their_own():
+    taken = []
+    for worker in (None, "gw0", "gw1"):
+        with pytest.MonkeyPatch.context() as process:
+            process.setenv("TWOFA_TEST_BROKER_URL", taken[0] if taken else "redis://127.0.0.1:6379")
+            plugin._take_broker_database(worker)
+            taken.append(os.environ["TWOFA_TEST_BROKER_URL"])
+    assert taken == [f"redis://127.0.0.1:6379/{number}" for number in (0, 1, 2)]
 
 
 def test_smtp_server_keeps_what_it_takes_and_refuses_when_told(smtp_server):
