@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,10 +45,71 @@ def test_what_is_no_phone_is_refused(address: str):
     assert refused.value.params["errors"][0]["field"] == "address"
 
 
-@pytest.mark.parametrize("address", ["+447012345678901", "+448719001234", "+4909001234567", "+351760123456"])
-def test_numbers_that_cost_their_caller_extra_are_refused(address: str):
-    with pytest.raises(Invalid):
-        contacts.normalise("sms", address)
+def code_of(channel: str, address: str) -> str:
+    with pytest.raises(Invalid) as refused:
+        contacts.normalise(channel, address)
+    return refused.value.params["errors"][0]["code"]
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("+447012345678", id="personal, United Kingdom"),
+        pytest.param("+15002345678", id="personal, North America"),
+        pytest.param("+449012345678", id="premium"),
+        pytest.param("+351760123456", id="premium, Portugal"),
+        pytest.param("+80812345678", id="shared cost"),
+        pytest.param("+447640123456", id="pager"),
+        pytest.param("+445512345678", id="company"),
+        pytest.param("+49177991234567", id="voicemail"),
+        pytest.param("+870301234567", id="Inmarsat"),
+        pytest.param("+881612345678", id="satellite"),
+        pytest.param("+8823421234", id="international network"),
+        pytest.param("+883510012345", id="international network, VoIP"),
+        pytest.param("+878101234567890", id="universal personal"),
+        pytest.param("+979123456789", id="international premium"),
+    ],
+)
+def test_numbers_that_pay_their_owner_are_refused(channel: str, address: str):
+    assert code_of(channel, address) == "premium_number"
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("+551123456789", id="landline"),
+        pytest.param("+445612345678", id="VoIP"),
+        pytest.param("+448001234567", id="toll-free"),
+    ],
+)
+def test_numbers_that_no_message_reaches_are_refused(channel: str, address: str):
+    assert code_of(channel, address) == "not_mobile"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["+5511961234567", "+351912345678", "+34612345678", "+5491123456789", "+12015550123", "+522221234567"],
+)
+def test_mobiles_are_accepted_and_what_may_be_one(address: str):
+    """North America and Mexico have one range for mobiles and landlines."""
+    assert contacts.normalise("sms", address) == address
+
+
+def test_every_kind_of_number_but_mobiles_is_refused():
+    """Also those that a later numbering plan brings: each country's example of each kind that there is."""
+    kinds = [kind for kind in vars(phonenumbers.PhoneNumberType).values() if isinstance(kind, int)]
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in set(kinds):
+            number = phonenumbers.example_number_for_type(region, kind)
+            if number is None or not phonenumbers.is_valid_number(number):
+                continue
+            address = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            if phonenumbers.number_type(number) in {1, 2}:  # mobile; mobile or landline
+                assert contacts.normalise("sms", address) == address
+            else:
+                assert code_of("sms", address) in {"premium_number", "not_mobile"}, address
 
 
 def test_domain_of_an_address_has_one_spelling():

@@ -13,13 +13,23 @@ from twofa.exceptions import Invalid
 
 SMS, WHATSAPP, EMAIL = "sms", "whatsapp", "email"
 CHANNELS = (SMS, WHATSAPP, EMAIL)
-_PREMIUM = {
+# What a message can reach. Named, and not what it cannot: a kind that a later numbering plan brings stays refused.
+_MOBILE = {
+    phonenumbers.PhoneNumberType.MOBILE,
+    # North America and others have one range for both.
+    phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+}
+_COSTLY = {
     phonenumbers.PhoneNumberType.PREMIUM_RATE,
     phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
     phonenumbers.PhoneNumberType.UAN,
     phonenumbers.PhoneNumberType.PAGER,
     phonenumbers.PhoneNumberType.VOICEMAIL,
 }
+# "World" in the numbering plan: satellites (+870, +881), international networks (+882, +883), personal and premium
+# numbers of no country (+878, +979).
+_NO_COUNTRY = "001"
 _DOT = "•"
 
 
@@ -34,10 +44,17 @@ def _normalise_phone(address: str) -> str:
         raise Invalid.field(
             "address", "invalid_phone", _("Give a phone number with its country code, like +5511999990034.")
         )
-    # Premium and shared-cost ranges pay their owner for every message: the purse of SMS pumping.
-    if phonenumbers.number_type(number) in _PREMIUM:
-        raise Invalid.field("address", "premium_number", _("Messages are not sent to premium-rate numbers."))
+    _ensure_mobile(number)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _ensure_mobile(number: phonenumbers.PhoneNumber) -> None:
+    """Raise where a message would reach nobody, or would pay whoever owns the range: the purse of SMS pumping."""
+    kind = phonenumbers.number_type(number)
+    if kind in _COSTLY or phonenumbers.region_code_for_number(number) == _NO_COUNTRY:
+        raise Invalid.field("address", "premium_number", _("Messages are not sent to premium-rate numbers."))
+    if kind not in _MOBILE:
+        raise Invalid.field("address", "not_mobile", _("Give the number of a mobile phone."))
 
 
 def _normalise_email(address: str) -> str:
