@@ -32,6 +32,7 @@ from twofa.models.clock import now
 pytestmark = pytest.mark.django_db
 
 PHONE = "+5511999990034"
+PAUSE = timedelta(seconds=30)
 
 
 @pytest.fixture
@@ -212,6 +213,7 @@ def test_pending_device_whose_challenge_ended_gets_a_new_one(bare, ending):
         for _ in range(5):
             with pytest.raises(Exception, match="token_invalid|attempts_exhausted"):
                 act(bare, "verify", registration.device, token=wrong_token(registration.challenge))
+        travel(PAUSE)
     else:
         travel(timedelta(hours=1))
     renewed = act(bare, "resend", registration.device)
@@ -333,6 +335,7 @@ def test_pending_device_is_not_made_the_default(bare):
 def test_another_change_of_the_same_device_ends_the_first(shop):
     email = factories.device(shop.participant, "email")
     first = act(shop, "make_default", email).authorization
+    travel(PAUSE)
     second = act(shop, "revoke", email).authorization
     assert Challenge.objects.get(pk=first.pk).status == "cancelled"
     assert Challenge.objects.get(pk=second.pk).status == "pending"
@@ -364,6 +367,7 @@ def test_pending_device_is_revoked_at_once(bare):
     assert Challenge.objects.get().status == "cancelled"
     with refused(ChallengeClosed):
         act(bare, "verify", registration.device, token=token)
+    travel(PAUSE)
     assert register(bare).created, "the address is free again"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -20,7 +21,7 @@ from twofa.exceptions import Invalid, NotActive, TwoFactorError, WrongState
 from twofa.flows import changes, destinations, facts, issuing, renewals, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
-from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
+from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -41,7 +42,8 @@ def register(
 ) -> Registration:
     """Store a pending device and send its first token; the same address again returns what is there, and sends nothing.
 
-    Raises: Invalid, ChannelUnavailable, DestinationNotAllowed, SendBudget, FailedAttemptsBudget.
+    Raises: Invalid, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown, SendBudget,
+    FailedAttemptsBudget.
     """
     normalised = contacts.normalise(channel, address)
     with transaction.atomic():
@@ -117,9 +119,9 @@ def _ask(
     campaign = participant.campaign
     if not (campaign.is_active and participant.is_active):
         raise NotActive
-    facts.lock_destination(address=contact.address, campaign=campaign)
     budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
+    _ensure_paused(participant, contact, budgets.at)
     issuing.ensure_sends(budgets, campaign)
     request = issuing.Request(
         storefront=storefront,
@@ -137,6 +139,23 @@ def _ask(
     return challenge
 
 
+def _ensure_paused(participant: Participant, contact: Device, at: datetime) -> None:
+    """Raise where the participant's last device token went to ``contact`` a moment ago. Raises: ResendCooldown.
+
+    The pause between messages would be none if another challenge were a way around it: revoke and register again, ask
+    for one change and then another, through one storefront and then its neighbour. By the address and not by the row,
+    because a device registered again is another row. One that was answered or never arrived holds nobody up: whoever
+    types the right token has the device in hand, and a resend is not held up by a failed delivery either.
+    """
+    sent = Challenge.objects.with_delivery().filter(
+        participant=participant, purpose=Purpose.DEVICE, address=contact.address
+    )
+    bothering = sent.exclude(status=Challenge.Status.APPROVED).exclude(delivery_status__in=Delivery.UNDELIVERED)
+    last = bothering.order_by("-issued_at").first()
+    if last is not None:
+        renewals.ensure_paused(last, at)
+
+
 def verify(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Device:
     """Activate a device by the token that it received. Idempotent for the right token.
 
@@ -149,7 +168,8 @@ def verify(device: Device, *, storefront: Storefront, token: object, actor: Acto
 def authorize(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Registration:
     """Let the asked-for change of a device happen, by the token that the current device received.
 
-    Raises: as :func:`verify`; SendBudget where the new device's own token may not be sent any more.
+    Raises: as :func:`verify`; ResendCooldown, SendBudget where the new device's own token may not be sent now: what
+    was let happen stays, and the same token again sends it later.
     """
     actions = (Action.ADD, Action.MAKE_DEFAULT, Action.REVOKE, Action.SWITCH_OFF)
     registration = _answer(device, actions, storefront, token, actor)
@@ -247,7 +267,7 @@ def make_default(device: Device, *, storefront: Storefront, actor: Actor) -> Reg
 def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
     """Revoke a device: a pending one at once, an active one after a token from the current device.
 
-    Raises: ChannelUnavailable, SendBudget, FailedAttemptsBudget.
+    Raises: NotActive, OnboardingIncomplete, ResendCooldown, SendBudget, FailedAttemptsBudget.
     """
     ended: list[UUID] = []
     with transaction.atomic():

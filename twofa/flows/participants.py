@@ -141,7 +141,7 @@ def update(
 ) -> tuple[Participant, Challenge | None]:
     """Change a participant. Switching two-factor off needs a token from the current device: its challenge is returned.
 
-    Raises: OnboardingIncomplete, ChannelUnavailable, SendBudget, FailedAttemptsBudget.
+    Raises: NotActive, OnboardingIncomplete, ResendCooldown, SendBudget, FailedAttemptsBudget.
     """
     given = {"name": name, "locale": locale}
     with transaction.atomic():

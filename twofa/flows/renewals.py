@@ -31,7 +31,6 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
         _ensure_timely(challenge, standing.at)
     contact = _contact(challenge, channel, standing.at)
     participant = cast(Participant, challenge.participant)
-    facts.lock_destination(address=contact.address, campaign=challenge.campaign)
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
     issuing.ensure_sends(budgets, challenge.campaign)
     trail = Trail(actor, budgets.at)
@@ -51,6 +50,11 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
 def _ensure_timely(challenge: Challenge, at: datetime) -> None:
     if challenge.resends_remaining == 0:
         raise ResendsExhausted(None)
+    ensure_paused(challenge, at)
+
+
+def ensure_paused(challenge: Challenge, at: datetime) -> None:
+    """Raise where its last message was sent a moment ago. Raises: ResendCooldown."""
     if at < challenge.resend_available_at:
         raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
 
