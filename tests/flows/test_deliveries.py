@@ -54,7 +54,8 @@ def test_message_is_sent_once_and_its_hand_off_recorded(redemption):
     challenge = Challenge.objects.get(redemption=redemption)
     assert challenge.expires_at == row.sent_at + timedelta(minutes=5)
     event = Event.objects.get(type="delivery.sent")
-    assert (event.actor_kind, event.challenge_id, event.redemption_id) == ("worker", challenge.pk, None)
+    assert (event.actor_kind, event.challenge_id, event.redemption_id) == ("worker", challenge.pk, redemption.pk)
+    assert (event.delivery_id, event.storefront_id) == (row.pk, redemption.storefront_id)
 
 
 def test_delivery_that_is_not_there_sends_nothing(redemption):

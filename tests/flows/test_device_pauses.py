@@ -142,7 +142,8 @@ def test_agreement_is_kept_while_the_new_device_waits(shop):
     Device.objects.filter(pk=shop.device.pk).update(status="pending", confirmed=False, is_default=False)
     new = register(shop)
     fresh = factories.device(shop.participant)
-    Challenge.objects.filter(pk=new.challenge.pk).update(status="cancelled", seed=None, ended_at=new.challenge.issued_at)
+    verification = Challenge.objects.filter(pk=new.challenge.pk)
+    verification.update(status="cancelled", seed=None, ended_at=new.challenge.issued_at)
     agreed = devices.resend(new.device, **of(shop)).authorization
     assert agreed.device == fresh
     token = token_of(agreed)

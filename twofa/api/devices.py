@@ -32,8 +32,10 @@ VERDICTS = (
     "failed_attempts_budget",
 )
 SENDING = (
+    "permission_denied",
     "channel_unavailable",
     "destination_not_allowed",
+    "resend_cooldown",
     "failed_attempts_budget",
     "send_budget",
     "onboarding_incomplete",
@@ -116,6 +118,7 @@ class DeviceEndpoint(Endpoint):
     )
     def delete(self, request: Request, device_id: str) -> HttpResponse:
         device = device_of(self.storefront, device_id)
+        self.links = _links(device)
         registration = devices.revoke(device, storefront=self.storefront, actor=self.actor)
         if registration.authorization is None:
             return HttpResponse(status=204)
@@ -134,7 +137,7 @@ class DeviceVerificationEndpoint(Endpoint):
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
         device = device_of(self.storefront, device_id)
-        self.links = links.of_device(device.uuid)
+        self.links = _links(device)
 
         def verify() -> HttpResponse:
             verified = devices.verify(device, storefront=self.storefront, token=token, actor=self.actor)
@@ -150,13 +153,20 @@ class DeviceAuthorizationEndpoint(Endpoint):
         description="A new device's own token is sent now: `challenge` is set.",
         form=TOKEN,
         responses={200: shapes.Device},
-        errors=("not_found", *VERDICTS, "channel_unavailable", "destination_not_allowed", "send_budget"),
+        errors=(
+            "not_found",
+            *VERDICTS,
+            "channel_unavailable",
+            "destination_not_allowed",
+            "resend_cooldown",
+            "send_budget",
+        ),
         request_example={"token": "7K2-M9Q"},
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
         device = device_of(self.storefront, device_id)
-        self.links = links.of_device(device.uuid)
+        self.links = _links(device)
 
         def authorize() -> HttpResponse:
             registration = devices.authorize(device, storefront=self.storefront, token=token, actor=self.actor)
@@ -171,12 +181,12 @@ class DeviceResendEndpoint(Endpoint):
         summary="Send the token that a device waits for once more",
         form=NOTHING,
         responses={202: shapes.Device},
-        errors=("not_found", "wrong_state", "permission_denied", "resend_cooldown", "resends_exhausted", *SENDING),
+        errors=("not_found", "wrong_state", "resends_exhausted", *SENDING),
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
         device = device_of(self.storefront, device_id)
-        self.links = links.of_device(device.uuid)
+        self.links = _links(device)
 
         def resend() -> HttpResponse:
             registration = devices.resend(device, storefront=self.storefront, actor=self.actor)
@@ -197,7 +207,7 @@ class DeviceDefaultEndpoint(Endpoint):
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
         device = device_of(self.storefront, device_id)
-        self.links = links.of_device(device.uuid)
+        self.links = _links(device)
 
         def make_default() -> HttpResponse:
             registration = devices.make_default(device, storefront=self.storefront, actor=self.actor)
@@ -205,6 +215,12 @@ class DeviceDefaultEndpoint(Endpoint):
             return respond(status, present_device(registration.device, self.storefront))
 
         return self.once(request, make_default)
+
+
+def _links(device: Device) -> links.Links:
+    """Return where an error about a device leads: to itself, and to what its participant still misses."""
+    participant = device.participant
+    return links.of_device(device.uuid, campaign=participant.campaign.slug, participant=participant.external_id)
 
 
 def present_device(device: Device, storefront: Storefront) -> shapes.Device:

@@ -24,9 +24,13 @@ def of_redemption(pk: UUID, *, campaign: str | None = None, participant: str | N
     """Return the links of a redemption, and of its participant where that is known."""
     base = f"/redemptions/{pk}/"
     paths = {"confirm_token": f"{base}confirm/", "resend_token": f"{base}resend/", "wait": base}
-    if campaign is not None and participant is not None:
-        paths |= of_participant(campaign, participant).paths
-    return Links(paths)
+    return Links(paths | _participant_paths(campaign, participant))
+
+
+def _participant_paths(campaign: str | None, external_id: str | None) -> dict[str, str]:
+    if campaign is None or external_id is None:
+        return {}
+    return of_participant(campaign, external_id).paths
 
 
 def of_participant(campaign: str, external_id: str) -> Links:
@@ -34,8 +38,8 @@ def of_participant(campaign: str, external_id: str) -> Links:
     return Links({"onboarding": f"/campaigns/{campaign}/participants/{external_id}/onboarding/"})
 
 
-def of_device(uuid: UUID) -> Links:
-    """Return the links of a device: its own token, and the one that lets something happen to it."""
+def of_device(uuid: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
+    """Return the links of a device: its own token, the one that lets something happen to it, and its participant's."""
     base = f"/devices/{uuid}/"
     return Links(
         {
@@ -43,5 +47,6 @@ def of_device(uuid: UUID) -> Links:
             "resend_token": f"{base}resend/",
             "authorize_device": f"{base}authorize/",
             "wait": base,
+            **_participant_paths(campaign, participant),
         }
     )

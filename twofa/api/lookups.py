@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 from twofa.api.base import parse_id
 from twofa.exceptions import NotFound
-from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, Participant, Storefront
+from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, Participant, Redemption, Storefront
 
 # Checked before the database is asked: a NUL in a path is one more id that does not exist, not an error of the driver.
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
@@ -49,6 +50,15 @@ def device_of(storefront: Storefront, text: str) -> Device:
     """Return a device of a participant of the storefront's campaigns. Raises: NotFound."""
     rows = Device.objects.filter(uuid=parse_id(text), participant__campaign__storefronts=storefront)
     found: Device | None = rows.select_related("participant__campaign").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def participant_of_redemption(storefront: Storefront, pk: UUID) -> tuple[str, str]:
+    """Return slug and external id of the participant of a storefront's redemption. Raises: NotFound."""
+    rows = Redemption.objects.filter(pk=pk, storefront=storefront)
+    found = rows.values_list("campaign__slug", "participant__external_id").first()
     if found is None:
         raise NotFound
     return found

@@ -74,9 +74,9 @@ class ParticipantEndpoint(Endpoint):
         responses={200: shapes.Participant, 202: shapes.ParticipantWithAuthorization},
         errors=(
             "not_found",
+            "permission_denied",
             "onboarding_incomplete",
-            "channel_unavailable",
-            "destination_not_allowed",
+            "resend_cooldown",
             "failed_attempts_budget",
             "send_budget",
         ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
@@ -15,9 +18,10 @@ from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.campaigns import PAGING
 from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text, Unsupported
-from twofa.api.lookups import campaign_of, ensure_slug
+from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption
 from twofa.api.operations import Parameter, operation
 from twofa.api.pagination import paginate
+from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import checkouts, redemptions
 from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption
 from twofa.models.clock import Clock
@@ -195,6 +199,23 @@ class RedemptionsEndpoint(Endpoint):
         return self.once(request, open_redemption)
 
 
+class ChangingEndpoint(Endpoint):
+    @contextmanager
+    def told_of(self, pk: UUID) -> Iterator[None]:
+        """Complete what a refusal says of a redemption, which is looked up only once there is one.
+
+        Raises: WrongState for a race that was lost, with the redemption as the winner left it.
+        """
+        try:
+            yield
+        except TransitionRefused:
+            raise WrongState(redemption=redemptions.get(pk, storefront=self.storefront)) from None
+        except OnboardingIncomplete:
+            slug, external_id = participant_of_redemption(self.storefront, pk)
+            self.links = links.of_redemption(pk, campaign=slug, participant=external_id)
+            raise
+
+
 class RedemptionEndpoint(Endpoint):
     @operation(
         id="get_redemption",
@@ -208,7 +229,7 @@ class RedemptionEndpoint(Endpoint):
         return respond(200, presenters.redemption(redemption))
 
 
-class ConfirmationEndpoint(Endpoint):
+class ConfirmationEndpoint(ChangingEndpoint):
     @operation(
         id="confirm_redemption",
         summary="Confirm a redemption by its token",
@@ -241,16 +262,17 @@ class ConfirmationEndpoint(Endpoint):
         amount: Decimal | None = members.get("amount")
 
         def confirm() -> HttpResponse:
-            redemption = redemptions.confirm(
-                pk, storefront=self.storefront, token=members["token"], amount=amount, actor=self.actor
-            )
+            with self.told_of(pk):
+                redemption = redemptions.confirm(
+                    pk, storefront=self.storefront, token=members["token"], amount=amount, actor=self.actor
+                )
             status = 202 if redemption.status == Redemption.Status.APPROVED else 200
             return respond(status, presenters.redemption(redemption))
 
         return self.once(request, confirm)
 
 
-class RedemptionResendEndpoint(Endpoint):
+class RedemptionResendEndpoint(ChangingEndpoint):
     @operation(
         id="resend_redemption_token",
         summary="Replace the token by a new one and send it",
@@ -277,13 +299,14 @@ class RedemptionResendEndpoint(Endpoint):
         self.links = links.of_redemption(pk)
 
         def resend() -> HttpResponse:
-            redemption = redemptions.resend(pk, storefront=self.storefront, actor=self.actor, channel=channel)
+            with self.told_of(pk):
+                redemption = redemptions.resend(pk, storefront=self.storefront, actor=self.actor, channel=channel)
             return respond(202, presenters.redemption(redemption))
 
         return self.once(request, resend)
 
 
-class RedemptionCancellationEndpoint(Endpoint):
+class RedemptionCancellationEndpoint(ChangingEndpoint):
     @operation(
         id="cancel_redemption",
         summary="Cancel a redemption that waits",
@@ -297,7 +320,8 @@ class RedemptionCancellationEndpoint(Endpoint):
         pk = parse_id(redemption_id)
 
         def cancel() -> HttpResponse:
-            redemption = redemptions.cancel(pk, storefront=self.storefront, actor=self.actor)
+            with self.told_of(pk):
+                redemption = redemptions.cancel(pk, storefront=self.storefront, actor=self.actor)
             return respond(200, presenters.redemption(redemption))
 
         return self.once(request, cancel)

@@ -158,7 +158,6 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     )
     if contact is None:
         return
-    facts.lock_destination(address=contact.address, campaign=challenge.campaign)
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
     if issuing.within_send_budgets(budgets, challenge.campaign):
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")
@@ -175,9 +174,12 @@ def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:
 def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> None:
     """Move the row this worker holds; the lease is the guard, so that a worker that lost it changes nothing."""
     row.change(guard=("leased_until",), status=status, **changes)
+    # The challenge brings the redemption and the storefront with it: both are asked what became of a message.
+    about = [] if row.challenge is None else [row.challenge]
     trail.add(
         f"delivery.{status.value}",
         row,
+        *about,
         channel=row.channel,
         destination=row.destination,
         reason=row.reason,
