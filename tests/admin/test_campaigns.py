@@ -335,7 +335,7 @@ def test_history_says_who_changed_what(campaign: Campaign, boss: Client):
     shown = boss.get(page("campaign", "change", campaign.pk)).content.decode()
 
     assert "boss (staff)" in shown
-    assert "max_attempts: 5 → 2" in shown
+    assert "attempts: 5 → 2" in shown
 
 
 @pytest.mark.parametrize(

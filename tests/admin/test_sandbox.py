@@ -76,7 +76,7 @@ def test_message_whose_key_left_the_ring_is_left_out(test_world: World, boss: Cl
     shown = read(boss)
 
     assert test_world.secrets["token"].decode() not in shown
-    assert "token_key_unknown" in shown
+    assert "the key of the token is not installed any more" in shown
 
 
 def test_without_the_permission_nothing_can_be_read(test_world: World, staff: Callable[..., Client]):

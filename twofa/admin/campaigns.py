@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from twofa.admin import words
 from twofa.admin.base import FlowAction, TwofaAdmin, acting
-from twofa.admin.forms import DOCUMENTS, CampaignForm, ModeForm, form_field
+from twofa.admin.forms import CampaignForm, ModeForm, form_field
 from twofa.admin.sections import Section, cells, moment, tone_of
 from twofa.admin.timelines import who
 from twofa.flows import campaigns
@@ -169,7 +169,7 @@ class CampaignAdmin(TwofaAdmin):
     )
     shown_allowed_countries = _shown("allowed_countries", _("allowed countries"), words.chosen)
     shown_required_documents = _shown(
-        "required_documents", _("required documents"), lambda value: words.chosen(value, DOCUMENTS)
+        "required_documents", _("required documents"), lambda value: words.chosen(value, words.DOCUMENTS.items())
     )
     shown_token_ttl = _shown("token_ttl", _("token life"), words.duration)
     shown_resend_cooldown = _shown("resend_cooldown", _("pause between messages"), words.duration)
@@ -182,7 +182,7 @@ class CampaignAdmin(TwofaAdmin):
         return format_html(
             '<span class="twofa-tone twofa-tone-{}">{}</span> <a href="{}">{}</a>',
             tone_of(campaign.two_factor_mode),
-            str(TwoFactorMode(campaign.two_factor_mode).label).partition(":")[0],
+            words.mode(campaign.two_factor_mode),
             self.page("two-factor", campaign.pk),
             _("Change"),
         )
@@ -255,8 +255,10 @@ def history(campaign: Campaign) -> Section:
         cells(
             moment(event.created_at),
             who(event),
-            words.event(event.type),
-            words.details({name: value for name, value in event.data.items() if name != "policy_version"}),
+            event.label,
+            words.details(
+                {name: value for name, value in event.data.items() if name != "policy_version"}, unit=campaign.unit
+            ),
             event.data.get("policy_version", "—"),
         )
         for event in events

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -13,14 +15,32 @@ from twofa.admin import words
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.sections import Section, tone_of
 from twofa.admin.timelines import MOST, timeline
-from twofa.models import Challenge, Channel, Delivery, Event
+from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Purpose
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class PurposeFilter(admin.SimpleListFilter):
+    """By the purpose, in words; the step-ups of all storefronts are one."""
+
+    title = _("purpose")
+    parameter_name = "purpose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
+        return (*Purpose.choices, ("step_up", _("step-up")))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Challenge]) -> QuerySet[Challenge]:
+        if self.value() == "step_up":
+            return queryset.filter(purpose__startswith=STEP_UP)
+        return queryset if self.value() is None else queryset.filter(purpose=self.value())
 
 
 @admin.register(Challenge)
 class ChallengeAdmin(ReadOnlyAdmin):
     list_display = (
         "created_at",
-        "purpose",
+        "shown_purpose",
         "campaign",
         "participant",
         "channel",
@@ -28,7 +48,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
         "shown_attempts",
         "deadline",
     )
-    list_filter = ("status", "purpose", "channel", "campaign", "created_at")
+    list_filter = ("status", PurposeFilter, "channel", "campaign", "created_at")
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
     search_fields = ("participant__external_id__exact", "redemption__order_id__exact", "correlation_id__exact")
@@ -36,7 +56,10 @@ class ChallengeAdmin(ReadOnlyAdmin):
     uuid_fields = ("id", "redemption_id")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("purpose", "action", "subject", "redemption", "participant", "campaign", "storefront")}),
+        (
+            None,
+            {"fields": ("shown_purpose", "action", "subject", "redemption", "participant", "campaign", "storefront")},
+        ),
         (_("State"), {"fields": ("shown_status", "shown_attempts", "shown_resends", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device", "channel_chosen")}),
         (_("Times"), {"fields": ("created_at", "issued_at", "expires_at", "deadline", "ended_at")}),
@@ -54,6 +77,10 @@ class ChallengeAdmin(ReadOnlyAdmin):
         ),
         (_("Trace"), {"fields": ("id", "correlation_id")}),
     )
+
+    @admin.display(description=_("purpose"), ordering="purpose")
+    def shown_purpose(self, challenge: Challenge) -> str:
+        return challenge.purpose_label
 
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, challenge: Challenge) -> str:

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import sandbox
+from twofa.admin import sandbox, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
 from twofa.admin.sections import Section, tone_of
 from twofa.admin.timelines import timeline
-from twofa.models import Delivery, Event
+from twofa.models import MESSAGES, Delivery, Event
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class MessageFilter(admin.SimpleListFilter):
+    """By the message, in words: a list of those that occur would read the whole table."""
+
+    title = _("message")
+    parameter_name = "message"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
+        return MESSAGES.items()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset if self.value() is None else queryset.filter(event=self.value())
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
         "created_at",
-        "event",
+        "message",
         "campaign",
         "channel",
         "destination",
         "shown_status",
-        "reason",
+        "shown_reason",
         "tries",
         "sent_at",
     )
-    list_filter = ("status", "channel", "event", "campaign", "created_at")
+    list_filter = ("status", "channel", MessageFilter, "campaign", "created_at")
     list_select_related = ("campaign",)
     search_fields = ("correlation_id__exact", "provider_message_id__exact")
     search_help_text = _("A correlation id, a provider's id, or a challenge's id, exactly.")
     uuid_fields = ("challenge_id", "challenge__redemption_id")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("event", "campaign", "participant", "challenge", "generation")}),
+        (None, {"fields": ("message", "campaign", "participant", "challenge", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device")}),
-        (_("State"), {"fields": ("shown_status", "reason", "tries", "reminted", "due_at", "leased_until")}),
+        (_("State"), {"fields": ("shown_status", "shown_reason", "tries", "reminted", "due_at", "leased_until")}),
         (_("Provider"), {"fields": ("provider_message_id", "sent_at")}),
         (_("Trace"), {"fields": ("correlation_id", "created_at")}),
     )
@@ -48,6 +66,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def shown_status(self, delivery: Delivery) -> str:
         tone, label = tone_of(delivery.status), delivery.get_status_display()
         return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
+
+    @admin.display(description=_("message"), ordering="event")
+    def message(self, delivery: Delivery) -> StrOrPromise:
+        return delivery.message_label
+
+    @admin.display(description=_("reason"), ordering="reason")
+    def shown_reason(self, delivery: Delivery) -> str:
+        return words.reason(delivery.reason) or "—"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "challenge", "device")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
@@ -41,18 +42,24 @@ class AboutFilter(admin.SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(type__startswith=f"{self.value()}.")
 
 
+def _unit(event: Event) -> str:
+    return event.campaign.unit if event.campaign is not None else ""
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     """An event may outlive what it speaks of, so its page shows ids and follows none of them."""
 
     list_display = ("created_at", "what", "who", "shown_data", "correlation_id")
     list_filter = (AboutFilter, "actor_kind", "created_at")
-    search_fields = ("correlation_id__exact", "type__exact")
-    search_help_text = _("A correlation id, an event's type, or the id of a redemption or challenge, exactly.")
+    search_fields = ("correlation_id__exact",)
+    search_help_text = _("A correlation id, or the id of a redemption or challenge, exactly.")
     uuid_fields = ("redemption_id", "challenge_id")
     ordering = ("-id",)
+    # Its unit says what a threshold counts; an outer join, because the campaign may be gone.
+    list_select_related = ("campaign",)
     fieldsets = (
-        (None, {"fields": ("created_at", "what", "type", "who", "shown_data")}),
+        (None, {"fields": ("created_at", "what", "who", "all_data")}),
         (
             _("About"),
             {
@@ -72,7 +79,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what"), ordering="type")
     def what(self, event: Event) -> StrOrPromise:
-        return words.event(event.type)
+        return event.label
 
     @admin.display(description=_("who"))
     def who(self, event: Event) -> str:
@@ -80,7 +87,13 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("details"))
     def shown_data(self, event: Event) -> str:
-        return words.details(event.data) or "—"
+        return words.details(event.data, unit=_unit(event)) or "—"
+
+    @admin.display(description=_("details"))
+    def all_data(self, event: Event) -> str:
+        """Show one line for each thing, and none cut off."""
+        lines = [(line,) for line in words.listed(event.data, unit=_unit(event))]
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", lines)) if lines else "—"
 
     @admin.display(description=_("campaign"))
     def about_campaign(self, event: Event) -> object:

@@ -13,25 +13,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
-from twofa.admin.words import duration
+from twofa.admin.words import DOCUMENTS, duration
 from twofa.models import LEAST_USEFUL_LIFE, Campaign, Channel, Method, TwoFactorMode
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-DOCUMENTS: tuple[tuple[str, StrOrPromise], ...] = (
-    ("cpf", _("CPF")),
-    ("rg", _("RG")),
-    ("rg:front", _("RG, front")),
-    ("rg:back", _("RG, back")),
-    ("cnh", _("CNH (driving licence)")),
-    ("cnh:front", _("CNH, front")),
-    ("cnh:back", _("CNH, back")),
-    ("passport", _("passport")),
-    ("selfie", _("selfie")),
-    ("proof_of_address", _("proof of address")),
-    ("other", _("other")),
-)
 _NEEDS_CHANNEL = {Method.SMS, Method.EMAIL, Method.WHATSAPP}
 # A campaign that may send nothing, or open nothing, is not a strict one but a broken one.
 _AT_LEAST_ONE = (
@@ -80,7 +67,7 @@ def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
         return CountriesField(required=False, **given)
     if column.name == "required_documents":
         return forms.MultipleChoiceField(
-            choices=DOCUMENTS, required=False, widget=forms.CheckboxSelectMultiple, **given
+            choices=list(DOCUMENTS.items()), required=False, widget=forms.CheckboxSelectMultiple, **given
         )
     return MinutesSecondsField(**given) if isinstance(column, models.DurationField) else None
 
@@ -126,7 +113,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields[name].help_text = text
         documents = self.fields.get("required_documents")
         if isinstance(documents, forms.MultipleChoiceField):
-            documents.choices = [*DOCUMENTS, *_unlisted(self.instance.required_documents)]
+            documents.choices = [*DOCUMENTS.items(), *_unlisted(self.instance.required_documents)]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -144,8 +131,7 @@ class ModeForm(forms.Form):
 
 
 def _unlisted(stored: Any) -> list[tuple[str, str]]:
-    listed = {value for value, _label in DOCUMENTS}
-    return [(str(item), str(item)) for item in stored or [] if item not in listed]
+    return [(str(item), str(item)) for item in stored or [] if item not in DOCUMENTS]
 
 
 def conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -107,6 +107,11 @@ class ParkedFilter(admin.SimpleListFilter):
         return parked if self.value() == "yes" else queryset
 
 
+def _item(item: Mapping[str, Any], unit: str) -> str:
+    amount = words.told("amount", item.get("amount"), unit)
+    return f"{item.get('quantity')} × {item.get('name')} ({item.get('sku')}), {amount}"
+
+
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
     list_display = ("order_id", "campaign", "participant", "shown_amount", "shown_status", "points", "created_at")
@@ -165,7 +170,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("failure"))
     def shown_failure(self, redemption: Redemption) -> str:
-        return ": ".join(filter(None, (redemption.failure_code, redemption.failure_detail))) or "—"
+        return ": ".join(filter(None, (words.reason(redemption.failure_code), redemption.failure_detail))) or "—"
 
     @admin.display(description=_("decision"))
     def decision(self, redemption: Redemption) -> str:
@@ -176,15 +181,11 @@ class RedemptionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("decided from"))
     def shown_inputs(self, redemption: Redemption) -> str:
-        return words.details(redemption.two_factor_inputs) or "—"
+        return words.details(redemption.two_factor_inputs, unit=redemption.unit) or "—"
 
     @admin.display(description=_("items"))
     def shown_items(self, redemption: Redemption) -> str:
-        parts = (
-            f"{item.get('quantity')} × {item.get('name')} ({item.get('sku')}), {item.get('amount')}"
-            for item in redemption.items
-        )
-        return "; ".join(parts) or "—"
+        return "; ".join(_item(item, redemption.unit) for item in redemption.items) or "—"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("campaign", "participant", "storefront")

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
+from twofa.admin import words
 from twofa.channels import DeliveryError, Message
 from twofa.delivery import compose
 from twofa.models import Challenge, Delivery
@@ -74,4 +75,4 @@ def _letter(delivery: Delivery) -> tuple[Delivery, Message | None, str]:
     try:
         return delivery, compose(delivery), ""
     except DeliveryError as error:
-        return delivery, None, error.reason
+        return delivery, None, words.reason(error.reason)

@@ -44,7 +44,7 @@ def _event_row(event: Event) -> list[Cell]:
     tone = tone_of(state) if event.type.startswith(("redemption.", "challenge.", "delivery.")) else ""
     return cells(
         moment(event.created_at),
-        Cell(words.event(event.type), tone=tone),
+        Cell(event.label, tone=tone),
         who(event),
         words.details(event.data),
         event.correlation_id,
@@ -55,14 +55,14 @@ def _delivery_row(delivery: Delivery) -> list[Cell]:
     parts = [
         f"{delivery.get_channel_display()} {delivery.destination}",
         str(delivery.get_status_display()),
-        delivery.reason,
+        words.reason(delivery.reason),
         str(_("token number %(number)d") % {"number": delivery.generation}) if delivery.generation else "",
         str(_("tries: %(tries)d") % {"tries": delivery.tries}) if delivery.tries else "",
         str(_("provider's id: %(id)s") % {"id": delivery.provider_message_id}) if delivery.provider_message_id else "",
     ]
     return cells(
         moment(delivery.created_at),
-        Cell(_("Message queued"), tone=tone_of(delivery.status)),
+        Cell(_("Message: %(message)s") % {"message": delivery.message_label}, tone=tone_of(delivery.status)),
         "—",
         " · ".join(part for part in parts if part),
         delivery.correlation_id,

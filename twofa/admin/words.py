@@ -1,75 +1,119 @@
-"""What codes and numbers are called on the pages of staff."""
+"""What keys, codes and numbers are called on the pages of staff."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import DurationField
 from django.utils import formats
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa.models import (
+    Campaign,
+    Channel,
+    CompletionMode,
+    Method,
+    Participant,
+    Reason,
+    Storefront,
+    TokenAlphabet,
+    TwoFactorMode,
+    Verdict,
+)
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _MOST_CHARACTERS = 300
+_AMOUNTS = ("amount", "threshold", "total_of_24_hours")
+_CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 
-EVENTS: dict[str, StrOrPromise] = {
-    "campaign.opened": _("Campaign opened"),
-    "campaign.changed": _("Campaign changed"),
-    "campaign.policy_changed": _("Policy changed"),
-    "storefront.opened": _("Storefront opened"),
-    "storefront.changed": _("Storefront changed"),
-    "storefront.key_issued": _("Key issued"),
-    "storefront.key_revoked": _("Key revoked"),
-    "participant.enrolled": _("Participant enrolled"),
-    "participant.updated": _("Participant changed"),
-    "participant.switched_off": _("Two-factor switched off by the participant"),
-    "device.registered": _("Device registered"),
-    "device.activated": _("Device verified"),
-    "device.made_default": _("Device made the default"),
-    "device.revoked": _("Device revoked"),
-    "device.reset": _("Device reset by staff"),
-    "redemption.pending": _("Opened: waits for its token"),
-    "redemption.exempted": _("Opened: needs no token"),
-    "redemption.approved": _("Approved by the right token"),
-    "redemption.scheduled": _("Scheduled"),
-    "redemption.completed": _("Completed: the points are spent"),
-    "redemption.completion_postponed": _("Completion failed: will be tried again"),
-    "redemption.completion_retried": _("Completion tried again by staff"),
-    "redemption.parked": _("Completion parked: waits for staff"),
-    "redemption.failed": _("Failed"),
-    "redemption.rejected": _("Rejected"),
-    "redemption.expired": _("Expired"),
-    "redemption.cancelled": _("Cancelled"),
-    "redemption.cancel_explained": _("Cancelled by staff: the reason"),
-    "redemption.tampered": _("The stored row is not what the token was issued for"),
-    "points.reserved": _("Points set aside"),
-    "points.reserve_postponed": _("Setting points aside failed: will be tried again"),
-    "points.released": _("Points given back"),
-    "points.release_postponed": _("Giving points back failed: will be tried again"),
-    "challenge.issued": _("Token issued"),
-    "challenge.renewed": _("Token renewed"),
-    "challenge.attempt_failed": _("Wrong token"),
-    "challenge.approved": _("Right token"),
-    "challenge.rejected": _("Too many wrong tokens"),
-    "challenge.expired": _("Time to confirm is over"),
-    "challenge.cancelled": _("Challenge cancelled"),
-    "delivery.queued": _("Message will be tried again"),
-    "delivery.sent": _("Message accepted by the provider"),
-    "delivery.delivered": _("Message delivered"),
-    "delivery.failed": _("Message failed"),
-    "delivery.superseded": _("Message superseded by a newer one"),
-    "delivery.expired": _("Message not sent: it came too late"),
+KEYS: dict[str, StrOrPromise] = {
+    **{
+        column.name: column.verbose_name
+        for model in (Storefront, Participant, Campaign)
+        for column in model._meta.fields
+        if not column.is_relation
+    },
+    "attempts": _("attempts used"),
+    "campaigns": _("campaigns"),
+    "cause": _("why"),
+    "channel": _("channel"),
+    "columns": _("changed"),
+    "destination": _("destination"),
+    "generation": _("token number"),
+    "mode": _("two-factor"),
+    "prefix": _("prefix"),
+    "reason": _("reason"),
+    "total_of_24_hours": _("redeemed within 24 hours, with this one"),
+    "tries": _("tries"),
+    "verdict": _("typed"),
+}
+"""What is kept with an event or a decision, by the name of its key."""
+
+DOCUMENTS: dict[str, StrOrPromise] = {
+    "cpf": _("CPF"),
+    "rg": _("RG"),
+    "rg:front": _("RG, front"),
+    "rg:back": _("RG, back"),
+    "cnh": _("CNH (driving licence)"),
+    "cnh:front": _("CNH, front"),
+    "cnh:back": _("CNH, back"),
+    "passport": _("passport"),
+    "selfie": _("selfie"),
+    "proof_of_address": _("proof of address"),
+    "other": _("other"),
 }
 
+CAUSES: dict[str, StrOrPromise] = {
+    "resent": _("another one was asked for"),
+    "reminted": _("the one before would have come too late"),
+    "failed_over": _("the message before could not be sent"),
+}
+"""Why a token was renewed."""
 
-def event(type_: str) -> StrOrPromise:
-    """Return what an event is called; one without a name is shown by its type."""
-    return EVENTS.get(type_, type_)
+REASONS: dict[str, StrOrPromise] = {
+    **dict(Reason.choices),
+    # Why a message was not sent.
+    "answer_unreadable": _("the provider's answer could not be read"),
+    "channel_error": _("the channel broke down: see the log"),
+    "channel_unavailable": _("the channel is not set up"),
+    "connection": _("no connection to the provider"),
+    "file_not_written": _("the file could not be written"),
+    "lease_lost": _("the worker stopped while sending, each time"),
+    "message_invalid": _("the message could not be built for this channel"),
+    "message_not_rendered": _("the template of the message is broken: see the log"),
+    "message_refused": _("the provider refused the message"),
+    "not_accepted": _("the mail server did not take the message"),
+    "provider_busy": _("the provider is busy"),
+    "provider_denied": _("the provider did not accept our credentials"),
+    "provider_error": _("the provider failed"),
+    "provider_misconfigured": _("the provider's address or settings are wrong"),
+    "provider_unavailable": _("the provider is down"),
+    "recipient_deferred": _("the recipient cannot be reached for now"),
+    "recipient_refused": _("the provider refused the recipient"),
+    "reminted": _("it would have come too late: a new token was made"),
+    "stream_closed": _("the console is closed"),
+    "superseded": _("superseded by a newer one"),
+    "timeout": _("the provider did not answer in time"),
+    "tls": _("no secure connection to the provider"),
+    "token_key_unknown": _("the key of the token is not installed any more"),
+    "too_late": _("it would have come too late"),
+    # Why a redemption ended, or was refused by the host's points.
+    "device_revoked": _("its device was revoked"),
+    "failed_by_staff": _("failed by staff"),
+    "insufficient_points": _("not enough points"),
+    "not_active": _("the campaign or the participant is not active"),
+    "not_reserved": _("the points were not set aside"),
+    "refused": _("refused by the loyalty programme"),
+    "transaction_changed": _("the stored row is not what the token was issued for"),
+}
 
 
 def duration(value: timedelta | None) -> str:
@@ -101,23 +145,89 @@ def masked(text: str) -> str:
     return "•" * max(len(text) - 2, 0) + text[-2:] if len(text) > 2 else "•" * len(text)
 
 
-def details(data: Mapping[str, Any]) -> str:
-    """Return an event's data in one line; a change as "column: before → after"."""
+def mode(value: str) -> str:
+    """Return the short name of a campaign's toggle."""
+    return str(dict(TwoFactorMode.choices).get(value, value)).partition(":")[0]
+
+
+def reason(text: str) -> str:
+    """Return a reason in words. A host's own code loses its underscores; what staff wrote stays as it is."""
+    if text in REASONS:
+        return str(REASONS[text])
+    return text.replace("_", " ") if _CODE.fullmatch(text) else text
+
+
+def label(key: str) -> str:
+    """Return what a key is called."""
+    return str(KEYS.get(key, key.replace("_", " ")))
+
+
+def details(data: Mapping[str, Any], *, unit: str = "") -> str:
+    """Return an event's data, or a decision's, in one line; ``unit`` is what its amounts count."""
+    lines = listed(data, unit=unit)
+    return "; ".join(lines) if "after" in data else Truncator(" · ".join(lines)).chars(_MOST_CHARACTERS)
+
+
+def listed(data: Mapping[str, Any], *, unit: str = "") -> list[str]:
+    """Return one line for each thing that is told; a change as "column: before → after"."""
     before, after = data.get("before"), data.get("after")
+    lines = []
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return "; ".join(f"{name}: {plain(before.get(name))} → {plain(after[name])}" for name in after)
-    parts = (f"{name}: {plain(value)}" for name, value in data.items() if value not in ("", None))
-    return Truncator(" · ".join(parts)).chars(_MOST_CHARACTERS)
+        for key, value in after.items():
+            lines.append(f"{label(key)}: {told(key, before.get(key), unit)} → {told(key, value, unit)}")
+    flat = {**_mapping(data.get("policy")), **data}
+    for key, value in flat.items():
+        if key not in ("before", "after", "policy") and value not in ("", None):
+            lines.append(f"{label(key)}: {told(key, value, unit)}")
+    return lines
+
+
+def told(key: str, value: Any, unit: str = "") -> str:
+    """Return the value of a key in words."""
+    if key in _AMOUNTS and isinstance(value, str):
+        return points(Decimal(value), unit)
+    read = _READ.get(key)
+    return plain(value) if read is None or value is None else read(value)
 
 
 def plain(value: Any) -> str:
-    """Return a value of an event as it is read best."""
+    """Return a value as it is read best."""
     if value is None:
         return "—"
     if isinstance(value, bool):
         return str(_("yes") if value else _("no"))
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "—"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {plain(inner)}" for name, inner in value.items())
-    return str(value)
+    return chosen(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _among(choices: Iterable[tuple[str, Any]]) -> Callable[[Any], str]:
+    """Return how one or several of ``choices`` are read."""
+    known = list(choices)
+    return lambda value: chosen(value if isinstance(value, list) else [str(value)], known)
+
+
+_METHOD, _CHANNEL = _among(Method.choices), _among(Channel.choices)
+_READ: dict[str, Callable[[Any], str]] = {
+    **{
+        column.name: lambda seconds: duration(timedelta(seconds=seconds))
+        for column in Campaign._meta.fields
+        if isinstance(column, DurationField)
+    },
+    "allowed_channels": _CHANNEL,
+    "allowed_countries": lambda codes: chosen(codes) if codes else str(_("all")),
+    "cause": _among(CAUSES.items()),
+    "channel": _CHANNEL,
+    "columns": _among(KEYS.items()),
+    "completion_mode": _among(CompletionMode.choices),
+    "default_method": _METHOD,
+    "mode": mode,
+    "reason": reason,
+    "required_documents": _among(DOCUMENTS.items()),
+    "token_alphabet": _among(TokenAlphabet.choices),
+    "two_factor_method": _METHOD,
+    "two_factor_mode": mode,
+    "verdict": _among(Verdict.choices),
+}

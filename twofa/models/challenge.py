@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from django.apps import apps
@@ -25,27 +24,28 @@ from twofa.models.storefront import Storefront
 if TYPE_CHECKING:
     from twofa.models.delivery import Delivery
 
+STEP_UP = "step_up:"
 SEAL_BYTES = 32
 ACCEPTED_KEPT = timedelta(hours=24)
 """How long a repeated right token is still recognised after the approval."""
 
 
-class Purpose(StrEnum):
+class Purpose(models.TextChoices):
     """What a challenge is for. A storefront's own are ``step_up:<name>``."""
 
-    REDEMPTION = "redemption"
-    BATCH = "batch"
-    DEVICE = "device"
-    LOGIN = "login"
-    CONTACT = "contact"
+    REDEMPTION = "redemption", _("redemption")
+    BATCH = "batch", _("batch of redemptions")
+    DEVICE = "device", _("change of devices")
+    LOGIN = "login", _("login")
+    CONTACT = "contact", _("contact verification")
 
 
-class Verdict(StrEnum):
+class Verdict(models.TextChoices):
     """What one comparison said."""
 
-    RIGHT = "right"
-    WRONG = "wrong"
-    SUPERSEDED = "superseded"
+    RIGHT = "right", _("right")
+    WRONG = "wrong", _("not a token of this challenge")
+    SUPERSEDED = "superseded", _("a token that a newer one has replaced")
 
 
 class ChallengeQuerySet(models.QuerySet["Challenge"]):
@@ -188,7 +188,14 @@ class Challenge(StateMachine):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose} {self.id}"
+        return f"{self.purpose_label} {self.id}"
+
+    @property
+    def purpose_label(self) -> str:
+        """Return what staff call its purpose."""
+        if self.purpose.startswith(STEP_UP):
+            return str(_("step-up: %(name)s") % {"name": self.purpose.removeprefix(STEP_UP)})
+        return str(dict(Purpose.choices).get(self.purpose, self.purpose))
 
     @property
     def is_final(self) -> bool:

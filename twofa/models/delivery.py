@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
@@ -13,6 +13,24 @@ from twofa.models.challenge import Challenge
 from twofa.models.device import Device
 from twofa.models.policy import Channel
 from twofa.models.states import StateMachine
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+MESSAGES: dict[str, StrOrPromise] = {
+    "redemption.token": _("token of a redemption"),
+    "batch.token": _("token of a batch"),
+    "device.token": _("token of a new device"),
+    "device_change.token": _("token of a change of devices"),
+    "login.token": _("token of a login"),
+    "contact.token": _("token of a contact verification"),
+    "step_up.token": _("token of a step-up"),
+    "device.activated": _("notice: a device was verified"),
+    "device.made_default": _("notice: the default device changed"),
+    "device.revoked": _("notice: a device was revoked"),
+    "participant.switched_off": _("notice: two-factor was switched off"),
+}
+"""What staff call each message."""
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -124,7 +142,12 @@ class Delivery(StateMachine):
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel} {self.destination} #{self.generation}"
+        return f"{self.get_channel_display()} {self.destination} #{self.generation}"
+
+    @property
+    def message_label(self) -> StrOrPromise:
+        """Return what staff call the message; one without a name is called by its event."""
+        return MESSAGES.get(self.event, self.event)
 
     @property
     def idempotency_key(self) -> str:

@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import PolicyRefused
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+EVENT_LABELS: dict[str, StrOrPromise] = {
+    "campaign.opened": _("Campaign opened"),
+    "campaign.changed": _("Campaign changed"),
+    "campaign.policy_changed": _("Policy changed"),
+    "storefront.opened": _("Storefront opened"),
+    "storefront.changed": _("Storefront changed"),
+    "storefront.campaigns_added": _("Storefront serves more campaigns"),
+    "storefront.key_issued": _("Key issued"),
+    "storefront.key_revoked": _("Key revoked"),
+    "participant.enrolled": _("Participant enrolled"),
+    "participant.updated": _("Participant changed"),
+    "participant.switched_off": _("Two-factor switched off by the participant"),
+    "device.registered": _("Device registered"),
+    "device.activated": _("Device verified"),
+    "device.made_default": _("Device made the default"),
+    "device.revoked": _("Device revoked"),
+    "device.reset": _("Device reset by staff"),
+    "redemption.pending": _("Opened: waits for its token"),
+    "redemption.exempted": _("Opened: needs no token"),
+    "redemption.approved": _("Approved by the right token"),
+    "redemption.scheduled": _("Scheduled"),
+    "redemption.completed": _("Completed: the points are spent"),
+    "redemption.completion_postponed": _("Completion failed: will be tried again"),
+    "redemption.completion_retried": _("Completion tried again by staff"),
+    "redemption.parked": _("Completion parked: waits for staff"),
+    "redemption.failed": _("Failed"),
+    "redemption.rejected": _("Rejected"),
+    "redemption.expired": _("Expired"),
+    "redemption.cancelled": _("Cancelled"),
+    "redemption.cancel_explained": _("Cancelled by staff: the reason"),
+    "redemption.tampered": _("The stored row is not what the token was issued for"),
+    "points.reserved": _("Points set aside"),
+    "points.reserve_postponed": _("Setting points aside failed: will be tried again"),
+    "points.released": _("Points given back"),
+    "points.release_postponed": _("Giving points back failed: will be tried again"),
+    "challenge.issued": _("Token issued"),
+    "challenge.renewed": _("Token renewed"),
+    "challenge.attempt_failed": _("Wrong token"),
+    "challenge.approved": _("Right token"),
+    "challenge.rejected": _("Too many wrong tokens"),
+    "challenge.expired": _("Time to confirm is over"),
+    "challenge.cancelled": _("Challenge cancelled"),
+    "delivery.queued": _("Message will be tried again"),
+    "delivery.sent": _("Message accepted by the provider"),
+    "delivery.delivered": _("Message delivered"),
+    "delivery.failed": _("Message failed"),
+    "delivery.superseded": _("Message superseded by a newer one"),
+    "delivery.expired": _("Message not sent: it came too late"),
+}
+"""What staff call each type of event."""
 
 
 class ActorKind(models.TextChoices):
@@ -68,7 +122,12 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.type
+        return str(self.label)
+
+    @property
+    def label(self) -> StrOrPromise:
+        """Return what staff call it; one without a name is called by its type."""
+        return EVENT_LABELS.get(self.type, self.type)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk is not None:

@@ -1,0 +1,164 @@
+"""Lives of redemptions, messages, devices and policies: together they write every event that flows can write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests import factories
+from tests.factories import token_of, wrong_token
+from tests.flows.channels import SETTING, ScriptedChannel
+from tests.fulfillment import RecordingBackend
+from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
+from twofa.channels import DeliveryError
+from twofa.exceptions import RedemptionRefused, TemporaryFailure, TransactionChanged
+from twofa.flows import campaigns, completions, devices, participants, redemptions, storefronts, sweeps
+from twofa.models import Campaign, Challenge, Device, Participant
+
+PAUSE = timedelta(seconds=31)
+POLICY: dict[str, Any] = {
+    "threshold": Decimal("100.00"),
+    "default_method": "email",
+    "allowed_channels": ["email", "sms"],
+    "allowed_countries": ["BR"],
+    "token_alphabet": "numeric",
+    "token_ttl": timedelta(minutes=2, seconds=30),
+    "identity_required": True,
+    "required_documents": ["cnh:front"],
+    "device_cooling_off": timedelta(minutes=5),
+    "completion_mode": "async",
+    "unit": "miles",
+}
+
+
+def live_all(settings: Any) -> None:
+    """Live them all."""
+    settings.TWOFA_CHANNELS = SETTING
+    settings.TWOFA_COMPLETION_MAX_TRIES = 2
+    ScriptedChannel.follow()
+    _staff()
+    _ends()
+    _messages()
+    _points(settings)
+    _devices()
+
+
+def _staff() -> None:
+    campaign = campaigns.open_campaign(actor=STAFF, slug="summer", name="Summer", two_factor_mode="required", **POLICY)
+    defaults = {name: getattr(Campaign(), name) for name in POLICY}
+    campaigns.update(campaign, actor=STAFF, changes={**defaults, "two_factor_mode": "optional", "is_active": False})
+    campaigns.update(campaign, actor=STAFF, changes={"name": "Sommer"})
+    shop = storefronts.open_storefront(name="Shop", actor=STAFF)
+    storefronts.serve(shop, [campaign], actor=STAFF)
+    storefronts.update(shop, actor=STAFF, changes={"name": "The shop", "is_active": False, "campaigns": []})
+    key, _text = storefronts.issue_key(shop, actor=STAFF)
+    storefronts.revoke_key(key, actor=STAFF)
+
+
+def _ends() -> None:
+    shop = factories.Shop(threshold=Decimal("100.00"))
+    completed = shop.open()
+    with pytest.raises(Exception, match="token_invalid"):
+        confirm(shop, completed, wrong_token(completed.challenge))
+    superseded = token_of(completed.challenge)
+    travel(PAUSE)
+    resend(shop, completed)
+    with pytest.raises(Exception, match="token_superseded"):
+        confirm(shop, completed, superseded)
+    confirm(shop, completed, token_of(completed.challenge))
+    reject(shop, shop.open(), 5)
+    cancel(shop, shop.open())
+    redemptions.cancel(shop.open().pk, storefront=None, actor=STAFF, reason="The participant called.")
+    changed = shop.open()
+    tamper(changed, amount="1.00")
+    with pytest.raises(TransactionChanged):
+        confirm(shop, changed, token_of(changed.challenge))
+    factories.Shop(threshold=Decimal("1000.00")).open()
+    expired = shop.open()
+    travel(timedelta(minutes=31))
+    redemptions.expire(expired.pk)
+    for optional, method in ((shop, "none"), (factories.Shop(two_factor_mode="optional"), "sms")):
+        Participant.objects.filter(pk=optional.participant.pk).update(two_factor_method=method)
+        optional.open()
+
+
+def _messages() -> None:
+    shop = factories.Shop()
+    factories.device(shop.participant, "email")
+    shop.open()
+    busy, refused = DeliveryError("provider_busy", retryable=True), DeliveryError("message_refused", retryable=False)
+    ScriptedChannel.follow(busy, refused)
+    for _try in range(3):
+        deliver_due()
+        travel(timedelta(seconds=10))
+    late = shop.open()
+    travel(timedelta(minutes=9, seconds=30))
+    deliver_due()
+    travel(timedelta(minutes=9, seconds=30))
+    deliver_due()
+    cancel(shop, late)
+
+
+def _points(settings: Any) -> None:
+    shop = factories.Shop(two_factor_mode="off")
+
+    def fail(method: str, *errors: Exception) -> None:
+        RecordingBackend.failures[method] = iter(errors)
+
+    for end in (completions.retry_completion, completions.fail_parked):
+        fail("complete", TemporaryFailure(), TemporaryFailure())
+        redemption = shop.open()
+        travel(timedelta(minutes=5))
+        sweeps.sweep()
+        travel(timedelta(minutes=5))
+        sweeps.sweep()
+        end(redemption.pk, actor=STAFF, reason="The ledger was down.")
+    fail("complete", RedemptionRefused("no_such_account"))
+    fail("release", TemporaryFailure())
+    shop.open()
+    travel(timedelta(minutes=5))
+    sweeps.sweep()
+    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RemoteBackend"
+    fail("reserve", TemporaryFailure())
+    asked = factories.Shop().open()
+    completions.drive(asked.pk)
+    fail("reserve", RedemptionRefused("insufficient_points"))
+    with pytest.raises(RedemptionRefused):
+        factories.Shop().open()
+    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
+
+
+def _devices() -> None:
+    shop = factories.Shop()
+    second = _add(shop, "+5511999990034")
+    _agree(shop, second, devices.make_default)
+    participants.update(shop.participant, storefront=shop.storefront, actor=shop.actor, two_factor_method="sms")
+    participants.update(shop.participant, storefront=shop.storefront, actor=shop.actor, name="Ana", locale="es")
+    _member, challenge = participants.update(
+        shop.participant, storefront=shop.storefront, actor=shop.actor, two_factor_method="none"
+    )
+    assert challenge is not None
+    assert challenge.subject is not None
+    devices.authorize(challenge.subject, storefront=shop.storefront, token=token_of(challenge), actor=shop.actor)
+    shop.open()
+    devices.reset(Device.objects.get(pk=second.pk), actor=STAFF, reason="The phone was lost.")
+    deliver_due()
+
+
+def _add(shop: factories.Shop, address: str) -> Device:
+    registration = devices.register(
+        shop.participant, storefront=shop.storefront, channel="sms", address=address, actor=shop.actor
+    )
+    assert registration.authorization is not None
+    token = token_of(registration.authorization)
+    agreed = devices.authorize(registration.device, storefront=shop.storefront, token=token, actor=shop.actor)
+    verification = Challenge.objects.get(subject=registration.device, action="verify", status="pending")
+    return devices.verify(agreed.device, storefront=shop.storefront, token=token_of(verification), actor=shop.actor)
+
+
+def _agree(shop: factories.Shop, device: Device, ask: Any) -> None:
+    asked = ask(device, storefront=shop.storefront, actor=shop.actor)
+    devices.authorize(device, storefront=shop.storefront, token=token_of(asked.authorization), actor=shop.actor)
