@@ -24,9 +24,11 @@ class Statements:
 
     @property
     def counted(self) -> list[str]:
+        """Those of the budget. Each of several that were sent together counts."""
         return [
             sql
-            for sql in self.executed
+            for sent in self.executed
+            for sql in sent.split(";\n")
             if not _CONTROL.match(sql) and not any(f'"{table}"' in sql for table in self.without)
         ]
 

@@ -96,20 +96,22 @@ def test_standing_of_a_challenge_without_participant(shop):
     assert facts.standing(challenge).participant_active
 
 
-def test_each_reading_is_one_statement(shop):
+def test_each_reading_is_one_round_trip(shop):
     challenge = Challenge.objects.get(redemption=shop.open())
     for read in (lambda: budgets(shop), lambda: facts.standing(challenge)):
         with record_statements() as statements:
             read()
-        assert len(statements) == 1, str(statements)
+        assert len(statements.executed) == 1, str(statements)
 
 
 @pytest.mark.postgres
-def test_turn_at_a_destination_is_taken_in_one_order(shop):
-    shop.campaign.sends_per_campaign_per_day = 5
+@pytest.mark.parametrize(("cap", "address", "turns"), [(5, "x", 2), (None, "x", 1), (5, "", 1), (None, "", 0)])
+def test_turns_are_taken_before_the_budgets_are_read(shop, cap, address, turns):
+    shop.campaign.sends_per_campaign_per_day = cap
     with record_statements() as statements:
-        facts.lock_destination(address="x", campaign=shop.campaign)
-    assert all("pg_advisory_xact_lock" in sql for sql in statements.executed)
+        budgets(shop, address=address)
+    assert "pg_advisory_xact_lock" in statements.counted[0]
+    assert "pg_advisory_xact_lock" not in statements.counted[1]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
-        assert cursor.fetchone() == (2,)
+        assert cursor.fetchone() == (turns,)

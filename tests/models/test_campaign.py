@@ -105,6 +105,17 @@ def test_shortest_token_has_a_million_of_them(alphabet, length):
         ({"allowed_countries": "BR"}, "allowed_countries"),
         ({"allowed_countries": [55]}, "allowed_countries"),
         ({"two_factor_mode": "sometimes"}, "two_factor_mode"),
+        ({"default_method": "totp"}, "default_method"),
+        ({"default_method": "sms", "allowed_channels": ["email"]}, "default_method"),
+        ({"token_ttl": timedelta(seconds=59)}, "token_ttl"),
+        ({"redemption_ttl": timedelta(minutes=4)}, "redemption_ttl"),
+        ({"resend_cooldown": timedelta(minutes=30)}, "resend_cooldown"),
+        ({"max_open_challenges": 0}, "max_open_challenges"),
+        ({"failed_attempts_per_day": 0}, "failed_attempts_per_day"),
+        ({"sends_per_destination_per_day": 0}, "sends_per_destination_per_day"),
+        ({"sends_per_participant_per_day": 0}, "sends_per_participant_per_day"),
+        ({"sends_per_campaign_per_day": 0}, "sends_per_campaign_per_day"),
+        ({"identity_required": True}, "required_documents"),
     ],
     ids=str,
 )
@@ -115,6 +126,23 @@ def test_policy_that_makes_no_sense_is_told_at_its_field(columns, field):
     with pytest.raises(ValidationError) as refused:
         campaign.full_clean()
     assert set(refused.value.message_dict) == {field}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"default_method": "sms", "allowed_channels": ["sms"]},
+        {"token_ttl": timedelta(minutes=1)},
+        {"redemption_ttl": timedelta(minutes=5)},
+        {"resend_cooldown": timedelta(hours=1), "max_resends": 0},
+        {"sends_per_campaign_per_day": None},
+        {"identity_required": True, "required_documents": ["selfie"]},
+    ],
+    ids=str,
+)
+def test_policy_at_the_edge_of_sense_is_allowed(columns):
+    campaign = factories.campaign(**columns)
+    campaign.full_clean()
 
 
 def test_limits_of_the_host_are_stricter_and_never_looser(settings):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from time import sleep
 
 import pytest
-from django.db.models import DateTimeField
-from django.forms.models import model_to_dict
+from django.db.models import CharField, DateTimeField
 
 from tests import factories
 from tests.fulfillment import RecordingBackend
-from twofa.exceptions import TransitionRefused
 from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
 from twofa.models.statements import attribute_names
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -49,40 +48,25 @@ def test_extra_is_converted(redemption):
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
 
 
-@pytest.mark.parametrize("model", [Redemption, Challenge, Delivery, Event])
-def test_insert_stores_what_the_orm_would(redemption, model):
-    row = model._base_manager.first()
-    before = columns(row)
-    if model is Event:
-        twins = [Event(**{**before, "id": None}) for _twin in range(3)]
-        statements.insert(*twins)
-        assert len({twin.pk for twin in twins}) == 3
-        stored = Event.objects.get(pk=twins[2].pk)
-        assert {**columns(stored), "id": None} == {**before, "id": None}
-        return
-    Delivery.objects.all().delete()
-    Challenge.objects.all().delete()
-    if model is Redemption:
-        Redemption.objects.all().delete()
-    if model is Delivery:
-        statements.insert(redemption.challenge)
-    twin = model(**before)
-    statements.insert(twin)
-    assert columns(model._base_manager.get(pk=twin.pk)) == before
-    assert twin._state.adding is False
+@pytest.mark.postgres
+def test_several_are_read_in_one_round_trip_each_with_a_snapshot_of_its_own(redemption, threads, sql):
+    """What is committed while a lock is waited for is seen by what is read after it."""
+    asked = [
+        statements.Select("FROM {redemption}", redemption=Redemption),
+        statements.Select("", extra={"slept": ("pg_sleep(0.6)", CharField())}),
+        statements.Select("FROM {redemption}", redemption=Redemption),
+    ]
+    executed = []
 
+    def read():
+        with sql() as statements_of_reader:
+            rows = statements.read(*asked)
+        executed.append(statements_of_reader)
+        return [rows[index][0]["redemption"].unit for index in (0, 2)]
 
-def test_update_changes_only_the_expected_row(redemption):
-    challenge = redemption.challenge
-    assert statements.update(challenge, {"attempts": 1}, {"attempts": 4}) == 0
-    assert statements.update(challenge, {"attempts": 1, "ended_at": None}, {"attempts": 0, "expires_at": None}) == 1
-    assert Challenge.objects.get(pk=challenge.pk).attempts == 1
+    def write():
+        sleep(0.3)
+        Redemption.objects.update(unit="miles")
 
-
-def test_change_that_lost_a_race_is_refused(redemption):
-    challenge = redemption.challenge
-    Challenge.objects.filter(pk=challenge.pk).update(attempts=2)
-    with pytest.raises(TransitionRefused):
-        challenge.change(guard=("attempts",), attempts=1)
-    assert Challenge.objects.get(pk=challenge.pk).attempts == 2
-    assert model_to_dict(challenge)["attempts"] == 0
+    assert threads([read, write])[0] == ["points", "miles"]
+    assert (len(executed[0].executed), len(executed[0])) == (1, 3)

@@ -16,12 +16,12 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 from django.db import connection, models
 
-from twofa.models import statements
+from twofa.models import writes
 
 T = TypeVar("T")
 PATIENCE = 0.4
 _LOCK = re.compile(r"\s+FOR (?:NO KEY )?UPDATE\b.*\Z", re.DOTALL)
-_TURN = "pg_advisory_xact_lock"
+_TURN = re.compile(r"pg_advisory_xact_lock\(hashtextextended\(%\(\w+\)s, 0\)\)")
 
 
 class Meeting:
@@ -84,8 +84,8 @@ def unlocked(call: Callable[[], T]) -> Callable[[], T]:
     """Return ``call`` without any row lock or advisory lock: they are cut out of its statements."""
 
     def cut(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        sql = "SELECT %s" if _TURN in sql else _LOCK.sub("", sql)
-        return execute(sql, params, many, context)
+        statements = [_TURN.sub("NULL", _LOCK.sub("", statement)) for statement in sql.split(";\n")]
+        return execute(";\n".join(statements), params, many, context)
 
     def without_locks() -> T:
         with connection.execute_wrapper(cut):
@@ -96,8 +96,8 @@ def unlocked(call: Callable[[], T]) -> Callable[[], T]:
 
 def blind_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let state machines write whatever state the row is in."""
-    update = statements.update
-    monkeypatch.setattr(statements, "update", lambda row, changes, _expected: update(row, changes, {}))
+    update = writes.update
+    monkeypatch.setattr(writes, "update", lambda row, changes, _expected, lost: update(row, changes, {}, lost))
 
 
 @contextmanager

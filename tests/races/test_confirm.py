@@ -15,7 +15,7 @@ from tests.races.guards import Pause, blind_changes, meet_after, outcomes, unloc
 from tests.stories import cancel, confirm, points, resend, travel
 from twofa.flows import facts, redemptions
 from twofa.models import Challenge, Event, Redemption
-from twofa.models.clock import now
+from twofa.models.clock import TIMES, now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -59,7 +59,7 @@ def test_sixty_wrong_tokens_are_compared_five_times(shop, redemption, comparison
 
 def test_without_the_guards_more_are_compared(shop, redemption, comparisons, threads, monkeypatch):
     blind_changes(monkeypatch)
-    meet_after(monkeypatch, facts, "standing", 8)
+    meet_after(monkeypatch, redemptions, "_related", 8)
     wrong = wrong_token(redemption.challenge)
     threads([unlocked(call) for call in telling(shop, redemption, *[wrong] * 8)])
     assert len(comparisons) > 5
@@ -78,7 +78,7 @@ def test_sixty_right_tokens_complete_once(shop, redemption, comparisons, threads
 
 def test_without_the_guards_the_host_completes_more_than_once(shop, redemption, threads, monkeypatch):
     blind_changes(monkeypatch)
-    meet_after(monkeypatch, facts, "standing", 6)
+    meet_after(monkeypatch, redemptions, "_related", 6)
     meet_after(monkeypatch, RecordingBackend, "complete", 6)
     threads([unlocked(call) for call in telling(shop, redemption, *[token_of(redemption.challenge)] * 6)])
     assert RecordingBackend.count("complete") > 1
@@ -97,7 +97,7 @@ def test_wrong_and_right_tokens_at_once_end_in_one_way(shop, redemption, compari
 
 def test_without_the_guards_wrong_and_right_tokens_both_win(shop, redemption, comparisons, threads, monkeypatch):
     blind_changes(monkeypatch)
-    meet_after(monkeypatch, facts, "standing", 10)
+    meet_after(monkeypatch, redemptions, "_related", 10)
     right, wrong = token_of(redemption.challenge), wrong_token(redemption.challenge)
     threads([unlocked(call) for call in telling(shop, redemption, *[right] * 5, *[wrong] * 5)])
     assert len(comparisons) > 5
@@ -202,14 +202,12 @@ def test_token_that_expires_during_the_wait_for_a_lock_is_expired(shop, redempti
     assert Challenge.objects.get().attempts == 0
 
 
-def test_by_the_clock_of_the_transaction_it_would_have_been_accepted(shop, redemption, threads, monkeypatch):
-    """PostgreSQL's now() is the time at which the transaction began to wait."""
-    monkeypatch.setitem(facts._CLOCKS, "postgresql", ("now()", "now() - interval '24 hours'"))
-    facts._composed.cache_clear()
-    try:
-        assert wait_across_expiry(shop, redemption, threads).status == "completed"
-    finally:
-        facts._composed.cache_clear()
+@pytest.mark.parametrize("clock", ["now()", "statement_timestamp()"])
+def test_by_a_clock_of_before_the_wait_it_would_have_been_accepted(shop, redemption, threads, monkeypatch, clock):
+    """The one is of the transaction, the other of the message that brought the statement together with the lock."""
+    monkeypatch.setitem(TIMES, "postgresql", {"now": clock, "yesterday": f"{clock} - interval '24 hours'"})
+    monkeypatch.setattr(facts.STANDING_OF_REDEMPTION, "_prepared", {})
+    assert wait_across_expiry(shop, redemption, threads).status == "completed"
 
 
 def test_repeated_token_while_the_first_completes_waits_for_its_answer(shop, threads, monkeypatch):
@@ -236,7 +234,7 @@ def test_failed_attempts_of_the_day_are_counted_over_parallel_challenges(threads
 def test_without_the_guards_the_budget_of_the_day_is_overdrawn(threads, monkeypatch):
     shop = factories.Shop(failed_attempts_per_day=2)
     opened = [shop.open() for _ in range(3)]
-    meet_after(monkeypatch, facts, "standing", 6)
+    meet_after(monkeypatch, redemptions, "_related", 6)
     calls = [call for row in opened for call in telling(shop, row, *[wrong_token(row.challenge)] * 2)]
     blind_changes(monkeypatch)
     threads([unlocked(call) for call in calls])

@@ -29,7 +29,7 @@ def test_worker_process_answers_until_it_is_killed(celery_worker_process):
 
 
 def test_processes_of_one_run_have_queues_of_their_own():
-    taken = []
+    taken: list[str] = []
     for worker in (None, "gw0", "gw1"):
         with pytest.MonkeyPatch.context() as process:
             process.setenv("TWOFA_TEST_BROKER_URL", taken[0] if taken else "redis://127.0.0.1:6379")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import BooleanField
+from django.db.models import BooleanField, DateTimeField
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
@@ -18,7 +18,7 @@ from twofa.flows import completions, destinations, facts, issuing, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements, writes
 
 Status, Points = Redemption.Status, Redemption.Points
 _LOCKED = statements.Select(
@@ -30,8 +30,17 @@ _LOCKED = statements.Select(
     participant=Participant,
     campaign=Campaign,
     joined={"served": Storefront.campaigns.through, "account": get_user_model()},
-    extra={"user_active": ("{account_active}", BooleanField())},
+    extra={"user_active": ("{account_active}", BooleanField()), "at": ("{clock}", DateTimeField())},
     lock=("participant",),
+)
+_DEVICES = statements.Select(
+    """FROM {device}
+    JOIN {participant} ON participant.id = device.participant_id
+    JOIN {campaign} ON campaign.id = participant.campaign_id
+    WHERE campaign.slug = %(slug)s AND participant.external_id = %(external_id)s AND device.status = 'active'
+    ORDER BY device.is_default DESC, device.id""",
+    device=Device,
+    joined={"participant": Participant, "campaign": Campaign},
 )
 
 
@@ -46,6 +55,16 @@ class Order:
     items: list[dict[str, Any]]
     channel: str | None = None
     device: UUID | None = None
+
+
+@dataclass(frozen=True)
+class _Buyer:
+    """Whoever redeems, locked, with their active devices, the default one first; and the time of the lock."""
+
+    participant: Participant
+    user_active: bool
+    devices: list[Device]
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -83,50 +102,48 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
 def _open(checkout: _Checkout) -> Redemption | None:
     """Store a new redemption with all that belongs to it, or return None where the order id is taken."""
     with transaction.atomic(durable=True):
-        participant, user_active = _locked_participant(checkout)
-        campaign = participant.campaign
-        contact, refusal = _contact(checkout.order, participant)
-        if contact is not None:
-            facts.lock_destination(address=contact.address, campaign=campaign)
+        buyer = _locked(checkout)
+        participant, campaign = buyer.participant, buyer.participant.campaign
+        contact, refusal = _contact(checkout.order, buyer)
         budgets = _budgets(checkout, participant, contact)
         if budgets.order_exists:
             return None
-        if not (campaign.is_active and participant.is_active and user_active):
+        if not (campaign.is_active and participant.is_active and buyer.user_active):
             raise NotActive
         decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
         if decision.required:
             _ensure_may_be_asked(campaign, budgets, refusal)
-        redemption = _store(checkout, participant, decision, contact, budgets.at)
+        with writes.together():
+            redemption = _store(checkout, participant, decision, contact, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
         if not checkout.remote:
             completions.reserve_local(redemption)
     return redemption
 
 
-def _locked_participant(checkout: _Checkout) -> tuple[Participant, bool]:
-    """Lock whoever redeems, and tell whether their user is active.
-
-    One checkout of a participant at a time, so that budgets are counted one after another.
-    """
-    row = _LOCKED.row(slug=checkout.slug, storefront=checkout.storefront.pk, external_id=checkout.order.participant)
-    if row is None:
+def _locked(checkout: _Checkout) -> _Buyer:
+    """Lock whoever redeems: one checkout of a participant at a time, so that budgets are counted one after another."""
+    order = checkout.order
+    rows, devices = statements.read(
+        _LOCKED, _DEVICES, slug=checkout.slug, storefront=checkout.storefront.pk, external_id=order.participant
+    )
+    if not rows:
         known = Campaign.objects.filter(slug=checkout.slug, storefronts=checkout.storefront).exists()
         raise NotFound(**({"resource": "participant"} if known else {}))
-    participant: Participant = row["participant"]
-    participant.campaign = row["campaign"]
-    return participant, bool(row["user_active"])
+    (row,) = rows
+    row["participant"].campaign = row["campaign"]
+    return _Buyer(row["participant"], row["user_active"], [found["device"] for found in devices], row["at"])
 
 
-def _contact(order: Order, participant: Participant) -> tuple[Device | None, TwoFactorError | None]:
+def _contact(order: Order, buyer: _Buyer) -> tuple[Device | None, TwoFactorError | None]:
     """Return the device for the token, or why there is none: it is not known yet whether one is needed."""
-    devices, at = destinations.devices_of(participant)
-    campaign = participant.campaign
+    campaign = buyer.participant.campaign
     try:
         return destinations.choose(
-            devices,
-            participant=participant,
+            buyer.devices,
+            participant=buyer.participant,
             campaign=campaign,
-            at=at,
+            at=buyer.at,
             allowed_channels=campaign.allowed_channels,
             channel=order.channel,
             device=order.device,
@@ -159,7 +176,7 @@ def _store(
     checkout: _Checkout, participant: Participant, decision: Decision, contact: Device | None, at: datetime
 ) -> Redemption:
     redemption = _build(checkout, participant, decision, at)
-    statements.insert(redemption)
+    writes.insert(redemption)
     trail = Trail(checkout.actor, at)
     trail.add("redemption.pending" if decision.required else "redemption.exempted", redemption, reason=decision.reason)
     if decision.required and contact is not None:

@@ -21,7 +21,7 @@ from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, Unav
 from twofa.flows import issuing
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements
+from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements, writes
 
 logger = correlation.get_logger(__name__)
 
@@ -70,16 +70,26 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
 
     ``presented`` is the caller's copy of the row; it is brought up to date and returned.
     """
-    remote = get_backend().remote
-    if remote:
+    # A call that leaves the database, or that a worker makes again and again, is counted before it is made: if this
+    # process dies in it, it is known that one was made, and the next pause is longer.
+    announced = presented is None or get_backend().remote
+    if announced:
         _announce(pk)
-    with transaction.atomic(durable=True):
-        redemption = _with_known(_locked(pk), presented)
-        if _may_complete(redemption):
-            _complete_locked(redemption, announced=remote)
+    try:
+        redemption = _with_known(_complete(pk, announced=announced), presented)
+    except _Unspent as unspent:
+        redemption = _with_known(_record_failure(pk, unspent.failure, announced=announced), presented)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = _with_known(release(pk), redemption)
     return redemption
+
+
+class _Unspent(Exception):
+    """The host's backend failed: raised through the transaction, so that nothing which it did is kept."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 def _may_complete(redemption: Redemption) -> bool:
@@ -88,7 +98,6 @@ def _may_complete(redemption: Redemption) -> bool:
 
 
 def _announce(pk: UUID) -> None:
-    """Count a try before a remote ledger is called: if this process dies in the call, it is known that one was made."""
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
         if _may_complete(redemption):
@@ -96,21 +105,53 @@ def _announce(pk: UUID) -> None:
             redemption.move(at=redemption.read_at, completion_tries=tries, due_at=redemption.read_at + backoff(tries))
 
 
-def _complete_locked(redemption: Redemption, *, announced: bool) -> None:
-    trail = Trail(WORKER, redemption.read_at)
-    refusal = _refusal(redemption, trail)
-    if refusal is not None and redemption.completion_tries > announced:
+def _complete(pk: UUID, *, announced: bool) -> Redemption:
+    """Check once more, call the host and note the success, in one transaction. Raises: _Unspent.
+
+    Without a savepoint: what is written before the call need not outlive its failure.
+    """
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if not _may_complete(redemption):
+            return redemption
+        trail = Trail(WORKER, redemption.read_at)
+        refusal = _refusal(redemption, trail)
+        if refusal is not None:
+            _refuse(redemption, refusal, trail, announced=announced)
+            return redemption
+        try:
+            get_backend().complete(redemption)
+            _ensure_kept()
+        except Exception as error:
+            raise _Unspent(error) from error
+        with writes.together():
+            _completed(redemption, trail)
+            trail.write()
+    return redemption
+
+
+def _refuse(redemption: Redemption, refusal: RedemptionRefused, trail: Trail, *, announced: bool) -> None:
+    if redemption.completion_tries > announced:
         # An earlier call may have spent the points: giving them back now would pay twice. A person must look.
         _park(redemption, trail, redemption.completion_tries)
     else:
-        failure = refusal or _call(get_backend().complete, redemption)
-        if failure is None:
-            _completed(redemption, trail)
-        elif isinstance(failure, RedemptionRefused):
-            _failed(redemption, failure, trail)
-        else:
-            _postpone(redemption, trail, "redemption.completion_postponed", parks=True, announced=announced)
+        _failed(redemption, refusal, trail)
     trail.write()
+
+
+def _record_failure(pk: UUID, failure: Exception, *, announced: bool) -> Redemption:
+    """Note what the host raised, in a transaction of its own; somebody else may have completed it meanwhile."""
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if _may_complete(redemption):
+            trail = Trail(WORKER, redemption.read_at)
+            if isinstance(failure, RedemptionRefused):
+                _failed(redemption, failure, trail)
+            else:
+                logger.warning("complete of redemption %s failed", pk, exc_info=failure)
+                _postpone(redemption, trail, "redemption.completion_postponed", parks=True, announced=announced)
+            trail.write()
+    return redemption
 
 
 def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
@@ -24,6 +25,8 @@ FIRST_DELAY = timedelta(seconds=4)
 Status = Delivery.Status
 
 
+# The worker's frames hold what no report may (I8): the token, the texts that carry it, the seed of its successor.
+@sensitive_variables()
 def deliver(pk: int) -> None:
     """Send one message, if it is due and nobody else has it.
 

@@ -21,7 +21,7 @@ from twofa.models import (
     Participant,
     Redemption,
     Storefront,
-    statements,
+    writes,
 )
 
 logger = correlation.get_logger(__name__)
@@ -86,19 +86,19 @@ class Trail:
 
     actor: Actor
     at: datetime
-    _events: list[Event] = field(default_factory=list)
+    _events: list[dict[str, Any]] = field(default_factory=list)
     _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
 
     def add(self, type_: str, *about: models.Model, **data: Any) -> None:
         """Note what happened to the rows ``about``; the first one is what the signal carries."""
-        event = Event(
-            type=type_,
-            created_at=self.at,
-            actor_kind=self.actor.kind,
-            actor=self.actor.label,
-            correlation_id=correlation.current(),
-            data=data,
-        )
+        event = {
+            "type": type_,
+            "created_at": self.at,
+            "actor_kind": self.actor.kind,
+            "actor": self.actor.label,
+            "correlation_id": correlation.current(),
+            "data": data,
+        }
         for row in about:
             _refer(event, row)
         self._events.append(event)
@@ -108,20 +108,20 @@ class Trail:
     def write(self) -> None:
         """Store the events with the transaction, and send their signals after its commit."""
         if self._events:
-            statements.insert(*self._events)
+            writes.record(Event, self._events)
         for signal, payload in self._told:
             if signal.receivers:
                 after_commit(_tell, signal, payload)
         self._events, self._told = [], []
 
 
-def _refer(event: Event, row: models.Model) -> None:
+def _refer(event: dict[str, Any], row: models.Model) -> None:
     """Point the event at ``row``, and at what the row itself belongs to."""
-    setattr(event, f"{_SUBJECTS[type(row)]}_id", row.pk)
+    event[f"{_SUBJECTS[type(row)]}_id"] = row.pk
     for inherited in ("storefront_id", "campaign_id", "participant_id", "redemption_id", "challenge_id"):
         value = getattr(row, inherited, None)
-        if value is not None and getattr(event, inherited) is None:
-            setattr(event, inherited, value)
+        if value is not None and event.get(inherited) is None:
+            event[inherited] = value
 
 
 def _tell(signal: Signal, payload: dict[str, models.Model]) -> None:

@@ -13,7 +13,7 @@ from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChalle
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail
 from twofa.flows.transactions import after_commit
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront, statements
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront, writes
 
 _FIELDS_OF_CONTACT = ("channel", "address", "destination")
 
@@ -87,7 +87,7 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         **_contact_columns(contact),
         **campaign.snapshot(),
     )
-    statements.insert(challenge)
+    writes.insert(challenge)
     trail.add("challenge.issued", challenge, channel=contact.channel, destination=contact.destination)
     return challenge
 
@@ -183,9 +183,13 @@ def message_event(challenge: Challenge) -> str:
 
 
 def _store(row: Delivery) -> None:
-    statements.insert(row)
+    writes.insert(row)
     # Whatever becomes of the job, the sweeper finds the row.
-    after_commit(jobs.publish, jobs.DELIVER, row.pk)
+    after_commit(_publish, row)
+
+
+def _publish(row: Delivery) -> None:
+    jobs.publish(jobs.DELIVER, row.pk)
 
 
 def _contact_columns(contact: Device) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from twofa.flows import completions, facts, renewals, verdicts
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption, Storefront, statements
+from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption, Storefront, statements, writes
 from twofa.models.clock import Clock, now
 
 logger = correlation.get_logger(__name__)
@@ -91,18 +91,20 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
     No host code runs in here, and nothing is raised once something was written: that would take the charge back.
     """
     with transaction.atomic(durable=True):
-        challenge, redemption = _locked(pk, storefront)
-        standing = facts.standing(challenge)
+        rows, standings = statements.read(_LOCKED_OWN, facts.STANDING_OF_REDEMPTION, pk=pk, storefront=storefront.pk)
+        challenge, redemption = _related(rows, pk, storefront)
+        standing = facts.Standing(**standings[0])
         redemption.read_at = standing.at
         trail = Trail(actor, standing.at)
-        error = _error(challenge, redemption, token, amount, standing, trail)
-        if error is None and redemption.status == Status.PENDING:
-            _approve(redemption, trail)
-        elif challenge.is_final and redemption.status == Status.PENDING:
-            _end(redemption, challenge, trail)
-        if error is not None and isinstance(error, ChallengeClosed | AttemptsExhausted):
-            error.params["redemption"] = redemption
-        trail.write()
+        with writes.together():
+            error = _error(challenge, redemption, token, amount, standing, trail)
+            if error is None and redemption.status == Status.PENDING:
+                _approve(redemption, trail)
+            elif challenge.is_final and redemption.status == Status.PENDING:
+                _end(redemption, challenge, trail)
+            trail.write()
+    if error is not None and isinstance(error, ChallengeClosed | AttemptsExhausted):
+        error.params["redemption"] = redemption
     return _Verdict(redemption, error)
 
 
@@ -311,9 +313,14 @@ def _is_overdue(redemption: Redemption) -> bool:
 def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
     """Lock participant, redemption and challenge. Raises: NotFound, or WrongState where there is no challenge."""
     statement = _LOCKED if storefront is None else _LOCKED_OWN
-    row = statement.row(pk=pk, storefront=None if storefront is None else storefront.pk)
-    if row is None:
+    rows = statement.rows(pk=pk, storefront=None if storefront is None else storefront.pk)
+    return _related(rows, pk, storefront)
+
+
+def _related(rows: list[dict[str, Any]], pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
+    if not rows:
         raise WrongState(redemption=_current(pk, storefront))
+    (row,) = rows
     challenge, redemption = row["challenge"], row["redemption"]
     redemption.campaign, redemption.participant = row["campaign"], row["participant"]
     challenge.campaign, challenge.participant = row["campaign"], row["participant"]

@@ -6,6 +6,8 @@ import math
 from datetime import datetime
 from typing import cast
 
+from django.views.decorators.debug import sensitive_variables
+
 from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, ResendsExhausted
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import Actor, Trail
@@ -13,6 +15,7 @@ from twofa.flows.next_actions import NextAction
 from twofa.models import Challenge, Delivery, Device, Participant, Purpose
 
 
+@sensitive_variables()
 def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> datetime:
     """Rotate a pending, locked challenge and queue the new token; return the time. Called inside a transaction.
 

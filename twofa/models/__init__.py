@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofa.models import statements
+from twofa.models import statements, writes
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
@@ -54,4 +54,5 @@ __all__ = [
     "TwoFactorMode",
     "Verdict",
     "statements",
+    "writes",
 ]

@@ -14,6 +14,21 @@ CLOCKS = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
 }
 """The expression of the time at which it is evaluated; percent signs doubled, as drivers want them."""
+TIMES = {
+    "postgresql": {
+        "now": "(SELECT clock_timestamp())",
+        "yesterday": "(SELECT clock_timestamp() - interval '24 hours')",
+    },
+    "sqlite": {
+        "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
+        "yesterday": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 day')",
+    },
+}
+"""The time and that of 24 hours ago, to compare columns with: evaluated once in a statement, so that indexes serve.
+
+Not ``statement_timestamp()``: where several statements are sent together, it is the time at which the first one came,
+which may be before the wait for a lock.
+"""
 
 
 class Clock(Func):

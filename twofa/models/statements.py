@@ -1,15 +1,17 @@
-"""The hot path's statements: text of our own over the models' own columns, prepared once.
+"""The hot path's statements: text of our own over the models' own columns, prepared once, sent together.
 
 The ORM composes a query anew for each call: for the statement that locks a confirm's rows it needs ten times the
-processor time of the statement itself, and a checkout has nine of them. What is written here is what it would send;
-values pass through the fields' own conversions both ways, and a test compares every model with what the ORM reads.
-``docs/reference/performance.md`` has the figures.
+processor time of the statement itself. And each round trip costs as much as a small statement, because whoever waits
+loses the processor. What is written here is what the ORM would send; values pass through the fields' own conversions,
+and a test compares every model with what the ORM reads. ``docs/reference/performance.md`` has the figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -17,33 +19,26 @@ from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import Value
 
-from twofa.models.clock import CLOCKS
+from twofa.models.clock import CLOCKS, TIMES
 
 Converters = list[tuple[int, list[Any]]]
-# Fields whose Python values psycopg writes by itself. Not among them: JSON and bytes, which need wrapping.
-_NATIVE = {
-    models.BigAutoField,
-    models.BooleanField,
-    models.CharField,
-    models.DateTimeField,
-    models.DecimalField,
-    models.DurationField,
-    models.ForeignKey,
-    models.OneToOneField,
-    models.PositiveIntegerField,
-    models.PositiveSmallIntegerField,
-    models.SmallIntegerField,
-    models.TextField,
-    models.UUIDField,
-}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one statement did: how many rows it touched, and those it returned."""
+
+    count: int
+    rows: list[tuple[Any, ...]]
 
 
 class Select:
     """Instances of several models, read (and locked) by one statement.
 
     ``sql`` is what follows the list of columns. In it ``{challenge}`` stands for the table of the model given under
-    that keyword, aliased by it, and ``{clock}`` for the database's time. ``joined`` names tables that are only joined;
-    the host's user model goes by ``account``, with ``{account_key}`` and ``{account_active}``. ``extra`` adds values:
+    that keyword, aliased by it; ``{clock}``, ``{now}`` and ``{yesterday}`` are those of ``twofa.models.clock``.
+    ``joined`` names tables that are not read themselves; the host's user model goes by ``account``, with
+    ``{account_key}`` and ``{account_active}``. ``extra`` adds values:
     name -> (expression, field whose conversion applies). ``lock`` names the aliases to lock, in this order, where the
     database has row locks.
     """
@@ -63,15 +58,21 @@ class Select:
 
     def rows(self, **params: Any) -> list[dict[str, Any]]:
         """Execute with ``params`` (``%(name)s`` in the text); each row has an instance (or None) by its alias."""
-        database = connections[DEFAULT_DB_ALIAS]
-        sql, converters = self._prepare(database)
-        with database.cursor() as cursor:
-            cursor.execute(sql, {name: bindable(value, database) for name, value in params.items()})
-            return [self._load(list(row), converters, database) for row in cursor.fetchall()]
+        (rows,) = read(self, **params)
+        return rows
 
     def row(self, **params: Any) -> dict[str, Any] | None:
         """Return the one row, or None."""
         return next(iter(self.rows(**params)), None)
+
+    def text(self, database: Any) -> str:
+        """Return the statement."""
+        return self._prepare(database)[0]
+
+    def loaded(self, result: Result, database: Any) -> list[dict[str, Any]]:
+        """Return what the statement returned, as :meth:`rows` describes it."""
+        converters = self._prepare(database)[1]
+        return [self._load(list(row), converters, database) for row in result.rows]
 
     def _load(self, row: list[Any], converters: Converters, database: Any) -> dict[str, Any]:
         for index, functions in converters:
@@ -97,7 +98,7 @@ class Select:
         columns = [
             f"{alias}.{quote(field.column)}" for alias, model in self._models.items() for field in columns_of(model)
         ]
-        names = {**tables, "clock": CLOCKS[database.vendor], **account_names()}
+        names = {**tables, "clock": CLOCKS[database.vendor], **TIMES[database.vendor], **account_names()}
         columns += [expression.format(**names) for expression, _field in self._extra.values()]
         sql = f"SELECT {', '.join(columns)} {self._sql.format(**names)}"
         if self._lock and database.features.has_select_for_update:
@@ -111,47 +112,42 @@ class Select:
         return [(index, functions) for index, functions in found if functions]
 
 
-def insert(*rows: models.Model) -> None:
-    """Store new rows of one model in one statement, and give them the keys that the database made.
+def read(*selects: Select, **params: Any) -> list[list[dict[str, Any]]]:
+    """Execute several in one round trip, in this order, with the same ``params``; return the rows of each.
 
-    Columns that are null in each row are left out: null is what the database puts there.
+    Each sees what was committed when *it* began, as if it had been sent alone: what comes after a lock is read after
+    the lock was granted. Only PostgreSQL's ``statement_timestamp()`` is shared, so no text of ours asks for it.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    model: Any = type(rows[0])
-    records = [vars(row) for row in rows]
-    fields = [field for field in model._meta.concrete_fields if any(r[field.attname] is not None for r in records)]
-    values = [prepared(field, record[field.attname], database) for record in records for field in fields]
-    sql = _insertion(model, tuple(field.column for field in fields), len(rows))
+    given = {name: bindable(value, database) for name, value in params.items()}
+    results = execute([(select.text(database), given) for select in selects], database)
+    return [select.loaded(result, database) for select, result in zip(selects, results, strict=True)]
+
+
+def execute(statements: Sequence[tuple[str, Any]], database: Any) -> list[Result]:
+    """Execute statements with their parameters: by place, or by name where all are given the same mapping.
+
+    They go to the database together where it takes several at once: not SQLite, nor where the server binds parameters.
+    """
+    several = database.vendor == "postgresql" and not database.features.uses_server_side_binding
     with database.cursor() as cursor:
-        cursor.execute(sql, values)
-        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = model._meta.pk.to_python(key)
-            row._state.adding, row._state.db = False, database.alias
+        if len(statements) == 1 or not several:
+            return [_executed(cursor, text, params) for text, params in statements]
+        texts, params = zip(*statements, strict=True)
+        by_name = isinstance(params[0], Mapping)
+        results = [_executed(cursor, ";\n".join(texts), params[0] if by_name else list(chain(*params)))]
+        while cursor.nextset():
+            results.append(_result(cursor))
+    return results
 
 
-def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str, Any]) -> int:
-    """Write ``changes`` where the row still is as ``expected``; return how many rows that was."""
-    database = connections[DEFAULT_DB_ALIAS]
-    meta: Any = type(row)._meta
-    pairs = [(meta.get_field(name), value) for name, value in changes.items()]
-    conditions = [(meta.pk, row.pk), *((meta.get_field(name), value) for name, value in expected.items())]
-    sql = _updating(
-        type(row),
-        tuple(field.column for field, _value in pairs),
-        tuple((field.column, value is None) for field, value in conditions),
-    )
-    values = [prepared(field, _key(value), database) for field, value in pairs]
-    values += [prepared(field, value, database) for field, value in conditions if value is not None]
-    with database.cursor() as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
+def _executed(cursor: Any, text: str, params: Any) -> Result:
+    cursor.execute(text, params)
+    return _result(cursor)
 
 
-def prepared(field: Any, value: Any, database: Any) -> Any:
-    """Return a value as the driver takes it: PostgreSQL's takes most as they are."""
-    if database.vendor == "postgresql" and type(field) in _NATIVE:
-        return value
-    return field.get_db_prep_save(value, connection=database)
+def _result(cursor: Any) -> Result:
+    return Result(cursor.rowcount, cursor.fetchall() if cursor.description else [])
 
 
 def bindable(value: Any, database: Any) -> Any:
@@ -191,10 +187,6 @@ def pk_index(model: type[models.Model]) -> int:
     return attribute_names(model).index(model._meta.pk.attname)
 
 
-def _key(value: Any) -> Any:
-    return value.pk if isinstance(value, models.Model) else value
-
-
 def _converters_of(field: Any, database: Any) -> list[Any]:
     """Return what turns a driver's value into the field's: of a reference, what its target's would be."""
     output_field = field
@@ -202,19 +194,3 @@ def _converters_of(field: Any, database: Any) -> list[Any]:
         output_field = output_field.target_field
     expression: Any = Value(None, output_field=output_field)
     return [*database.ops.get_db_converters(expression), *output_field.get_db_converters(database)]
-
-
-@lru_cache(maxsize=256)
-def _insertion(model: Any, columns: tuple[str, ...], count: int) -> str:
-    names = ", ".join(map(quote, columns))
-    group = f"({', '.join(['%s'] * len(columns))})"
-    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
-    groups = ", ".join([group] * count)
-    return f"INSERT INTO {table} ({names}) VALUES {groups} RETURNING {key}"  # noqa: S608 - names of our own models
-
-
-@lru_cache(maxsize=256)
-def _updating(model: Any, columns: tuple[str, ...], conditions: tuple[tuple[str, bool], ...]) -> str:
-    assignments = ", ".join(f"{quote(column)} = %s" for column in columns)
-    where = " AND ".join(f"{quote(column)} IS NULL" if null else f"{quote(column)} = %s" for column, null in conditions)
-    return f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {where}"  # noqa: S608 - names of our own models

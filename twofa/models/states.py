@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from twofa.exceptions import TransitionRefused
-from twofa.models import statements
+from twofa.models import writes
 
 Transitions = Mapping[str, frozenset[str]]
 
@@ -36,8 +36,7 @@ class StateMachine(models.Model):
             if changes[column] not in self.MACHINES[column][getattr(self, column)]:
                 raise TransitionRefused(column=column, before=getattr(self, column), after=changes[column])
         expected = {column: getattr(self, column) for column in (*self.MACHINES, *guard)}
-        if statements.update(self, changes, expected) != 1:
-            raise TransitionRefused(expected=expected)
+        writes.update(self, changes, expected, lost=TransitionRefused(expected=expected))
         for name, value in changes.items():
             setattr(self, name, value)
 
