@@ -194,6 +194,19 @@ def test_without_the_permission_the_policy_cannot_be_changed(campaign: Campaign,
     assert changed(campaign) == []
 
 
+def test_conflict_in_a_column_they_may_not_edit_is_told_at_the_top(campaign: Campaign, staff: Callable[..., Client]):
+    """As after a change of the host's limits: whoever may only rename it learns why nothing can be saved."""
+    Campaign.objects.filter(pk=campaign.pk).update(max_open_challenges=0)
+    client = staff("view_campaign", "change_campaign")
+
+    response = client.post(page("campaign", "change", campaign.pk), values(campaign, name="New name"))
+
+    assert response.status_code == 200
+    assert "With 0 nobody could redeem." in str(response.context["adminform"].form.non_field_errors())
+    campaign.refresh_from_db()
+    assert campaign.name != "New name"
+
+
 def test_who_may_only_look_cannot_save(campaign: Campaign, staff: Callable[..., Client]):
     client = staff("view_campaign")
 

@@ -1,33 +1,21 @@
-"""The campaign's form: the policy in plain words, and combinations that make no sense refused with the reason."""
+"""The campaign's form: the policy in plain words, and what the model refuses told beside its field."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
 from twofa.admin.words import DOCUMENTS, duration
-from twofa.models import LEAST_USEFUL_LIFE, Campaign, Channel, Method, TwoFactorMode
+from twofa.models import Campaign, Channel, TwoFactorMode
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
-
-_NEEDS_CHANNEL = {Method.SMS, Method.EMAIL, Method.WHATSAPP}
-# A campaign that may send nothing, or open nothing, is not a strict one but a broken one.
-_AT_LEAST_ONE = (
-    "max_open_challenges",
-    "failed_attempts_per_day",
-    "sends_per_destination_per_day",
-    "sends_per_participant_per_day",
-    "sends_per_campaign_per_day",
-)
 
 
 def help_texts() -> dict[str, StrOrPromise]:
@@ -115,13 +103,15 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         if isinstance(documents, forms.MultipleChoiceField):
             documents.choices = [*DOCUMENTS.items(), *_unlisted(self.instance.required_documents)]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        # A column that this member may not edit counts with the value it has.
-        policy = {**self.instance.policy(), **cleaned}
-        for name, reason in conflicts(policy):
-            self.add_error(name if name in self.fields else None, ValidationError(reason))
-        return cleaned
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Tell of a column that this member may not edit at the top of the page: ``Campaign.clean`` judges them all."""
+        told = getattr(error, "error_dict", None)
+        if field is None and told is not None:
+            shown: dict[str, list[ValidationError]] = {}
+            for name, errors in told.items():
+                shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(errors)
+            error = ValidationError(shown)
+        super().add_error(field, error)
 
 
 class ModeForm(forms.Form):
@@ -132,37 +122,3 @@ class ModeForm(forms.Form):
 
 def _unlisted(stored: Any) -> list[tuple[str, str]]:
     return [(str(item), str(item)) for item in stored or [] if item not in DOCUMENTS]
-
-
-def conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
-    """Tell which columns of a policy contradict one another, and why. Pure."""
-    yield from _channel_conflicts(policy)
-    yield from _time_conflicts(policy)
-    for name in _AT_LEAST_ONE:
-        if policy.get(name) == 0:
-            yield name, _("With 0 nobody could redeem. To ask nobody for a token, switch two-factor off.")
-    if policy.get("identity_required") and not policy.get("required_documents"):
-        yield "required_documents", _("Say which documents prove the identity.")
-
-
-def _channel_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
-    method = policy.get("default_method")
-    if method == Method.TOTP:
-        yield "default_method", _("A new participant has no authenticator app set up.")
-    if method in _NEEDS_CHANNEL and method not in (policy.get("allowed_channels") or []):
-        yield "default_method", _("New participants would get a method whose channel is not allowed.")
-
-
-def _time_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
-    life, pause, whole = (_span(policy, name) for name in ("token_ttl", "resend_cooldown", "redemption_ttl"))
-    if life is not None and timedelta(0) < life < LEAST_USEFUL_LIFE:
-        yield "token_ttl", _("Nobody can type a token that lives less than a minute: it would never be sent.")
-    if life is not None and whole is not None and whole < life:
-        yield "redemption_ttl", _("Shorter than the life of a token: a token would end before its time.")
-    if pause is not None and whole is not None and policy.get("max_resends") and pause >= whole:
-        yield "resend_cooldown", _("Not shorter than the time to confirm: nobody could ask for another token.")
-
-
-def _span(policy: Mapping[str, Any], name: str) -> timedelta | None:
-    value = policy.get(name)
-    return value if isinstance(value, timedelta) else None

@@ -23,6 +23,7 @@ from twofa.models.policy import (
     Method,
     TokenAlphabet,
     TwoFactorMode,
+    conflicts,
     default_channels,
     shortest_token,
 )
@@ -167,7 +168,10 @@ class Campaign(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse what the caps, the floors of ``TWOFA_POLICY_LIMITS`` or plain sense do not allow."""
+        """Refuse what the caps, the floors of ``TWOFA_POLICY_LIMITS`` or plain sense do not allow.
+
+        Here and not in a form, so that no form, no flow and no command gets past it.
+        """
         errors: dict[str, Any] = {}
         # Django calls this after the columns' own checks failed as well: what is here may be None, or of no alphabet.
         given = self.policy()
@@ -184,6 +188,8 @@ class Campaign(models.Model):
         if given["max_attempts"] is not None and self.max_attempts > self.max_attempts_limit():
             errors["max_attempts"] = _("At most %(limit)d attempts.") % {"limit": self.max_attempts_limit()}
         errors.update(self._list_errors())
+        for name, reason in conflicts(given):
+            errors.setdefault(name, reason)
         if errors:
             raise ValidationError(errors)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from twofa.tokens import ALPHABETS
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 TOKEN_LIFE_CAP = timedelta(minutes=10)
 """No token lives longer, whatever the policy (NIST SP 800-63B-4, 3.1.3.2; OWASP ASVS 6.5.5)."""
@@ -71,3 +76,48 @@ def shortest_token(alphabet: str) -> int:
 def default_channels() -> list[str]:
     """Return the channels in the order of failover."""
     return [Channel.SMS.value, Channel.WHATSAPP.value, Channel.EMAIL.value]
+
+
+_NEEDS_CHANNEL = {Method.SMS, Method.EMAIL, Method.WHATSAPP}
+# A campaign that may send nothing, or open nothing, is not a strict one but a broken one.
+_AT_LEAST_ONE = (
+    "max_open_challenges",
+    "failed_attempts_per_day",
+    "sends_per_destination_per_day",
+    "sends_per_participant_per_day",
+    "sends_per_campaign_per_day",
+)
+
+
+def conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    """Tell which columns of a policy contradict one another, and why. Pure."""
+    yield from _channel_conflicts(policy)
+    yield from _time_conflicts(policy)
+    for name in _AT_LEAST_ONE:
+        if policy.get(name) == 0:
+            yield name, _("With 0 nobody could redeem. To ask nobody for a token, switch two-factor off.")
+    if policy.get("identity_required") and not policy.get("required_documents"):
+        yield "required_documents", _("Say which documents prove the identity.")
+
+
+def _channel_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    method, channels = policy.get("default_method"), policy.get("allowed_channels")
+    if method == Method.TOTP:
+        yield "default_method", _("A new participant has no authenticator app set up.")
+    if method in _NEEDS_CHANNEL and isinstance(channels, list) and method not in channels:
+        yield "default_method", _("New participants would get a method whose channel is not allowed.")
+
+
+def _time_conflicts(policy: Mapping[str, Any]) -> Iterator[tuple[str, StrOrPromise]]:
+    life, pause, whole = (_span(policy, name) for name in ("token_ttl", "resend_cooldown", "redemption_ttl"))
+    if life is not None and timedelta(0) < life < LEAST_USEFUL_LIFE:
+        yield "token_ttl", _("Nobody can type a token that lives less than a minute: it would never be sent.")
+    if life is not None and whole is not None and whole < life:
+        yield "redemption_ttl", _("Shorter than the life of a token: a token would end before its time.")
+    if pause is not None and whole is not None and policy.get("max_resends") and pause >= whole:
+        yield "resend_cooldown", _("Not shorter than the time to confirm: nobody could ask for another token.")
+
+
+def _span(policy: Mapping[str, Any], name: str) -> timedelta | None:
+    value = policy.get(name)
+    return value if isinstance(value, timedelta) else None
