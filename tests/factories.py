@@ -10,8 +10,9 @@ from typing import Any
 from twofa import contacts
 from twofa.flows import checkouts, participants, storefronts
 from twofa.flows.history import WORKER, Actor
-from twofa.models import Campaign, Challenge, Device, Participant, Redemption, Storefront
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront
 from twofa.models.clock import now
+from twofa.models.ids import uuid7
 
 _numbers = itertools.count(1)
 
@@ -106,3 +107,12 @@ def wrong_token(challenge: Challenge) -> str:
     """A well-formed token that is not the right one."""
     right = token_of(challenge)
     return ("0" if right[0] != "0" else "1") + right[1:]
+
+
+def login_challenge(shop: Shop) -> Challenge:
+    """An open login challenge on the shop's device, which no flow opens yet: a redemption's, made over."""
+    row: Challenge = shop.open().challenge
+    row.pk, row.redemption_id, row.purpose = uuid7(), None, Purpose.LOGIN
+    row._state.adding = True
+    row.save(force_insert=True)
+    return row

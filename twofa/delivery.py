@@ -11,6 +11,7 @@ from typing import Any
 from django.template import Context, loader
 from django.template.backends.django import Template as DjangoTemplate
 from django.utils import translation
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import channels, correlation, tokens, wording
 from twofa.channels import DeliveryError, Message, Receipt
@@ -34,6 +35,8 @@ def is_available(alias: str) -> bool:
     return channels.is_configured(alias)
 
 
+# Also of a channel that lets a BaseException through (a worker told to stop): its frames hold the message.
+@sensitive_variables()
 def send(delivery: Delivery) -> Receipt:
     """Compose a delivery's message and hand it to its channel; test campaigns' go to the sandbox.
 
@@ -51,6 +54,7 @@ def send(delivery: Delivery) -> Receipt:
     return outcome
 
 
+@sensitive_variables()
 def compose(delivery: Delivery) -> Message:
     """Build a delivery's message, and derive its token. The same delivery gives the same text each time.
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -240,3 +241,21 @@ class DeliveryError(TwoFactorError):
 
     def __str__(self) -> str:
         return f"{self.reason} ({'temporary' if self.retryable else 'permanent'})"
+
+
+def forget_variables(error: BaseException | None) -> None:
+    """Empty the frames that an error has left, and those of the errors that it was raised over.
+
+    Django's mark for sensitive variables is honoured by Django's reports, and by them only as far as no generator lies
+    between. Other reporters of errors serialise what the frames hold: typed tokens, seeds, keys, a driver's parameters.
+    Where an error leaves us, they hold nothing any more.
+    """
+    told: set[int] = set()
+    waiting = [error]
+    while waiting:
+        present = waiting.pop()
+        if present is None or id(present) in told:
+            continue
+        told.add(id(present))
+        traceback.clear_frames(present.__traceback__)
+        waiting += [present.__cause__, present.__context__]

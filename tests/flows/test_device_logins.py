@@ -10,8 +10,7 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows import devices
-from twofa.models import Challenge, Device, Purpose
-from twofa.models.ids import uuid7
+from twofa.models import Challenge, Device
 
 pytestmark = pytest.mark.django_db
 
@@ -65,12 +64,7 @@ def test_device_is_read_with_what_it_waits_for_by_those_who_serve_its_campaign(b
 
 @pytest.fixture
 def login(shop) -> Challenge:
-    redemption = shop.open()
-    row = Challenge.objects.get(redemption=redemption)
-    row.pk, row.redemption_id, row.purpose = uuid7(), None, Purpose.LOGIN
-    row._state.adding = True
-    row.save(force_insert=True)
-    return row
+    return factories.login_challenge(shop)
 
 
 def test_django_otp_opens_a_session_by_a_login_token_alone(shop, login):

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
 from twofa.conf import conf
-from twofa.exceptions import DeliveryError, TransitionRefused
+from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
 from twofa.flows import destinations, facts, issuing
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
@@ -44,6 +44,10 @@ def deliver(pk: int) -> None:
             # Our lease ran out and another worker took over (it sends the same text, and records it), or the message
             # was superseded under our hands.
             logger.warning("delivery %s was taken over or superseded", row.pk)
+        except BaseException as error:
+            # On its way to Celery, or to whatever the host has there to report errors.
+            forget_variables(error)
+            raise
 
 
 def _deliver(row: Delivery, at: datetime) -> None:

@@ -13,7 +13,9 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.conf import conf
@@ -107,6 +109,7 @@ def ask_authorization(
     return _ask(participant, contact, subject, action, storefront=storefront, actor=actor)
 
 
+@sensitive_variables()
 def _ask(
     participant: Participant,
     contact: Device,
@@ -147,10 +150,11 @@ def _ensure_paused(participant: Participant, contact: Device, at: datetime) -> N
     because a device registered again is another row. One that was answered or never arrived holds nobody up: whoever
     types the right token has the device in hand, and a resend is not held up by a failed delivery either.
     """
-    sent = Challenge.objects.with_delivery().filter(
-        participant=participant, purpose=Purpose.DEVICE, address=contact.address
+    present = Delivery.objects.filter(challenge=OuterRef("pk"), generation=OuterRef("generation"))
+    sent = Challenge.objects.filter(participant=participant, purpose=Purpose.DEVICE, address=contact.address)
+    bothering = sent.exclude(status=Challenge.Status.APPROVED).exclude(
+        Exists(present.filter(status__in=Delivery.UNDELIVERED))
     )
-    bothering = sent.exclude(status=Challenge.Status.APPROVED).exclude(delivery_status__in=Delivery.UNDELIVERED)
     last = bothering.order_by("-issued_at").first()
     if last is not None:
         renewals.ensure_paused(last, at)
@@ -178,6 +182,7 @@ def authorize(device: Device, *, storefront: Storefront, token: object, actor: A
     return registration
 
 
+@sensitive_variables()
 def _answer(
     device: Device, actions: tuple[Action, ...], storefront: Storefront, token: object, actor: Actor
 ) -> Registration:
@@ -301,6 +306,7 @@ def _revoke_now(device: Device, actor: Actor, reason: str = "") -> list[UUID]:
     return ended
 
 
+@sensitive_variables()
 def answer_login(device: Device, token: object) -> bool:
     """Judge a token against this device's open login challenge, if it has one (django-otp's ``verify_token``).
 
