@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -19,7 +16,7 @@ _SHOWN = 50
 @require_safe
 def show_home(request: HttpRequest) -> HttpResponse:
     """Show where to go from here."""
-    return render(request, "example/home.html", _frame("home"))
+    return render(request, "example/home.html", {"debug_pages": settings.DEBUG})
 
 
 @require_safe
@@ -27,8 +24,4 @@ def show_home(request: HttpRequest) -> HttpResponse:
 def show_phone(request: HttpRequest) -> HttpResponse:
     """Show what the development channels wrote, newest first."""
     messages = phone.read_messages(settings.PHONE_DIRECTORY)[:_SHOWN]
-    return render(request, "example/phone.html", {**_frame("phone"), "messages": messages})
-
-
-def _frame(page: str) -> dict[str, Any]:
-    return {"page": page, "debug_pages": settings.DEBUG, "docs_url": reverse("twofa:docs")}
+    return render(request, "example/phone.html", {"page": "phone", "messages": messages})

@@ -28,6 +28,8 @@ def test_page_and_all_that_it_loads_come_from_here(anyone):
         assert f"assets/{name}" in page.content.decode()
         asset = anyone.get(f"/docs/assets/{name}")
         assert (asset.status_code, len(asset.content) > 100) == (200, True)
+    assert "dark-mode" in anyone.get("/docs/assets/start.js").content.decode()
+    assert "html.dark-mode" in anyone.get("/docs/assets/swagger-ui.css").content.decode()
     assert anyone.get("/docs/assets/swagger-ui-bundle.js")["Content-Type"] == "text/javascript"
 
 
