@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.client import checkouts, nothing_changes, order, refused
 from twofa.api import fields
+from twofa.api.redemptions import ItemInput
 from twofa.models import Redemption
 
 ITEM = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}
@@ -170,3 +171,25 @@ def test_json_of_an_answer_survives_what_was_sent(api, shop):
     response = api.post(checkouts(shop), json.dumps({"\ud800": "\ud800"}).encode())
 
     assert refused(response, 400, "invalid")["errors"][0]["field"] == "\ufffd"
+
+
+def test_long_list_is_refused_before_its_items_are_read(api, shop, monkeypatch):
+    """A body has room for 85,000 of them, and each would take longer to refuse than to write."""
+    read = []
+    monkeypatch.setattr(ItemInput, "run_validation", lambda self, data: read.append(data))
+    with nothing_changes():
+        problem = refused(api.post(checkouts(shop), order(shop, items=[{}] * 80_000)), 400, "invalid")
+
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [("items", "max_length")]
+    assert read == []
+
+
+def test_unknown_members_are_described_as_far_as_they_are_told(api, shop, monkeypatch):
+    described = []
+    shown = fields._shown
+    monkeypatch.setattr(fields, "_shown", lambda name: described.append(name) or shown(name))
+    with nothing_changes():
+        body = order(shop, **{f"unknown-{number}": number for number in range(10_000)})
+        problem = refused(api.post(checkouts(shop), body), 400, "invalid")
+
+    assert len(problem["errors"]) == len(described) == 50
