@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -269,6 +270,23 @@ def test_list_shows_the_toggle_and_its_page(campaign: Campaign, boss: Client):
 
     assert page("campaign", "two-factor", campaign.pk) in shown
     assert "required" in shown
+
+
+def test_every_control_of_the_page_has_a_name_of_its_own(boss: Client):
+    """As a screen reader says it: three boxes called "minutes" could be anything."""
+    form = boss.get(page("campaign", "add")).context["adminform"].form
+    names = [name for bound in form for name in re.findall('aria-label="([^"]+)"', str(bound))]
+
+    assert {"Token life: minutes", "Token life: seconds", "Allowed channels: place 1"} <= set(names)
+    assert len(names) == len(set(names)) == 11
+    unlabelled = [bound.name for bound in form if 'aria-label="' not in str(bound) and not bound.id_for_label]
+    assert unlabelled == ["required_documents"], "a group, whose every box has a label"
+
+
+def test_choices_of_the_toggle_are_a_named_group(campaign: Campaign, boss: Client):
+    shown = boss.get(page("campaign", "two-factor", campaign.pk)).content.decode()
+
+    assert 'role="group" aria-label="Two-factor"' in shown
 
 
 def test_toggle_asks_with_whom_it_touches(world: World, boss: Client):

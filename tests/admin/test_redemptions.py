@@ -125,6 +125,13 @@ def test_page_before_cancelling_cancels_nothing(world: World, boss: Client):
     assert Redemption.objects.get(pk=world.redemption.pk).status == "pending_2fa_approval"
 
 
+def test_reason_is_explained_to_those_who_listen(world: World, boss: Client):
+    asked = boss.get(page("redemption", "cancel", world.redemption.pk)).content.decode()
+
+    assert 'aria-describedby="id_reason_helptext"' in asked
+    assert 'id="id_reason_helptext"' in asked
+
+
 def test_what_is_over_is_not_cancelled(parked: Redemption, boss: Client):
     asked = boss.get(page("redemption", "cancel", parked.pk)).content.decode()
     response = boss.post(page("redemption", "cancel", parked.pk), REASON, follow=True)

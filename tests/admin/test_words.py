@@ -74,7 +74,7 @@ def test_data_of_an_event_in_words(data: dict[str, Any], expected: str):
 def test_long_data_is_cut_in_tables_and_whole_on_its_page():
     data = {"reason": "so " * 150}
 
-    assert len(words.details(data)) == 300
+    assert len(words.details(data)) == 160
     assert len(words.listed(data)[0]) > 400
 
 

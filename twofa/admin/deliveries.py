@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import sandbox, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
-from twofa.admin.sections import Section, tone_of
+from twofa.admin.sections import Section, moment, tone_of
 from twofa.admin.timelines import timeline
 from twofa.models import MESSAGES, Delivery, Event
 
@@ -38,15 +38,13 @@ class MessageFilter(admin.SimpleListFilter):
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at",
+        "when",
         "message",
-        "campaign",
-        "channel",
-        "destination",
         "shown_status",
         "shown_reason",
-        "tries",
-        "sent_at",
+        "channel",
+        "destination",
+        "campaign",
     )
     list_filter = ("status", "channel", MessageFilter, "campaign", "created_at")
     list_select_related = ("campaign",)
@@ -66,6 +64,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def shown_status(self, delivery: Delivery) -> str:
         tone, label = tone_of(delivery.status), delivery.get_status_display()
         return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
+
+    @admin.display(description=_("when"), ordering="id")
+    def when(self, delivery: Delivery) -> str:
+        return moment(delivery.created_at)
 
     @admin.display(description=_("message"), ordering="event")
     def message(self, delivery: Delivery) -> StrOrPromise:

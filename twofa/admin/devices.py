@@ -35,7 +35,7 @@ class DeviceAdmin(ReadOnlyAdmin):
     flow_actions = (
         FlowAction(
             name="reset",
-            label=_("Reset"),
+            label=_("Reset the device"),
             permissions=("twofa.view_device", "twofa.reset_device"),
             explanation=_(
                 "The device is revoked, its open challenges are cancelled, and every other device of the participant "

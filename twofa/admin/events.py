@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
 from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin.sections import moment
 from twofa.admin.timelines import who
 from twofa.models import Event
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class AboutFilter(admin.SimpleListFilter):
     """By the first word of the type: a list of all types that occur would read the whole table."""
 
-    title = _("about")
+    title = _("subject")
     parameter_name = "about"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
@@ -50,7 +51,7 @@ def _unit(event: Event) -> str:
 class EventAdmin(ReadOnlyAdmin):
     """An event may outlive what it speaks of, so its page shows ids and follows none of them."""
 
-    list_display = ("created_at", "what", "who", "shown_data", "correlation_id")
+    list_display = ("when", "what", "who", "shown_data", "correlation_id")
     list_filter = (AboutFilter, "actor_kind", "created_at")
     search_fields = ("correlation_id__exact",)
     search_help_text = _("A correlation id, or the id of a redemption or challenge, exactly.")
@@ -59,7 +60,7 @@ class EventAdmin(ReadOnlyAdmin):
     # Its unit says what a threshold counts; an outer join, because the campaign may be gone.
     list_select_related = ("campaign",)
     fieldsets = (
-        (None, {"fields": ("created_at", "what", "who", "all_data")}),
+        (None, {"fields": ("when", "what", "who", "all_data")}),
         (
             _("About"),
             {
@@ -76,6 +77,11 @@ class EventAdmin(ReadOnlyAdmin):
         ),
         (_("Trace"), {"fields": ("correlation_id",)}),
     )
+
+    @admin.display(description=_("when"), ordering="id")
+    def when(self, event: Event) -> str:
+        """Show seconds: what belongs together happened within one."""
+        return moment(event.created_at)
 
     @admin.display(description=_("what"), ordering="type")
     def what(self, event: Event) -> StrOrPromise:

@@ -14,16 +14,21 @@ from django.utils.translation import gettext_lazy as _
 NO_CHOICE = ("", "—")
 
 
+def named(label: Any, part: Any) -> dict[str, str]:
+    """Return how an input is read out: by its field's name as well, because a page has several of a kind."""
+    return {"aria-label": f"{label}: {part}" if label else str(part)}
+
+
 class MinutesSecondsWidget(forms.MultiWidget):
     """Two number boxes, each with its unit beside it."""
 
     template_name = "twofa/admin/widgets/minutes_seconds.html"
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, label: Any = "", attrs: dict[str, Any] | None = None) -> None:
         number = {"min": 0, "inputmode": "numeric", "class": "twofa-number"}
         widgets: dict[str, forms.Widget | type[forms.Widget]] = {
-            "minutes": forms.NumberInput({**number, "aria-label": _("minutes")}),
-            "seconds": forms.NumberInput({**number, "aria-label": _("seconds")}),
+            "minutes": forms.NumberInput({**number, **named(label, _("minutes"))}),
+            "seconds": forms.NumberInput({**number, **named(label, _("seconds"))}),
         }
         super().__init__(widgets, attrs)
 
@@ -36,12 +41,11 @@ class MinutesSecondsWidget(forms.MultiWidget):
 class MinutesSecondsField(forms.MultiValueField):
     """A duration as minutes and seconds; more than 59 seconds are taken as they are meant."""
 
-    widget = MinutesSecondsWidget
-
     def __init__(self, **kwargs: Any) -> None:
         number: dict[str, Any] = {"min_value": 0, "max_value": 10**6, "required": False}
         parts = (forms.IntegerField(**number), forms.IntegerField(**number))
-        super().__init__(parts, require_all_fields=False, **kwargs)
+        widget = MinutesSecondsWidget(kwargs.get("label"))
+        super().__init__(parts, require_all_fields=False, widget=widget, **kwargs)
 
     def compress(self, data_list: Sequence[int | None]) -> timedelta | None:
         if not data_list or all(part is None for part in data_list):
@@ -55,9 +59,11 @@ class OrderedChoiceWidget(forms.MultiWidget):
 
     template_name = "twofa/admin/widgets/ordered_choice.html"
 
-    def __init__(self, choices: Sequence[tuple[str, Any]], attrs: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, choices: Sequence[tuple[str, Any]], label: Any = "", attrs: dict[str, Any] | None = None
+    ) -> None:
         selects = [
-            forms.Select({"aria-label": _("place %(number)d") % {"number": number}}, choices=[NO_CHOICE, *choices])
+            forms.Select(named(label, _("place %(number)d") % {"number": number}), choices=[NO_CHOICE, *choices])
             for number, _choice in enumerate(choices, 1)
         ]
         super().__init__(selects, attrs)
@@ -72,7 +78,8 @@ class OrderedChoiceField(forms.MultiValueField):
     def __init__(self, *, choices: Iterable[tuple[str, Any]], **kwargs: Any) -> None:
         listed = list(choices)
         parts = [forms.ChoiceField(choices=[NO_CHOICE, *listed], required=False) for _choice in listed]
-        super().__init__(parts, require_all_fields=False, widget=OrderedChoiceWidget(listed), **kwargs)
+        widget = OrderedChoiceWidget(listed, kwargs.get("label"))
+        super().__init__(parts, require_all_fields=False, widget=widget, **kwargs)
 
     def compress(self, data_list: Sequence[str]) -> list[str]:
         chosen = [value for value in data_list if value]

@@ -60,7 +60,7 @@ def challenge_of(redemption: Redemption) -> Challenge | None:
 ACTIONS = (
     FlowAction(
         name="cancel",
-        label=_("Cancel"),
+        label=_("Cancel the redemption"),
         permissions=("twofa.view_redemption", "twofa.cancel_redemption"),
         explanation=_("Its token dies, and the points that were set aside are given back."),
         done=_("The redemption was cancelled."),

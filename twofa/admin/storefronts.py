@@ -124,7 +124,7 @@ class StorefrontKeyAdmin(ReadOnlyAdmin):
     flow_actions = (
         FlowAction(
             name="revoke",
-            label=_("Revoke"),
+            label=_("Revoke the key"),
             permissions=("twofa.view_storefrontkey", "twofa.change_storefrontkey"),
             explanation=_("From the next request on this key opens nothing. It cannot be taken back."),
             done=_("The key was revoked."),

@@ -30,7 +30,7 @@ from twofa.models import (
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-_MOST_CHARACTERS = 300
+_MOST_CHARACTERS = 160
 _AMOUNTS = ("amount", "threshold", "total_of_24_hours")
 _CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 

@@ -18,10 +18,12 @@ async function refresh() {
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("messages");
   const list = document.getElementById("messages");
-  const newest = (node) => node.querySelector(".message")?.dataset.key;
-  if (newest(fresh) === newest(list)) return;
+  // Only what is new enters the list, because whoever listens to the page hears all that enters.
+  const shown = new Set([...list.children].map((item) => item.dataset.key));
+  const kept = new Set([...fresh.children].map((item) => item.dataset.key));
   localise(fresh);
-  list.replaceChildren(...fresh.children);
+  for (const item of [...list.children]) if (!kept.has(item.dataset.key)) item.remove();
+  list.prepend(...[...fresh.children].filter((item) => !shown.has(item.dataset.key)));
 }
 
 pause.hidden = false;
