@@ -107,6 +107,14 @@ def test_home_leads_everywhere(served: Served):
         assert read(served.base + link)
 
 
+@pytest.mark.parametrize(("language", "title"), [("pt-BR", "Os pontos só saem"), ("es", "Los puntos solo salen")])
+def test_pages_follow_the_browsers_language(language: str, title: str, served: Served):
+    page = read(f"{served.base}/", language=language)
+
+    assert title in page
+    assert f'<html lang="{language.lower()}">' in page.lower()
+
+
 def test_phone_shows_messages_escaped_and_newest_first(served: Served):
     folder = served.var / "messages" / "sms"
     folder.mkdir(parents=True, exist_ok=True)
