@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from celery import Celery, _state, current_app
-from kombu import Connection, Producer
+from kombu import Connection
 from kombu.pools import producers
 
 from twofa import correlation
@@ -70,20 +68,27 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
 
     The task object of the host's current app is used, and not ``send_task``, which ignores eager mode.
     """
-    if not is_eager() and breaker.is_open():
+    app: Celery = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy, whatever its stub says
+    eager = bool(app.conf.task_always_eager)
+    if not eager and breaker.is_open():
         return False
+    argument = str(identifier)
     options: dict[str, Any] = {
-        "args": [str(identifier)],
+        "args": [argument],
+        # What workers log of it: said here, because Celery's way of finding out costs as much as sending it.
+        "argsrepr": f"('{argument}',)",
+        "kwargsrepr": "{}",
         "headers": {CORRELATION_HEADER: correlation.current()},
         "ignore_result": True,
+        "add_to_parent": False,
         "countdown": delay.total_seconds() if delay else None,
     }
     try:
-        task = current_app.tasks[name]
-        if is_eager():
+        task = app.tasks[name]
+        if eager:
             task.apply_async(**options)
         else:
-            with _producer() as producer:
+            with _pool(app).acquire(block=True, timeout=conf.publish_timeout.total_seconds()) as producer:
                 task.apply_async(producer=producer, retry=False, serializer="json", **options)
     except Exception as error:  # noqa: BLE001 - whatever a broker's driver raises, the outbox row stands
         breaker.trip(conf.publish_pause.total_seconds())
@@ -92,17 +97,13 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
     return True
 
 
-@contextmanager
-def _producer() -> Iterator[Producer]:
-    """Lend a pooled producer whose connection gives up quickly.
+def _pool(app: Celery) -> Any:
+    """Return the producers whose connections give up quickly.
 
     The app's own pool would wait for the broker as long as its driver likes: for ever, where the broker accepts the
     connection and says nothing.
     """
-    seconds = conf.publish_timeout.total_seconds()
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy, whatever its stub says
-    with producers[_connection(app, seconds)].acquire(block=True, timeout=seconds) as producer:
-        yield producer
+    return producers[_connection(app, conf.publish_timeout.total_seconds())]
 
 
 @lru_cache(maxsize=4)

@@ -25,6 +25,7 @@ def main() -> int:
         queue = broker.start()
         try:
             os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+            os.environ["TWOFA_BENCH_BARE"] = "yes" if options.bare else ""
             os.environ["TWOFA_TEST_DATABASE_URL"] = database.url
             os.environ["TWOFA_TEST_BROKER_URL"] = f"{queue.url}/0"
             django.setup()
@@ -42,6 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each side (5)")
     parser.add_argument("--flows", type=int, default=200, help="flows a round (200)")
     parser.add_argument("--threads", type=int, default=4, help="threads of the client (4)")
+    parser.add_argument("--bare", action="store_true", help="without middleware, and with connections that stay")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--profile", action="store_true", help="profile flows in one process instead, into var/")
     parser.add_argument("--assert-cpu", type=float, metavar="RATIO", help="end with 1 where CPU per flow is above")

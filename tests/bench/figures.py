@@ -53,18 +53,27 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def compare(floor: Contestant, ours: Contestant) -> dict[str, dict[str, float]]:
-    """Return each figure of both, and the ratio of ours to the floor's."""
-    least, own = floor.figures(), ours.figures()
-    return {name: {"floor": least[name], "ours": own[name], "ratio": own[name] / least[name]} for name in own}
+def compare(sides: dict[str, Contestant]) -> dict[str, dict[str, float]]:
+    """Return each figure of each side, and its ratio to the floor's."""
+    figures = {name: side.figures() for name, side in sides.items()}
+    return {
+        name: {
+            **{side: each[name] for side, each in figures.items()},
+            **{f"{side} ratio": each[name] / least for side, each in figures.items() if side != "floor"},
+        }
+        for name, least in figures["floor"].items()
+    }
 
 
 def table(compared: dict[str, dict[str, float]]) -> str:
     """Return the comparison for reading."""
-    lines = [f"{'':24}{'floor':>10}{'ours':>10}{'ratio':>9}"]
+    lines = [f"{'':24}{'floor':>10}{'django-otp':>12}{'ratio':>8}{'ours':>10}{'ratio':>8}"]
     for name, row in compared.items():
         digits = 0 if name.endswith("SQL") else 1
-        lines.append(f"{name:24}{row['floor']:10.{digits}f}{row['ours']:10.{digits}f}{row['ratio']:9.2f}")
+        lines.append(
+            f"{name:24}{row['floor']:10.{digits}f}{row['django-otp']:12.{digits}f}{row['django-otp ratio']:8.2f}"
+            f"{row['ours']:10.{digits}f}{row['ours ratio']:8.2f}"
+        )
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ CREATE TABLE bench_floor (
     created_at timestamptz NOT NULL DEFAULT now()
 )"""
 
-_INSERT = """
+INSERT = """
 INSERT INTO bench_floor (participant, order_id, amount, description, token)
 VALUES (%s, %s, %s, %s, %s) RETURNING id"""
 _JUDGE = """
@@ -53,22 +53,24 @@ def token_of(pk: int) -> str:
     return token
 
 
-class _Bare(APIView):
+class Bare(APIView):
+    """A view that asks nobody who they are."""
+
     authentication_classes = []
     permission_classes = []
 
 
-class CheckoutView(_Bare):
+class CheckoutView(Bare):
     def post(self, request: Request) -> Response:
         order: Any = request.data
         values = [order["participant"], order["order_id"], order["amount"], order["description"]]
         with connection.cursor() as cursor:
-            cursor.execute(_INSERT, [*values, f"{secrets.randbelow(10**6):06}"])
+            cursor.execute(INSERT, [*values, f"{secrets.randbelow(10**6):06}"])
             pk = cursor.fetchone()[0]
         return Response({"id": pk, "order_id": order["order_id"], "status": "pending"}, status=201)
 
 
-class ConfirmView(_Bare):
+class ConfirmView(Bare):
     def post(self, request: Request, pk: int) -> Response:
         given: Any = request.data
         with connection.cursor() as cursor:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from tests.bench import floor
+from tests.bench import floor, otp
 from tests.bench.seed import Seeded, external_id
 from twofa.models import Challenge
 
@@ -55,7 +55,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Side:
-    """How one of the two contestants is talked to."""
+    """How one of the contestants is talked to."""
 
     checkout_path: str
     confirm_path: str
@@ -64,9 +64,11 @@ class Side:
 
 
 def side(name: str, seeded: Seeded) -> Side:
-    """Return ``floor`` or ``ours``."""
+    """Return ``floor``, ``django-otp`` or ``ours``."""
     if name == "floor":
         return Side("/floor/redemptions/", "/floor/redemptions/{}/confirm/", _JSON, floor.token_of)
+    if name == "django-otp":
+        return Side("/otp/redemptions/", "/otp/redemptions/{}/confirm/", _JSON, otp.token_of)
     path = f"/api/v1/campaigns/{seeded.campaign}/redemptions/"
     headers = {**_JSON, "Authorization": f"Bearer {seeded.key}"}
     return Side(path, "/api/v1/redemptions/{}/confirm/", headers, _token_of)

@@ -11,7 +11,6 @@ from django.db.models import CharField, DateTimeField
 from tests import factories
 from tests.fulfillment import RecordingBackend
 from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
-from twofa.models.statements import attribute_names
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,7 +23,7 @@ def redemption():
 
 
 def columns(row):
-    return {name: getattr(row, name) for name in attribute_names(type(row))}
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
 @pytest.mark.parametrize("model", [Campaign, Participant, Device, Redemption, Challenge, Delivery, Event])
@@ -40,6 +39,15 @@ def test_select_of_an_absent_row_is_none(redemption):
         "FROM {redemption} LEFT JOIN {event} ON event.id = -1", redemption=Redemption, event=Event
     )
     assert select.row()["event"] is None
+
+
+def test_what_was_left_out_is_read_when_it_is_asked_for(redemption, sql):
+    select = statements.Select("FROM {campaign}", campaign=Campaign, only={"campaign": {"slug"}})
+    campaign = select.row()["campaign"]
+    with sql() as executed:
+        assert campaign.slug == redemption.campaign.slug
+    assert not executed
+    assert campaign.unit == redemption.campaign.unit
 
 
 def test_extra_is_converted(redemption):

@@ -12,7 +12,6 @@ from tests import factories
 from tests.fulfillment import RecordingBackend
 from twofa.exceptions import TransitionRefused
 from twofa.models import Challenge, Delivery, Event, Redemption, writes
-from twofa.models.statements import attribute_names
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +26,7 @@ def redemption():
 
 
 def columns(row):
-    return {name: getattr(row, name) for name in attribute_names(type(row))}
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
 def emptied() -> None:

@@ -44,6 +44,7 @@ logger = correlation.get_logger(__name__)
 JSON = "application/json"
 # In the one spelling that we give out: an id in capitals would be another path for an Idempotency-Key.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
@@ -205,5 +206,4 @@ def parse_id(text: str) -> UUID:
 
 
 def _write(status: int, body: Mapping[str, Any], content_type: str, headers: Mapping[str, str]) -> HttpResponse:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return HttpResponse(text, status=status, content_type=content_type, headers=dict(headers))
+    return HttpResponse(_encode(body), status=status, content_type=content_type, headers=dict(headers))

@@ -45,7 +45,7 @@ def decode(raw: bytes) -> dict[str, Any]:
         raise Malformed("not_utf8", _("The body is not UTF-8.")) from None
     _ensure_shallow(text)
     try:
-        value = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
     except ValueError:
         # The parser's own message quotes nothing of the body, but says where it stopped in Python's words: not ours.
         raise Malformed("not_json", _("The body is not JSON.")) from None
@@ -78,3 +78,6 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)

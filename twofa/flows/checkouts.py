@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import BooleanField, DateTimeField
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
@@ -78,6 +79,7 @@ class _Checkout:
     remote: bool
 
 
+@sensitive_variables()
 def open_redemption(order: Order, *, storefront: Storefront, campaign: str, actor: Actor) -> tuple[Redemption, bool]:
     """Open a redemption, or return the one of this order id; tell whether it is new.
 

@@ -1,7 +1,8 @@
 """The host's points: the one gate before they are spent, and the way back.
 
-Every call into the host has a transaction of its own with a savepoint inside. ``RedemptionRefused`` is a permanent no;
-anything else that is raised is an unknown outcome, which is tried again and never given back by the machine.
+No call into the host shares a transaction with a verdict, and what it did is undone where it fails.
+``RedemptionRefused`` is a permanent no; anything else that is raised is an unknown outcome, which is tried again and
+never given back by the machine.
 """
 
 from __future__ import annotations

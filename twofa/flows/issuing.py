@@ -110,7 +110,9 @@ def rotate(
         challenge=challenge, status__in=Delivery.OPEN
     ):
         outdated.change(status=Delivery.Status.SUPERSEDED)
-        trail.add("delivery.superseded", outdated, channel=outdated.channel, destination=outdated.destination)
+        trail.add(
+            "delivery.superseded", outdated, challenge, channel=outdated.channel, destination=outdated.destination
+        )
     kid = tokens.issuing_kid()
     challenge.change(
         guard=("generation",),

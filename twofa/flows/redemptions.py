@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import (
@@ -42,6 +43,7 @@ _LOCK_SQL = """FROM {challenge}
     JOIN {campaign} ON campaign.id = redemption.campaign_id
     LEFT JOIN {delivery} ON delivery.challenge_id = challenge.id AND delivery.generation = challenge.generation
     WHERE redemption.id = %(pk)s"""
+_OWN = " AND redemption.storefront_id = %(storefront)s"
 _LOCK: dict[str, Any] = {
     "challenge": Challenge,
     "redemption": Redemption,
@@ -56,7 +58,11 @@ _LOCK: dict[str, Any] = {
     "lock": ("participant", "redemption", "challenge"),
 }
 _LOCKED = statements.Select(_LOCK_SQL, **_LOCK)
-_LOCKED_OWN = statements.Select(_LOCK_SQL + " AND redemption.storefront_id = %(storefront)s", **_LOCK)
+_LOCKED_OWN = statements.Select(_LOCK_SQL + _OWN, **_LOCK)
+# A campaign has forty columns, and a confirm needs these.
+_CONFIRMED = statements.Select(
+    _LOCK_SQL + _OWN, only={"campaign": {"slug", "completion_mode", "failed_attempts_per_day"}}, **_LOCK
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class _Verdict:
     error: TwoFactorError | None
 
 
+@sensitive_variables()
 def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal | None, actor: Actor) -> Redemption:
     """Judge a token, and complete the redemption where it is the right one. Idempotent for the right token.
 
@@ -91,7 +98,7 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
     No host code runs in here, and nothing is raised once something was written: that would take the charge back.
     """
     with transaction.atomic(durable=True):
-        rows, standings = statements.read(_LOCKED_OWN, facts.STANDING_OF_REDEMPTION, pk=pk, storefront=storefront.pk)
+        rows, standings = statements.read(_CONFIRMED, facts.STANDING_OF_REDEMPTION, pk=pk, storefront=storefront.pk)
         challenge, redemption = _related(rows, pk, storefront)
         standing = facts.Standing(**standings[0])
         redemption.read_at = standing.at
@@ -99,7 +106,7 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
         with writes.together():
             error = _error(challenge, redemption, token, amount, standing, trail)
             if error is None and redemption.status == Status.PENDING:
-                _approve(redemption, trail)
+                _approve(redemption, challenge, trail)
             elif challenge.is_final and redemption.status == Status.PENDING:
                 _end(redemption, challenge, trail)
             trail.write()
@@ -123,11 +130,12 @@ def _error(
     return verdicts.attempt(challenge, token, digest=redemption.digest(), standing=standing, trail=trail)
 
 
-def _approve(redemption: Redemption, trail: Trail) -> None:
+def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None:
     redemption.move(
         at=trail.at,
         status=Status.APPROVED,
-        approved_digest=redemption.digest(),
+        # What the token was issued for: the verdict has just found that the row is still that.
+        approved_digest=challenge.transaction_digest,
         approved_at=trail.at,
         # If this process dies before it completes, the sweeper does.
         due_at=trail.at + completions.GRACE,
@@ -153,6 +161,7 @@ def _matches(redemption: Redemption, challenge: Challenge) -> bool:
     return bytes(challenge.transaction_digest) == redemption.digest()
 
 
+@sensitive_variables()
 def resend(pk: UUID, *, storefront: Storefront, actor: Actor, channel: str | None = None) -> Redemption:
     """Replace the token by a new one and send it.
 

@@ -23,6 +23,10 @@ _BY_PREFIX = statements.Select(
     storefront_key=StorefrontKey,
     storefront=Storefront,
     extra={"at": ("{clock}", DateTimeField())},
+    only={
+        "storefront_key": {"hashed_key", "expires_at", "revoked_at", "last_used_at"},
+        "storefront": {"name", "is_active"},
+    },
 )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.views.decorators.debug import sensitive_variables
+
 from twofa import correlation, tokens
 from twofa.exceptions import (
     AttemptsExhausted,
@@ -31,6 +33,7 @@ from twofa.models import Challenge, Verdict
 logger = correlation.get_logger(__name__)
 
 
+@sensitive_variables()
 def attempt(
     challenge: Challenge, given: object, *, digest: bytes, standing: Standing, trail: Trail
 ) -> TwoFactorError | None:
@@ -64,6 +67,7 @@ def attempt(
     return _charge(challenge, verdict, at=at, trail=trail)
 
 
+@sensitive_variables()
 def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
     """Judge a token against a challenge that has ended: None where it is the one that approved it."""
     try:

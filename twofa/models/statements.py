@@ -8,9 +8,9 @@ and a test compares every model with what the ORM reads. ``docs/reference/perfor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import Value
+from django.views.decorators.debug import sensitive_variables
 
 from twofa.models.clock import CLOCKS, TIMES
 
@@ -25,11 +26,43 @@ Converters = list[tuple[int, list[Any]]]
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A text with its parameters (by place, or by name), and whether it answers with rows.
+
+    That is said and not looked up: a cursor's description is made anew, column by column, each time it is asked for.
+    """
+
+    text: str
+    params: Any = field(repr=False)
+    returns: bool = True
+
+
+@dataclass(frozen=True)
 class Result:
     """What one statement did: how many rows it touched, and those it returned."""
 
     count: int
-    rows: list[tuple[Any, ...]]
+    rows: list[tuple[Any, ...]] = field(repr=False)
+
+
+class _Read:
+    """The columns of one model that a statement reads; looked up at first use, when all models are known."""
+
+    def __init__(self, model: Any, only: Collection[str] | None) -> None:
+        self.model, self._only = model, only
+
+    @cached_property
+    def fields(self) -> list[Any]:
+        every = self.model._meta.concrete_fields
+        return [field for field in every if self._only is None or field.primary_key or field.name in self._only]
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [field.attname for field in self.fields]
+
+    @cached_property
+    def key(self) -> int:
+        return self.names.index(self.model._meta.pk.attname)
 
 
 class Select:
@@ -38,9 +71,10 @@ class Select:
     ``sql`` is what follows the list of columns. In it ``{challenge}`` stands for the table of the model given under
     that keyword, aliased by it; ``{clock}``, ``{now}`` and ``{yesterday}`` are those of ``twofa.models.clock``.
     ``joined`` names tables that are not read themselves; the host's user model goes by ``account``, with
-    ``{account_key}`` and ``{account_active}``. ``extra`` adds values:
-    name -> (expression, field whose conversion applies). ``lock`` names the aliases to lock, in this order, where the
-    database has row locks.
+    ``{account_key}`` and ``{account_active}``. ``extra`` adds values: name -> (expression, field whose conversion
+    applies). ``only`` names the fields of an alias that are read besides its key; others are read when somebody asks
+    for them, as after the ORM's ``only()``. ``lock`` names the aliases to lock, in this order, where the database has
+    row locks.
     """
 
     def __init__(
@@ -50,10 +84,12 @@ class Select:
         lock: Sequence[str] = (),
         extra: Mapping[str, tuple[str, Any]] | None = None,
         joined: Mapping[str, type[models.Model]] | None = None,
+        only: Mapping[str, Collection[str]] | None = None,
         **selected: type[models.Model],
     ) -> None:
         self._sql, self._lock, self._extra, self._models = sql, lock, extra or {}, selected
         self._joined = joined or {}
+        self._read = {alias: _Read(model, (only or {}).get(alias)) for alias, model in selected.items()}
         self._prepared: dict[str, tuple[str, Converters]] = {}
 
     def rows(self, **params: Any) -> list[dict[str, Any]]:
@@ -79,12 +115,11 @@ class Select:
             for function in functions:
                 row[index] = function(row[index], None, database)
         loaded, start = {}, 0
-        for alias, model in self._models.items():
-            names = attribute_names(model)
-            values = row[start : start + len(names)]
-            start += len(names)
-            absent = values[pk_index(model)] is None
-            loaded[alias] = None if absent else model.from_db(database.alias, names, values)
+        for alias, asked in self._read.items():
+            values = row[start : start + len(asked.names)]
+            start += len(asked.names)
+            absent = values[asked.key] is None
+            loaded[alias] = None if absent else asked.model.from_db(database.alias, asked.names, values)
         return loaded | dict(zip(self._extra, row[start:], strict=True))
 
     def _prepare(self, database: Any) -> tuple[str, Converters]:
@@ -95,9 +130,7 @@ class Select:
     def _compose(self, database: Any) -> str:
         known: dict[str, Any] = {**self._models, **self._joined}
         tables = {alias: f"{quote(model._meta.db_table)} AS {alias}" for alias, model in known.items()}
-        columns = [
-            f"{alias}.{quote(field.column)}" for alias, model in self._models.items() for field in columns_of(model)
-        ]
+        columns = [f"{alias}.{quote(field.column)}" for alias, asked in self._read.items() for field in asked.fields]
         names = {**tables, "clock": CLOCKS[database.vendor], **TIMES[database.vendor], **account_names()}
         columns += [expression.format(**names) for expression, _field in self._extra.values()]
         sql = f"SELECT {', '.join(columns)} {self._sql.format(**names)}"
@@ -106,7 +139,7 @@ class Select:
         return sql
 
     def _converters(self, database: Any) -> Converters:
-        fields: list[Any] = [field for model in self._models.values() for field in model._meta.concrete_fields]
+        fields: list[Any] = [field for asked in self._read.values() for field in asked.fields]
         fields += [field for _expression, field in self._extra.values()]
         found = [(index, _converters_of(field, database)) for index, field in enumerate(fields)]
         return [(index, functions) for index, functions in found if functions]
@@ -120,34 +153,42 @@ def read(*selects: Select, **params: Any) -> list[list[dict[str, Any]]]:
     """
     database = connections[DEFAULT_DB_ALIAS]
     given = {name: bindable(value, database) for name, value in params.items()}
-    results = execute([(select.text(database), given) for select in selects], database)
+    results = execute([Statement(select.text(database), given) for select in selects], database)
     return [select.loaded(result, database) for select, result in zip(selects, results, strict=True)]
 
 
-def execute(statements: Sequence[tuple[str, Any]], database: Any) -> list[Result]:
-    """Execute statements with their parameters: by place, or by name where all are given the same mapping.
+@sensitive_variables()
+def execute(statements: Sequence[Statement], database: Any) -> list[Result]:
+    """Execute statements whose parameters are all by place, or all the same mapping.
 
     They go to the database together where it takes several at once: not SQLite, nor where the server binds parameters.
     """
     several = database.vendor == "postgresql" and not database.features.uses_server_side_binding
     with database.cursor() as cursor:
-        if len(statements) == 1 or not several:
-            return [_executed(cursor, text, params) for text, params in statements]
-        texts, params = zip(*statements, strict=True)
-        by_name = isinstance(params[0], Mapping)
-        results = [_executed(cursor, ";\n".join(texts), params[0] if by_name else list(chain(*params)))]
-        while cursor.nextset():
-            results.append(_result(cursor))
+        if not several:
+            return [_executed(cursor, statement) for statement in statements]
+        first, *following = statements
+        results = [_executed(cursor, _joined(statements) if following else first)]
+        for statement in following:
+            cursor.nextset()
+            results.append(_result(cursor, statement))
     return results
 
 
-def _executed(cursor: Any, text: str, params: Any) -> Result:
-    cursor.execute(text, params)
-    return _result(cursor)
+def _joined(statements: Sequence[Statement]) -> Statement:
+    first = statements[0]
+    by_name = isinstance(first.params, Mapping)
+    params = first.params if by_name else list(chain.from_iterable(statement.params for statement in statements))
+    return Statement(";\n".join(statement.text for statement in statements), params, first.returns)
 
 
-def _result(cursor: Any) -> Result:
-    return Result(cursor.rowcount, cursor.fetchall() if cursor.description else [])
+def _executed(cursor: Any, statement: Statement) -> Result:
+    cursor.execute(statement.text, statement.params)
+    return _result(cursor, statement)
+
+
+def _result(cursor: Any, statement: Statement) -> Result:
+    return Result(cursor.rowcount, cursor.fetchall() if statement.returns else [])
 
 
 def bindable(value: Any, database: Any) -> Any:
@@ -168,23 +209,6 @@ def account_names() -> dict[str, str]:
     columns = {field.name: field.column for field in meta.local_concrete_fields}
     active = f"account.{quote(columns['is_active'])}" if "is_active" in columns else "TRUE"
     return {"account_key": quote(meta.pk.column), "account_active": active}
-
-
-def columns_of(model: Any) -> list[Any]:
-    """Return the fields of a model that have a column."""
-    return list(model._meta.concrete_fields)
-
-
-@lru_cache(maxsize=64)
-def attribute_names(model: type[models.Model]) -> list[str]:
-    """Return the names under which a model keeps its columns, in their order."""
-    return [field.attname for field in model._meta.concrete_fields]
-
-
-@lru_cache(maxsize=64)
-def pk_index(model: type[models.Model]) -> int:
-    """Return the place of the primary key among them."""
-    return attribute_names(model).index(model._meta.pk.attname)
 
 
 def _converters_of(field: Any, database: Any) -> list[Any]:

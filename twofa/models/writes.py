@@ -18,18 +18,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.views.decorators.debug import sensitive_variables
 
-from twofa.models.statements import Result, execute, quote
+from twofa.models.statements import Result, Statement, execute, quote
 
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class _Write:
-    """A statement, its parameters, and what to do with its result."""
+    """A statement, and what to do with its result."""
 
-    sql: str
-    values: Sequence[Any]
+    statement: Statement
     then: Callable[[Result], None]
 
 
@@ -57,21 +57,21 @@ def insert(row: models.Model) -> None:
     database = connections[DEFAULT_DB_ALIAS]
     model: Any = type(row)
     returning = row.pk is None
-    sql, values = _insertion(model, [vars(row)], database, returning=returning)
+    statement = _insertion(model, [vars(row)], database, returning=returning)
 
     def keep(result: Result) -> None:
         if returning:
             ((row.pk,),) = result.rows
         row._state.adding, row._state.db = False, database.alias
 
-    _write(_Write(sql, values, keep))
+    _write(_Write(statement, keep))
 
 
 def record(model: type[models.Model], records: Sequence[Record]) -> None:
     """Store rows that nobody needs back, each a mapping of attribute names; what is absent is null."""
     database = connections[DEFAULT_DB_ALIAS]
-    sql, values = _insertion(model, records, database, returning=False)
-    _write(_Write(sql, values, lambda _result: None))
+    statement = _insertion(model, records, database, returning=False)
+    _write(_Write(statement, lambda _result: None))
 
 
 def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str, Any], lost: Exception) -> None:
@@ -92,7 +92,7 @@ def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str,
         if result.count != 1:
             raise lost
 
-    _write(_Write(sql, values, ensure))
+    _write(_Write(Statement(sql, values, returns=False), ensure))
 
 
 def _write(write: _Write) -> None:
@@ -103,24 +103,25 @@ def _write(write: _Write) -> None:
         gathered.append(write)
 
 
+@sensitive_variables()
 def _send(writes: Sequence[_Write]) -> None:
     if not writes:
         return
-    results = execute([(write.sql, write.values) for write in writes], connections[DEFAULT_DB_ALIAS])
+    results = execute([write.statement for write in writes], connections[DEFAULT_DB_ALIAS])
     for write, result in zip(writes, results, strict=True):
         write.then(result)
 
 
-def _insertion(model: Any, records: Sequence[Record], database: Any, *, returning: bool) -> tuple[str, list[Any]]:
+def _insertion(model: Any, records: Sequence[Record], database: Any, *, returning: bool) -> Statement:
     stored = _stored(model)
     if database.vendor == "postgresql":
         rows = [{column: record.get(attname) for column, attname in stored} for record in records]
-        return _from_json(model, returning), [_encode(rows)]
+        return Statement(_from_json(model, returning), [_encode(rows)], returning)
     fields = [model._meta.get_field(column) for column, _attname in stored]
     values = [
         field.get_db_prep_save(record.get(field.attname), connection=database) for record in records for field in fields
     ]
-    return _from_values(model, len(records), returning), values
+    return Statement(_from_values(model, len(records), returning), values, returning)
 
 
 @lru_cache(maxsize=64)
