@@ -76,7 +76,7 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
     options: dict[str, Any] = {
         "args": [argument],
         # What workers log of it: said here, because Celery's way of finding out costs as much as sending it.
-        "argsrepr": f"('{argument}',)",
+        "argsrepr": f"['{argument}']",
         "kwargsrepr": "{}",
         "headers": {CORRELATION_HEADER: correlation.current()},
         "ignore_result": True,

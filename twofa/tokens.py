@@ -22,8 +22,6 @@ from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
-from django.views.decorators.debug import sensitive_variables
-
 from twofa.conf import conf
 from twofa.exceptions import TokenMalformed
 
@@ -111,7 +109,6 @@ def digest(label: str, *fields: Encodable) -> bytes:
 
 
 @lru_cache(maxsize=64)
-@sensitive_variables()
 def subkey(key: bytes, label: str) -> bytes:
     """Derive a 32-byte key for one purpose: HKDF-SHA256 (RFC 5869), ``info`` = label.
 
@@ -150,7 +147,6 @@ class Binding:
     transaction: bytes
 
 
-@sensitive_variables()
 def derive(binding: Binding, *, seed: bytes, kid: str, alphabet: str, length: int) -> str:
     """Compute the token of one generation. Raises: UnknownKey.
 
@@ -179,7 +175,6 @@ def derive(binding: Binding, *, seed: bytes, kid: str, alphabet: str, length: in
     return token
 
 
-@sensitive_variables()
 def normalise(value: object, *, alphabet: str, length: int) -> str:
     """Return the token as it was derived, from what a person typed. Raises: TokenMalformed.
 
@@ -194,13 +189,11 @@ def normalise(value: object, *, alphabet: str, length: int) -> str:
     return token
 
 
-@sensitive_variables()
 def matches(given: str, expected: str) -> bool:
     """Compare two normalised tokens in constant time, so that the time taken tells no prefix."""
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-@sensitive_variables()
 def seal(label: str, challenge: UUID, token: str, *, kid: str) -> bytes:
     """Return a keyed digest by which ``token`` is recognised again without being kept. Raises: UnknownKey.
 
