@@ -101,3 +101,9 @@ def tamper(row: models.Model, **columns: Any) -> None:
         cursor.execute(
             f"UPDATE {row._meta.db_table} SET {names} WHERE {row._meta.pk.column} = %s", [*columns.values(), key]
         )
+
+
+def states(redemption: Redemption) -> list[tuple[int, str, str, str]]:
+    """Return what became of each message: generation, channel, status, reason."""
+    rows = Delivery.objects.filter(challenge=redemption.challenge).order_by("generation")
+    return list(rows.values_list("generation", "channel", "status", "reason"))

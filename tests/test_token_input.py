@@ -4,36 +4,19 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bindings import RING
 from twofa import tokens
 from twofa.exceptions import TokenMalformed
-
-KEY = bytes(range(32))
-SEED = bytes(range(100, 132))
-BINDING = tokens.Binding(
-    purpose="redemption",
-    campaign=7,
-    participant=42,
-    challenge=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
-    generation=1,
-    contact="sms:+5511999990034",
-    transaction=bytes(range(200, 232)),
-)
 
 
 @pytest.fixture(autouse=True)
 def ring(settings):
-    settings.TWOFA_TOKEN_KEYS = {"k1": KEY, "k2": bytes(reversed(KEY))}
-
-
-def token(binding: tokens.Binding = BINDING, **changes) -> str:
-    options = {"seed": SEED, "kid": "k1", "alphabet": "alphanumeric", "length": 6, **changes}
-    return tokens.derive(binding, **options)
+    settings.TWOFA_TOKEN_KEYS = RING
 
 
 # --- input ------------------------------------------------------------------------------------------------------------

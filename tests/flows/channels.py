@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from twofa.channels import Channel, Message, Receipt
+from twofa.channels import Channel, DeliveryError, Message, Receipt
 from twofa.channels.memory import outbox
 
 
@@ -31,3 +31,6 @@ class ScriptedChannel(Channel):
 SETTING = {
     alias: {"BACKEND": "tests.flows.channels.ScriptedChannel"} for alias in ("sms", "whatsapp", "email", "sandbox")
 }
+
+BUSY = DeliveryError("provider_busy", retryable=True)
+REFUSED = DeliveryError("message_refused", retryable=False)

@@ -10,6 +10,7 @@ from tests.canary import Canary, texts_of, watching
 from tests.fulfillment import RecordingBackend
 from twofa import jobs
 from twofa.channels.memory import outbox
+from twofa.models import Redemption
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +28,8 @@ def canary(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
 @pytest.fixture
 def shop() -> factories.Shop:
     return factories.Shop()
+
+
+@pytest.fixture
+def redemption(shop: factories.Shop) -> Redemption:
+    return shop.open()

@@ -7,34 +7,20 @@ import pytest
 
 from tests import factories
 from tests.factories import token_of
-from tests.flows.channels import SETTING, ScriptedChannel
-from tests.stories import confirm, deliver_due, travel
-from twofa.channels import DeliveryError
+from tests.flows.channels import BUSY, REFUSED, SETTING, ScriptedChannel
+from tests.stories import confirm, deliver_due, states, travel
 from twofa.channels.memory import outbox
 from twofa.flows import deliveries, issuing
-from twofa.models import Challenge, Delivery, Redemption
+from twofa.models import Challenge
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
-
-BUSY = DeliveryError("provider_busy", retryable=True)
-REFUSED = DeliveryError("message_refused", retryable=False)
 
 
 @pytest.fixture(autouse=True)
 def scripted(settings):
     settings.TWOFA_CHANNELS = SETTING
     ScriptedChannel.follow()
-
-
-@pytest.fixture
-def redemption(shop) -> Redemption:
-    return shop.open()
-
-
-def states(redemption: Redemption) -> list[tuple[int, str, str, str]]:
-    rows = Delivery.objects.filter(challenge=redemption.challenge).order_by("generation")
-    return list(rows.values_list("generation", "channel", "status", "reason"))
 
 
 # --- sent -------------------------------------------------------------------------------------------------------------

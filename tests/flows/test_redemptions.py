@@ -29,11 +29,6 @@ from twofa.models import Challenge, Event, Redemption
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def redemption(shop) -> Redemption:
-    return shop.open()
-
-
 def attempts(redemption: Redemption) -> int:
     return Challenge.objects.values_list("attempts", flat=True).get(redemption=redemption)
 

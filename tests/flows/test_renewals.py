@@ -20,14 +20,9 @@ from twofa.exceptions import (
     SendBudget,
     TokenSuperseded,
 )
-from twofa.models import Campaign, Challenge, Delivery, Device, Event, Redemption
+from twofa.models import Campaign, Challenge, Delivery, Device, Event
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def redemption(shop) -> Redemption:
-    return shop.open()
 
 
 def policy(shop, **columns) -> None:
