@@ -159,7 +159,8 @@ EAGER_JOBS = Finding(
 NO_CELERY_APP = Finding(
     "twofa.W002",
     "No Celery app with a broker is configured: messages leave only when the sweeper runs.",
-    "Create a Celery app, import it in the project's __init__.py, and set its broker_url.",
+    "Create a Celery app, import it in the project's __init__.py, and set its broker_url. Until then leave "
+    "'manage.py twofa_sweep --every 5' running.",
 )
 UNKNOWN_SETTING = Finding(
     "twofa.W003",

@@ -84,7 +84,7 @@ def issue_key(storefront: Storefront, *, actor: Actor, expires_at: datetime | No
         locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
         at = now()
         if StorefrontKey.objects.filter(storefront=locked).live(at).count() >= MAX_LIVE_KEYS:
-            raise PolicyRefused(_("Two keys are live already. Revoke one of them first."))
+            raise PolicyRefused(_("Two keys are live already. Revoke one of them first, in the admin."))
         lifetime = conf.key_lifetime
         if expires_at is None and lifetime is not None:
             expires_at = at + lifetime
