@@ -14,7 +14,7 @@ class RecordingBackend(FulfillmentBackend):
     """Keeps every call in ``calls``; raises what ``failures`` holds for it, one after another."""
 
     calls: ClassVar[list[tuple[str, UUID]]] = []
-    failures: ClassVar[dict[str, Iterator[Exception | None]]] = {}
+    failures: ClassVar[dict[str, Iterator[BaseException | None]]] = {}
 
     def reserve(self, redemption: Redemption) -> None:
         self._record("reserve", redemption)

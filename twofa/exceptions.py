@@ -136,8 +136,9 @@ class RedemptionRefused(RefusedError):
     default_detail = _("The redemption was refused by the loyalty programme.")
 
     def __init__(self, reason: str = "refused", detail: str | StrPromise | None = None) -> None:
-        self.reason = reason
-        super().__init__(detail, reason=reason)
+        # The host's, so it may be anything; ours to store, and no database takes a NUL or half a character.
+        self.reason = str(reason or "refused").replace("\0", "").encode(errors="replace").decode()
+        super().__init__(detail, reason=self.reason)
 
 
 class ChannelUnavailable(RefusedError):

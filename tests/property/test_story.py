@@ -132,7 +132,7 @@ class Telling(RuleBasedStateMachine):
 
     @rule(error=st.sampled_from([TimeoutError(), Vanished()]), call=st.sampled_from(["complete", "release"]))
     def let_the_host_fail_next(self, error: BaseException, call: str) -> None:
-        RecordingBackend.failures[call] = iter([error])  # type: ignore[list-item]
+        RecordingBackend.failures[call] = iter([error])
 
     @precondition(lambda self: self.story.status == "pending")
     @rule(rare=st.integers(0, 3))

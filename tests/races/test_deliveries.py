@@ -134,7 +134,9 @@ def test_even_without_locks_one_completion_is_committed(shop, threads, monkeypat
     redemption = approved(shop)
     meet_after(monkeypatch, RecordingBackend, "complete", 4)
     results = threads([unlocked(lambda: completions.complete(redemption.pk))] * 4)
-    assert outcomes(results) == {"done": 1, "transition_refused": 3}
+    # A loser of the last step finds in the end that it is done; one of an earlier step is refused.
+    assert outcomes(results).keys() <= {"done", "transition_refused"}
+    assert points(redemption) == ("completed", "completed")
     assert Event.objects.filter(type="redemption.completed").count() == 1
 
 

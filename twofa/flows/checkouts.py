@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
-from twofa.flows import completions, destinations, facts, issuing, redemptions
+from twofa.flows import calls, completions, destinations, facts, issuing, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
@@ -119,7 +119,7 @@ def _open(checkout: _Checkout) -> Redemption | None:
             redemption = _store(checkout, participant, decision, contact, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
         if not checkout.remote:
-            completions.reserve_local(redemption)
+            calls.reserve(redemption)
     return redemption
 
 

@@ -8,18 +8,17 @@ never given back by the machine.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import BooleanField, DateTimeField
 
 from twofa import correlation, jobs
 from twofa.conf import conf
-from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, Unavailable, WrongState
-from twofa.flows import issuing
+from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, WrongState
+from twofa.flows import calls, issuing
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements, writes
@@ -30,9 +29,6 @@ FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 GRACE = timedelta(seconds=30)
 """How long whoever approved a redemption has to complete it before the sweeper does."""
-RETRY_AFTER = 5
-# libpq's PQTRANS_INERROR: every statement is refused until the transaction ends.
-_IN_ERROR = 3
 
 Status, Points = Redemption.Status, Redemption.Points
 _LOCKED = statements.Select(
@@ -78,8 +74,8 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
         _announce(pk)
     try:
         redemption = _with_known(_complete(pk, announced=announced), presented)
-    except _Unspent as unspent:
-        redemption = _with_known(_record_failure(pk, unspent.failure, announced=announced), presented)
+    except Exception as error:  # noqa: BLE001 - the host's, or of a commit that failed by what the host did
+        redemption = _with_known(_record_failure(pk, error, announced=announced), presented)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = _with_known(release(pk), redemption)
     return redemption
@@ -88,9 +84,9 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
 class _Unspent(Exception):
     """The host's backend failed: raised through the transaction, so that nothing which it did is kept."""
 
-    def __init__(self, failure: Exception) -> None:
+    def __init__(self, failure: Exception, version: int) -> None:
         super().__init__(failure)
-        self.failure = failure
+        self.failure, self.version = failure, version
 
 
 def _may_complete(redemption: Redemption) -> bool:
@@ -101,15 +97,24 @@ def _may_complete(redemption: Redemption) -> bool:
 def _announce(pk: UUID) -> None:
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if _may_complete(redemption):
-            tries = redemption.completion_tries + 1
+        tries = redemption.completion_tries + 1
+        if not _may_complete(redemption):
+            return
+        if tries > conf.completion_max_tries + 1:
+            # Calls that were made and never came back, not even to say that they failed.
+            trail = Trail(WORKER, redemption.read_at)
+            _park(redemption, trail, redemption.completion_tries)
+            trail.write()
+        else:
             redemption.move(at=redemption.read_at, completion_tries=tries, due_at=redemption.read_at + backoff(tries))
 
 
 def _complete(pk: UUID, *, announced: bool) -> Redemption:
-    """Check once more, call the host and note the success, in one transaction. Raises: _Unspent.
+    """Check once more, call the host and note the outcome, in one transaction. Raises: _Unspent.
 
-    Without a savepoint: what is written before the call need not outlive its failure.
+    Where the call was not announced there is no savepoint, and a failure is noted elsewhere: it undoes all that such a
+    call did. What an announced one did beyond this database is not undone, so nobody else may call between a failure
+    and its note: a refusal noted over another call's unknown outcome would give back what that one may have spent.
     """
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
@@ -120,15 +125,25 @@ def _complete(pk: UUID, *, announced: bool) -> Redemption:
         if refusal is not None:
             _refuse(redemption, refusal, trail, announced=announced)
             return redemption
-        try:
-            get_backend().complete(redemption)
-            _ensure_kept()
-        except Exception as error:
-            raise _Unspent(error) from error
+        if announced:
+            failure = calls.attempt(get_backend().complete, redemption)
+            if failure is not None:
+                _unspent(redemption, failure, trail, announced=True)
+                return redemption
+        else:
+            _call_unannounced(redemption)
         with writes.together():
             _completed(redemption, trail)
             trail.write()
     return redemption
+
+
+def _call_unannounced(redemption: Redemption) -> None:
+    try:
+        get_backend().complete(redemption)
+        calls.ensure_kept()
+    except Exception as error:
+        raise _Unspent(error, redemption.version) from error
 
 
 def _refuse(redemption: Redemption, refusal: RedemptionRefused, trail: Trail, *, announced: bool) -> None:
@@ -140,19 +155,27 @@ def _refuse(redemption: Redemption, refusal: RedemptionRefused, trail: Trail, *,
     trail.write()
 
 
-def _record_failure(pk: UUID, failure: Exception, *, announced: bool) -> Redemption:
+def _record_failure(pk: UUID, error: Exception, *, announced: bool) -> Redemption:
     """Note what the host raised, in a transaction of its own; somebody else may have completed it meanwhile."""
+    failure = error.failure if isinstance(error, _Unspent) else error
+    if not isinstance(failure, RedemptionRefused):
+        logger.warning("complete of redemption %s failed", pk, exc_info=failure)
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
         if _may_complete(redemption):
-            trail = Trail(WORKER, redemption.read_at)
-            if isinstance(failure, RedemptionRefused):
-                _failed(redemption, failure, trail)
-            else:
-                logger.warning("complete of redemption %s failed", pk, exc_info=failure)
-                _postpone(redemption, trail, "redemption.completion_postponed", parks=True, announced=announced)
-            trail.write()
+            if isinstance(error, _Unspent) and error.version != redemption.version:
+                # Somebody else has called meanwhile, and it is theirs, the later outcome, that counts.
+                failure = TemporaryFailure()
+            _unspent(redemption, failure, Trail(WORKER, redemption.read_at), announced=announced)
     return redemption
+
+
+def _unspent(redemption: Redemption, failure: Exception, trail: Trail, *, announced: bool) -> None:
+    if isinstance(failure, RedemptionRefused):
+        _failed(redemption, failure, trail)
+    else:
+        _postpone(redemption, trail, "redemption.completion_postponed", parks=True, announced=announced)
+    trail.write()
 
 
 def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
@@ -220,28 +243,13 @@ def release(pk: UUID) -> Redemption:
 
 def _release_locked(redemption: Redemption) -> None:
     trail = Trail(WORKER, redemption.read_at)
-    failure = _call(get_backend().release, redemption)
+    failure = calls.attempt(get_backend().release, redemption)
     if failure is None:
         redemption.move(at=trail.at, points=Points.RELEASED, due_at=None)
         trail.add("points.released", redemption)
     else:
         _postpone(redemption, trail, "points.release_postponed", parks=False)
     trail.write()
-
-
-def reserve_local(redemption: Redemption) -> None:
-    """Set the points aside inside the checkout's transaction. Raises: RedemptionRefused, Unavailable.
-
-    Without a savepoint of its own, because whatever is raised here undoes the whole checkout.
-    """
-    try:
-        get_backend().reserve(redemption)
-        _ensure_kept()
-    except RedemptionRefused:
-        raise
-    except Exception as error:
-        logger.warning("reserve of redemption %s failed", redemption.pk, exc_info=True)
-        raise Unavailable(RETRY_AFTER) from error
 
 
 def reserve_remote(pk: UUID) -> Redemption:
@@ -263,7 +271,7 @@ def _reserve_locked(redemption: Redemption) -> RedemptionRefused | None:
     at = redemption.read_at
     trail = Trail(WORKER, at)
     challenge = _locked_challenge(redemption)
-    failure = _call(get_backend().reserve, redemption)
+    failure = calls.attempt(get_backend().reserve, redemption)
     if failure is None:
         waits = redemption.status == Status.PENDING
         redemption.move(at=at, points=Points.RESERVED, completion_tries=0, due_at=None if waits else at + GRACE)
@@ -291,7 +299,7 @@ def _refused_remotely(
 
 def drive(pk: UUID) -> None:
     """Do what is due for one redemption: reserve, complete or release."""
-    redemption = Redemption.objects.only("status", "points").get(pk=pk)
+    redemption = _put_off(pk)
     if redemption.points == Points.NONE:
         try:
             redemption = reserve_remote(pk)
@@ -302,6 +310,15 @@ def drive(pk: UUID) -> None:
         release(pk)
     elif redemption.status == Status.APPROVED:
         complete(pk)
+
+
+def _put_off(pk: UUID) -> Redemption:
+    """Put the next call off before this one: a host that kills its process must not keep all others waiting."""
+    with transaction.atomic(durable=True):
+        redemption = _locked(pk)
+        if redemption.due_at is not None and not _may_complete(redemption):
+            redemption.move(at=redemption.read_at, due_at=redemption.read_at + backoff(redemption.completion_tries))
+    return redemption
 
 
 def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
@@ -334,32 +351,6 @@ def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         trail.add("redemption.failed", redemption, reason=reason)
         trail.write()
     return release(pk)
-
-
-def _call(method: Callable[[Redemption], None], redemption: Redemption) -> Exception | None:
-    """Call the host in a savepoint and return what it raised: its failure must not undo what we write about it."""
-    try:
-        with transaction.atomic():
-            method(redemption)
-            _ensure_kept()
-    except RedemptionRefused as refusal:
-        return refusal
-    except Exception as error:
-        logger.warning("%s of redemption %s failed", method.__name__, redemption.pk, exc_info=True)
-        return error
-    return None
-
-
-def _ensure_kept() -> None:
-    """Raise where the host's work will not be kept: it told Django to roll back, or caught an error of the database.
-
-    PostgreSQL rolls an aborted transaction back at its commit without a word, and we would call done what is undone.
-    Raises: TemporaryFailure.
-    """
-    driver = getattr(connection.connection, "info", None)
-    aborted = driver is not None and int(driver.transaction_status) == _IN_ERROR
-    if aborted or transaction.get_rollback():
-        raise TemporaryFailure
 
 
 def _locked(pk: UUID) -> Redemption:
