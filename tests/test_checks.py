@@ -174,6 +174,14 @@ def test_sqlite_without_immediate_transactions_is_a_warning(
     assert found() == expected
 
 
+@pytest.mark.parametrize(("level", "expected"), [(1, []), (2, []), (3, ["twofa.E041"]), (4, ["twofa.E041"])])
+def test_transactions_that_see_the_past_are_an_error(level: int, expected: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {"isolation_level": level})
+
+    assert found() == expected
+
+
 @override_settings(**{**GOOD, "TWOFA_TOKEN_KEY": 1, "TWOFA_CHANNELS": {"whatsap": EMAIL}})
 def test_misspelt_name_is_answered_with_the_right_one():
     hints = {message.id: message.hint for message in checks.check_settings(None)}
@@ -313,3 +321,30 @@ def test_checks_are_registered_under_their_tags():
     ours = (check for check in registry.get_checks() if check.__module__ == "twofa.checks")
 
     assert sorted(tuple(check.tags) for check in ours) == [(Tags.database,), (Tags.security,)]
+
+
+@isolate_apps("tests")
+def test_columns_that_the_default_resolver_leaves_empty_are_named():
+    class Member(AbstractBaseUser):
+        email = models.EmailField(unique=True)
+        card = models.CharField(max_length=20, unique=True)
+        born = models.DateField()
+        nickname = models.CharField(max_length=20, blank=True)
+        passport = models.CharField(max_length=20, unique=True, null=True)
+        number = models.UUIDField(unique=True, default=uuid4)
+        joined = models.DateTimeField(auto_now_add=True)
+        USERNAME_FIELD = "email"
+
+        class Meta:
+            app_label = "tests"
+
+    assert unfilled_columns(Member) == ["card", "born"]
+    assert unfilled_columns(get_user_model()) == []
+
+
+def test_a_user_model_that_the_default_resolver_cannot_make_is_told(monkeypatch, settings):
+    monkeypatch.setattr(backends, "unfilled_columns", lambda _model: ["card"])
+    (finding,) = backends.user_resolver()
+    assert (finding.id, "card" in finding.msg) == ("twofa.W010", True)
+    settings.TWOFA_USER_RESOLVER = lambda *, campaign, external_id, name, locale: None
+    assert list(backends.user_resolver()) == []

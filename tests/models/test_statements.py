@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from time import sleep
 
 import pytest
+from django.db import connection
 from django.db.models import CharField, DateTimeField
 
 from tests import factories
@@ -54,6 +55,11 @@ def test_extra_is_converted(redemption):
     select = statements.Select("FROM {redemption}", redemption=Redemption, extra={"at": ("{clock}", DateTimeField())})
     at = select.row()["at"]
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("name", ["auth_user", '"people"."user"', 'people"."user'])
+def test_names_are_quoted_as_the_orm_quotes_them(name):
+    assert statements.quote(name) == connection.ops.quote_name(name)
 
 
 @pytest.mark.postgres

@@ -150,6 +150,12 @@ MISSING_APP = Finding(
     "{app!r} is not in INSTALLED_APPS.",
     "Add {app!r}: {why}.",
 )
+ISOLATED_TRANSACTIONS = Finding(
+    "twofa.E041",
+    "Transactions of database {alias!r} are not READ COMMITTED: budgets are counted as they were before the wait for a "
+    "lock, and overdrawn.",
+    "Remove 'isolation_level' from DATABASES[{alias!r}]['OPTIONS'].",
+)
 
 EAGER_JOBS = Finding(
     "twofa.W001",
@@ -196,4 +202,10 @@ CHALLENGES_WITHOUT_KEY = Finding(
     "twofa.W009",
     "{count} open challenges were sealed with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
     "Put the key back until they have ended. Without it their tokens cannot be checked and must be asked for anew.",
+)
+USER_MODEL_NEEDS_RESOLVER = Finding(
+    "twofa.W010",
+    "The default TWOFA_USER_RESOLVER fills no column of the user model but its USERNAME_FIELD, and these need values: "
+    "{columns}.",
+    "Name a resolver that finds or makes the user of a participant: from the second one on, enrolling fails otherwise.",
 )

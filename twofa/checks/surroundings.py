@@ -19,6 +19,8 @@ REQUIRED_APPS = {
     "django_otp": "devices are its devices",
     "rest_framework": "the API is written with it",
 }
+# Of psycopg's IsolationLevel; below it is READ UNCOMMITTED, which PostgreSQL takes for the same.
+_READ_COMMITTED = 2
 
 
 def installed_apps() -> Iterator[CheckMessage]:
@@ -44,4 +46,13 @@ def sqlite() -> Iterator[CheckMessage]:
         yield findings.DEFERRED_SQLITE(alias=alias)
 
 
-CHECKS = (installed_apps, celery, sqlite)
+def isolation() -> Iterator[CheckMessage]:
+    """What may change while a lock is waited for is read after it, which takes a snapshot for each statement."""
+    alias = router.db_for_write(Redemption)
+    connection = connections[alias]
+    level = connection.settings_dict.get("OPTIONS", {}).get("isolation_level", _READ_COMMITTED)
+    if connection.vendor == "postgresql" and level > _READ_COMMITTED:
+        yield findings.ISOLATED_TRANSACTIONS(alias=alias)
+
+
+CHECKS = (installed_apps, celery, sqlite, isolation)

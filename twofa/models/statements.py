@@ -199,8 +199,8 @@ def bindable(value: Any, database: Any) -> Any:
 
 
 def quote(name: str) -> str:
-    """Return the name of a table or column in quotes: the same on both databases, and no name of ours holds any."""
-    return f'"{name}"'
+    """Return the name of a table or column in quotes, the same on both databases; a host's may have its own."""
+    return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
 
 
 def account_names() -> dict[str, str]:
