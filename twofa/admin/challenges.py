@@ -87,7 +87,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
         tone, label = tone_of(challenge.status), challenge.get_status_display()
         return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
 
-    @admin.display(description=_("wrong attempts"), ordering="attempts")
+    @admin.display(description=_("attempts"), ordering="attempts")
     def shown_attempts(self, challenge: Challenge) -> str:
         return f"{challenge.attempts} / {challenge.max_attempts}"
 

@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
 from twofa.checks import findings
 from twofa.conf import conf
+from twofa.flows.participants import create_user
 from twofa.fulfillment import FulfillmentBackend
 
 METHODS = ("reserve", "complete", "release")
@@ -62,6 +64,24 @@ def user_resolver() -> Iterator[CheckMessage]:
         inspect.signature(resolver).bind(campaign=None, external_id="", name="", locale="")
     except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
         yield findings.BAD_USER_RESOLVER(why=describe(error))
+        return
+    unfilled = unfilled_columns(get_user_model()) if resolver is create_user else []
+    if unfilled:
+        yield findings.USER_MODEL_NEEDS_RESOLVER(columns=", ".join(unfilled))
+
+
+def unfilled_columns(model: Any) -> list[str]:
+    """Return the columns of a user model that must have a value, or one of their own, and get none by default."""
+    fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name != model.USERNAME_FIELD]
+    return [field.name for field in fields if _is_unfilled(field)]
+
+
+def _is_unfilled(field: Any) -> bool:
+    if field.null or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return False
+    if field.has_default() and callable(field.default):
+        return False
+    return bool(field.unique or field.get_default() is None)
 
 
 CHECKS = (fulfillment_backend, user_resolver)

@@ -109,10 +109,10 @@ def _resolve_user(campaign: Campaign, external_id: str, name: str, locale: str) 
     except TwoFactorError:
         raise
     except Exception as error:
-        logger.exception("TWOFA_USER_RESOLVER failed")
+        logger.exception("the user resolver failed (TWOFA_USER_RESOLVER, or its default)")
         raise Unavailable(RETRY_AFTER) from error
     if not isinstance(user, get_user_model()) or user.pk is None:
-        logger.error("TWOFA_USER_RESOLVER gave no stored user")
+        logger.error("the user resolver (TWOFA_USER_RESOLVER) gave no stored user")
         raise Unavailable(RETRY_AFTER)
     return user
 

@@ -116,7 +116,7 @@ class Challenge(StateMachine):
     destination = models.CharField(_("destination"), max_length=254, editable=False)
     channel_chosen = models.BooleanField(_("channel chosen by the caller"), default=False)
 
-    generation = models.PositiveSmallIntegerField(_("generation"), default=1)
+    generation = models.PositiveSmallIntegerField(_("token number"), default=1)
     kid = models.CharField(_("key id"), max_length=64, editable=False)
     seed = models.BinaryField(_("seed"), max_length=tokens.SEED_BYTES, null=True, editable=False)
     superseded = models.BinaryField(_("superseded tokens"), default=b"", editable=False)
