@@ -335,7 +335,7 @@ def test_columns_that_the_default_resolver_leaves_empty_are_named():
         card = models.CharField(max_length=20, unique=True)
         born = models.DateField()
         nickname = models.CharField(max_length=20, blank=True)
-        passport = models.CharField(max_length=20, unique=True, null=True)
+        passport = models.CharField(max_length=20, unique=True, null=True)  # type: ignore[misc]
         number = models.UUIDField(unique=True, default=uuid4)
         joined = models.DateTimeField(auto_now_add=True)
         USERNAME_FIELD = "email"

@@ -11,6 +11,7 @@ from tests.stories import STAFF, confirm, deliver_due, points, unchanged
 from twofa.channels.memory import outbox
 from twofa.exceptions import (
     RedemptionRefused,
+    SendBudget,
     TemporaryFailure,
     Unavailable,
 )
@@ -81,7 +82,9 @@ def test_refusal_of_a_remote_ledger_ends_the_redemption(shop, settings):
     assert points(redemption) == ("cancelled", "none")
     assert redemption.failure_code == "insufficient_points"
     assert redemption.challenge.status == "cancelled"
-    assert not Delivery.objects.exists()
+    deliver_due()
+    assert not list(outbox)
+    assert Delivery.objects.get().status == "superseded"
 
 
 def test_silence_of_a_remote_ledger_keeps_the_redemption_waiting_without_a_token(shop, settings):
@@ -89,7 +92,20 @@ def test_silence_of_a_remote_ledger_keeps_the_redemption_waiting_without_a_token
     RecordingBackend.failures["reserve"] = iter([TemporaryFailure()])
     redemption = shop.open()
     assert points(redemption) == ("pending_2fa_approval", "none")
-    assert not Delivery.objects.exists()
+    deliver_due()
+    assert not list(outbox)
+    assert Delivery.objects.get().due_at == redemption.challenge.deadline, "held back until the ledger answers"
+
+
+def test_messages_that_a_remote_ledger_holds_back_count_against_the_budgets(shop, settings):
+    """Else a slow ledger would let any number of checkouts through, and send all their messages when it answers."""
+    settings.TWOFA_FULFILLMENT_BACKEND = RemoteBackend
+    RecordingBackend.failures["reserve"] = iter([TemporaryFailure()])
+    policy(shop, sends_per_destination_per_day=1)
+    shop.open()
+    with pytest.raises(SendBudget):
+        shop.open()
+    assert Delivery.objects.count() == Redemption.objects.count() == 1
 
 
 def test_exempt_redemption_of_a_remote_ledger_completes(shop, settings):

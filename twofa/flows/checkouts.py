@@ -184,8 +184,8 @@ def _store(
     if decision.required and contact is not None:
         challenge = _challenge(redemption, contact, checkout, trail)
         redemption.challenge = challenge
-        if not checkout.remote:
-            issuing.queue(challenge, at=at)
+        # Of a remote ledger it is not known yet whether it has the points: the message waits for its answer.
+        issuing.queue(challenge, at=at, held=checkout.remote)
     trail.write()
     return redemption
 

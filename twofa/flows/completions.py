@@ -253,7 +253,7 @@ def _release_locked(redemption: Redemption) -> None:
 
 
 def reserve_remote(pk: UUID) -> Redemption:
-    """Ask a remote ledger to set the points aside, after the checkout's commit; the token is queued when it has.
+    """Ask a remote ledger to set the points aside, after the checkout's commit; the token is sent when it has.
 
     Raises: RedemptionRefused, after the redemption was ended with that reason.
     """
@@ -277,7 +277,7 @@ def _reserve_locked(redemption: Redemption) -> RedemptionRefused | None:
         redemption.move(at=at, points=Points.RESERVED, completion_tries=0, due_at=None if waits else at + GRACE)
         trail.add("points.reserved", redemption)
         if challenge is not None and not challenge.is_final:
-            issuing.queue(challenge, at=at)
+            issuing.let_go(challenge, at=at)
     elif isinstance(failure, RedemptionRefused):
         _refused_remotely(redemption, challenge, failure, trail)
     else:
@@ -292,6 +292,7 @@ def _refused_remotely(
     if challenge is not None and not challenge.is_final:
         challenge.change(status=Challenge.Status.CANCELLED, seed=None, superseded=b"", ended_at=trail.at)
         trail.add("challenge.cancelled", challenge)
+        issuing.supersede(challenge, trail)
     ended = Status.CANCELLED if redemption.status == Status.PENDING else Status.FAILED
     redemption.move(at=trail.at, status=ended, failure_code=refusal.reason[:64], due_at=None)
     trail.add(f"redemption.{ended.value}", redemption, reason=refusal.reason[:64])

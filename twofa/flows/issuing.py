@@ -138,8 +138,19 @@ def rotate(
     return queue(challenge, at=at, reminted=cause == "reminted")
 
 
-def queue(challenge: Challenge, *, at: datetime, reminted: bool = False) -> Delivery:
-    """Store the outbox row of the present generation, and tell a worker after the commit."""
+def supersede(challenge: Challenge, trail: Trail) -> None:
+    """Take back the messages of a challenge that are not sent yet."""
+    for outdated in Delivery.objects.select_for_update(no_key=True).open().filter(challenge=challenge):
+        outdated.change(status=Delivery.Status.SUPERSEDED)
+        sent_to = {"channel": outdated.channel, "destination": outdated.destination}
+        trail.add("delivery.superseded", outdated, challenge, **sent_to)
+
+
+def queue(challenge: Challenge, *, at: datetime, reminted: bool = False, held: bool = False) -> Delivery:
+    """Store the outbox row of the present generation, and tell a worker after the commit.
+
+    One that is ``held`` counts against the budgets of sends, and waits for :func:`let_go`.
+    """
     row = Delivery(
         challenge=challenge,
         campaign_id=challenge.campaign_id,
@@ -148,14 +159,25 @@ def queue(challenge: Challenge, *, at: datetime, reminted: bool = False) -> Deli
         generation=challenge.generation,
         event=message_event(challenge),
         reminted=reminted,
-        due_at=at,
+        due_at=challenge.deadline if held else at,
         created_at=at,
         correlation_id=correlation.current(),
         **{name: getattr(challenge, name) for name in _FIELDS_OF_CONTACT},
     )
-    _store(row)
+    if held:
+        writes.insert(row)
+    else:
+        _store(row)
     challenge.delivery_status, challenge.delivery_reason = row.status, row.reason
     return row
+
+
+def let_go(challenge: Challenge, *, at: datetime) -> None:
+    """Send the message that was held back."""
+    rows = Delivery.objects.select_for_update(no_key=True)
+    row = rows.get(challenge=challenge, generation=challenge.generation)
+    row.change(due_at=at)
+    after_commit(_publish, row)
 
 
 def queue_notice(event: str, contact: Device, *, at: datetime, **context: str) -> Delivery:
