@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from time import sleep
 
 import pytest
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
-from django.db.models import CharField, DateTimeField
+from django.db.models import BooleanField, CharField, DateTimeField
+from django.test.utils import isolate_apps
 
 from tests import factories
 from tests.fulfillment import RecordingBackend
@@ -84,3 +86,30 @@ def test_several_are_read_in_one_round_trip_each_with_a_snapshot_of_its_own(rede
 
     assert threads([read, write])[0] == ["points", "miles"]
     assert (len(executed[0].executed), len(executed[0])) == (1, 3)
+
+
+@isolate_apps("tests")
+def test_a_user_is_active_as_the_column_says_wherever_it_is():
+    class Person(AbstractBaseUser):
+        is_active = BooleanField(db_column="enabled")
+        USERNAME_FIELD = "id"
+
+        class Meta:
+            app_label = "tests"
+
+    class Member(Person):
+        class Meta:
+            app_label = "tests"
+
+    class Robot(AbstractBaseUser):
+        USERNAME_FIELD = "id"
+
+        class Meta:
+            app_label = "tests"
+
+    assert statements.active_expression(Person) == 'account."enabled"'
+    assert statements.active_expression(Robot) == "TRUE"
+    inherited = statements.active_expression(Member)
+    assert inherited == (
+        '(SELECT parent."enabled" FROM "tests_person" AS parent WHERE parent."id" = account."person_ptr_id")'
+    )

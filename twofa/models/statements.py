@@ -205,10 +205,24 @@ def quote(name: str) -> str:
 
 def account_names() -> dict[str, str]:
     """Return what texts say of the host's user model, joined as ``account``: its key, and whether it is active."""
-    meta: Any = get_user_model()._meta
-    columns = {field.name: field.column for field in meta.local_concrete_fields}
-    active = f"account.{quote(columns['is_active'])}" if "is_active" in columns else "TRUE"
-    return {"account_key": quote(meta.pk.column), "account_active": active}
+    model: Any = get_user_model()
+    return {"account_key": quote(model._meta.pk.column), "account_active": active_expression(model)}
+
+
+def active_expression(model: Any) -> str:
+    """Return what tells whether a user is active; a model without such a column has none that are switched off."""
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    if "is_active" not in fields:
+        return "TRUE"
+    active = fields["is_active"]
+    if active.model is model:
+        return f"account.{quote(active.column)}"
+    # The column is in the table of a model that this one inherits from.
+    link, parent = model._meta.get_ancestor_link(active.model), active.model._meta
+    return (
+        f"(SELECT parent.{quote(active.column)} FROM {quote(parent.db_table)} AS parent"  # noqa: S608 - names of the host's models
+        f" WHERE parent.{quote(parent.pk.column)} = account.{quote(link.column)})"
+    )
 
 
 def _converters_of(field: Any, database: Any) -> list[Any]:
