@@ -103,6 +103,16 @@ def test_writes_of_a_block_are_sent_together_in_their_order(redemption, sql):
     assert Redemption.objects.get().failure_code == "x"
 
 
+def test_a_block_inside_of_another_keeps_the_order(redemption):
+    challenge = redemption.challenge
+    with writes.together():
+        challenge.change(guard=("attempts",), attempts=1)
+        with writes.together():
+            challenge.change(guard=("attempts",), attempts=2)
+        challenge.change(guard=("attempts",), attempts=3)
+    assert Challenge.objects.get().attempts == 3
+
+
 def in_one_block(*changes) -> None:
     with transaction.atomic(), writes.together():
         for row, values in changes:

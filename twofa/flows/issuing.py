@@ -13,7 +13,18 @@ from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChalle
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail
 from twofa.flows.transactions import after_commit
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose, Redemption, Storefront, writes
+from twofa.models import (
+    STEP_UP,
+    Campaign,
+    Challenge,
+    Delivery,
+    Device,
+    Participant,
+    Purpose,
+    Redemption,
+    Storefront,
+    writes,
+)
 
 _FIELDS_OF_CONTACT = ("channel", "address", "destination")
 
@@ -106,13 +117,7 @@ def rotate(
 
     The old token is void with the commit of this transaction; its keyed digest stays, to tell its user which is which.
     """
-    for outdated in Delivery.objects.select_for_update(no_key=True).filter(
-        challenge=challenge, status__in=Delivery.OPEN
-    ):
-        outdated.change(status=Delivery.Status.SUPERSEDED)
-        trail.add(
-            "delivery.superseded", outdated, challenge, channel=outdated.channel, destination=outdated.destination
-        )
+    supersede(challenge, trail)
     kid = tokens.issuing_kid()
     challenge.change(
         guard=("generation",),
@@ -199,7 +204,7 @@ def queue_notice(event: str, contact: Device, *, at: datetime, **context: str) -
 
 def message_event(challenge: Challenge) -> str:
     """Return the name of the message that carries this challenge's token."""
-    if challenge.purpose.startswith("step_up:"):
+    if challenge.purpose.startswith(STEP_UP):
         return "step_up.token"
     if challenge.purpose == Purpose.DEVICE and challenge.action != Challenge.Action.VERIFY:
         return "device_change.token"

@@ -41,8 +41,11 @@ def together() -> Iterator[None]:
     """Gather the writes of this block and send them in one round trip at its end, in their order.
 
     Only for blocks that read nothing. Keys that the database makes, and the refusal of a change that lost a race, come
-    at the end as well: before the commit, so such a refusal still undoes all.
+    at the end as well: before the commit, so such a refusal still undoes all. A block inside of another joins it.
     """
+    if _gathered.get() is not None:
+        yield
+        return
     writes: list[_Write] = []
     token = _gathered.set(writes)
     try:
