@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test coverage check openapi messages bench matrix build env clean
+.PHONY: help demo serve test coverage check docs openapi messages bench matrix build env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,13 +27,17 @@ test: env ## the whole suite; it starts its own PostgreSQL and broker
 coverage: env ## the whole suite with branch coverage, which must reach 95 %
 	@$(BIN)/pytest --cov --cov-fail-under=95 $(ARGS)
 
-check: env ## lint, format, types, import law, missing migrations, OpenAPI snapshot
+check: env ## lint, format, types, import law, missing migrations, OpenAPI snapshot, documentation site
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/pytest --numprocesses=0 --quiet tests/api/test_openapi.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+
+docs: env ## build the documentation site, build/docs/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 openapi: env ## write the OpenAPI snapshot anew, after a change that is meant
 	$(BIN)/python -m tests.api.snapshot
