@@ -244,6 +244,20 @@ class DeliveryError(TwoFactorError):
         return f"{self.reason} ({'temporary' if self.retryable else 'permanent'})"
 
 
+class ReceiptRefused(TwoFactorError):
+    """Raised by a channel: its provider did not sign this delivery receipt, or signed it too long ago."""
+
+    code = "permission_denied"
+    default_detail = _("The signature of this receipt is not valid.")
+
+
+class ReceiptUnreadable(InputError):
+    """Raised by a channel: its provider signed this delivery receipt, but it says nothing that is understood."""
+
+    code = "malformed"
+    default_detail = _("This receipt could not be read.")
+
+
 def forget_variables(error: BaseException | None) -> None:
     """Empty the frames that an error has left, and those of the errors that it was raised over.
 

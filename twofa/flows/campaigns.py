@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
-from twofa.exceptions import Invalid
+from twofa.exceptions import Invalid, PolicyRefused
 from twofa.flows.history import Actor, Trail
 from twofa.models import POLICY_FIELDS, Campaign
 from twofa.models.clock import now
@@ -28,13 +29,18 @@ def open_campaign(*, actor: Actor, slug: str, name: str, **policy: Any) -> Campa
     return campaign
 
 
-def update(campaign: Campaign, *, actor: Actor, changes: dict[str, Any]) -> Campaign:
+def update(
+    campaign: Campaign, *, actor: Actor, changes: dict[str, Any], expected_version: int | None = None
+) -> Campaign:
     """Change a campaign; each change of its policy makes a new version, and an event with who, before and after (I13).
 
-    Only checkouts opened afterwards see it: an open challenge keeps its snapshot. Raises: Invalid.
+    Only checkouts opened afterwards see it: an open challenge keeps its snapshot. ``expected_version`` is the policy
+    that the decision was made on: with another one in its place nothing is changed. Raises: Invalid, PolicyRefused.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
+        if expected_version is not None and locked.policy_version != expected_version:
+            raise PolicyRefused(_("Somebody else changed the policy meanwhile, so nothing was done. Look at it again."))
         before = {name: getattr(locked, name) for name in changes}
         for name, value in changes.items():
             setattr(locked, name, value)

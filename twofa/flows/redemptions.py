@@ -162,22 +162,25 @@ def _matches(redemption: Redemption, challenge: Challenge) -> bool:
 
 
 @sensitive_variables()
-def resend(pk: UUID, *, storefront: Storefront, actor: Actor, channel: str | None = None) -> Redemption:
-    """Replace the token by a new one and send it.
+def resend(
+    pk: UUID, *, storefront: Storefront | None, actor: Actor, channel: str | None = None, reason: str = ""
+) -> Redemption:
+    """Replace the token by a new one and send it, within the same pauses and budgets whoever asks.
 
-    Raises: NotFound, WrongState, ChallengeClosed, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown,
-    ResendsExhausted, FailedAttemptsBudget, SendBudget, OnboardingIncomplete.
+    ``storefront`` is None for staff, who say why. Raises: NotFound, WrongState, ChallengeClosed, NotActive,
+    ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, FailedAttemptsBudget, SendBudget,
+    OnboardingIncomplete.
     """
     redemption = _current(pk, storefront)
     if not redemption.two_factor_required:
         raise WrongState(redemption=redemption)
     if redemption.status != Status.PENDING:
         raise ChallengeClosed(challenge=_challenge_of(redemption), redemption=redemption)
-    return _resend(pk, storefront, actor, channel)
+    return _resend(pk, storefront, actor, channel, reason)
 
 
 @retried_once
-def _resend(pk: UUID, storefront: Storefront, actor: Actor, channel: str | None) -> Redemption:
+def _resend(pk: UUID, storefront: Storefront | None, actor: Actor, channel: str | None, reason: str) -> Redemption:
     with transaction.atomic(durable=True):
         challenge, redemption = _locked(pk, storefront)
         if challenge.is_final:
@@ -185,6 +188,10 @@ def _resend(pk: UUID, storefront: Storefront, actor: Actor, channel: str | None)
         if redemption.points != Points.RESERVED:
             raise WrongState(redemption=redemption)
         redemption.read_at = renewals.renew(challenge, actor=actor, channel=channel)
+        if reason:
+            trail = Trail(actor, redemption.read_at)
+            trail.add("redemption.resend_explained", redemption, challenge, reason=reason)
+            trail.write()
     return redemption
 
 

@@ -7,7 +7,7 @@ from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
 from twofa.models.device import Device
-from twofa.models.event import EVENT_LABELS, ActorKind, Event
+from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, ActorKind, Event
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
 from twofa.models.policy import (
@@ -25,6 +25,7 @@ from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 
 __all__ = [
     "ACCEPTED_KEPT",
+    "CAMPAIGN_EVENTS",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
     "LEAST_USEFUL_LIFE",

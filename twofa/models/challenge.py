@@ -95,7 +95,10 @@ class Challenge(StateMachine):
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
     storefront = models.ForeignKey(Storefront, models.PROTECT, related_name="challenges", verbose_name=_("storefront"))
-    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="challenges", verbose_name=_("campaign"))
+    # Its index is the one below, which begins with it.
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, db_index=False, related_name="challenges", verbose_name=_("campaign")
+    )
     participant = models.ForeignKey(
         Participant, models.PROTECT, null=True, related_name="challenges", verbose_name=_("participant")
     )
@@ -153,6 +156,7 @@ class Challenge(StateMachine):
         verbose_name_plural = _("challenges")
         ordering = ("-created_at", "-id")
         indexes = [
+            models.Index(fields=("campaign", "created_at"), name="twofa_challenge_campaign"),
             models.Index(fields=("participant",), condition=Q(status="pending"), name="twofa_challenge_open"),
             models.Index(fields=("deadline",), condition=Q(status="pending"), name="twofa_challenge_deadline"),
             models.Index(fields=("ended_at",), condition=Q(accepted__isnull=False), name="twofa_challenge_accepted"),

@@ -16,6 +16,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "campaign.opened": _("Campaign opened"),
     "campaign.changed": _("Campaign changed"),
     "campaign.policy_changed": _("Policy changed"),
+    "role.changed": _("Permissions of a role changed"),
     "storefront.opened": _("Storefront opened"),
     "storefront.changed": _("Storefront changed"),
     "storefront.campaigns_added": _("Storefront serves more campaigns"),
@@ -24,11 +25,13 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "participant.enrolled": _("Participant enrolled"),
     "participant.updated": _("Participant changed"),
     "participant.switched_off": _("Two-factor switched off by the participant"),
+    "participant.document_revealed": _("Document number shown to staff"),
     "device.registered": _("Device registered"),
     "device.activated": _("Device verified"),
     "device.made_default": _("Device made the default"),
     "device.revoked": _("Device revoked"),
     "device.reset": _("Device reset by staff"),
+    "device.contact_revealed": _("Contact shown to staff"),
     "redemption.pending": _("Opened: waits for its token"),
     "redemption.exempted": _("Opened: needs no token"),
     "redemption.approved": _("Approved by the right token"),
@@ -42,7 +45,9 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "redemption.expired": _("Expired"),
     "redemption.cancelled": _("Cancelled"),
     "redemption.cancel_explained": _("Cancelled by staff: the reason"),
+    "redemption.resend_explained": _("Sent again by staff: the reason"),
     "redemption.tampered": _("The stored row is not what the token was issued for"),
+    "redemptions.exported": _("Redemptions exported"),
     "points.reserved": _("Points set aside"),
     "points.reserve_postponed": _("Setting points aside failed: will be tried again"),
     "points.released": _("Points given back"),
@@ -62,6 +67,9 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "delivery.expired": _("Message not sent: it came too late"),
 }
 """What staff call each type of event."""
+
+CAMPAIGN_EVENTS = ("campaign.opened", "campaign.changed", "campaign.policy_changed")
+"""What happens to a campaign itself: the history of its policy."""
 
 
 class ActorKind(models.TextChoices):
@@ -119,6 +127,12 @@ class Event(models.Model):
             models.Index(fields=("participant", "type", "created_at"), name="twofa_event_participant"),
             models.Index(fields=("campaign", "created_at"), name="twofa_event_campaign"),
             models.Index(fields=("correlation_id",), name="twofa_event_correlation"),
+            # A campaign has a handful of these among all events of its redemptions.
+            models.Index(
+                fields=("campaign", "created_at"),
+                condition=models.Q(type__in=CAMPAIGN_EVENTS),
+                name="twofa_event_policy",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -108,11 +108,14 @@ class Redemption(StateMachine):
         permissions = [
             ("cancel_redemption", _("Can cancel a redemption")),
             ("retry_completion", _("Can retry or fail a parked completion")),
+            ("resend_token", _("Can send the token of a redemption again")),
+            ("export_redemptions", _("Can export redemptions")),
         ]
         indexes = [
             models.Index(fields=("storefront", "campaign", "-created_at", "-id"), name="twofa_redemption_list"),
             models.Index(fields=("participant", "created_at"), name="twofa_redemption_sum"),
             models.Index(fields=("due_at",), condition=Q(due_at__isnull=False), name="twofa_redemption_due"),
+            models.Index(fields=("parked_at",), condition=Q(parked_at__isnull=False), name="twofa_redemption_parked"),
         ]
         constraints = [
             models.UniqueConstraint(fields=("storefront", "campaign", "order_id"), name="twofa_redemption_order"),

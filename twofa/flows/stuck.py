@@ -1,0 +1,114 @@
+"""What waits for a person, or for a worker that does not come: read for staff, in a few bounded statements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db.models import F, Model, Q, QuerySet
+
+from twofa.models import Challenge, Delivery, Redemption
+from twofa.models.clock import now
+
+T = TypeVar("T", bound=Model)
+
+MOST = 100
+GRACE = timedelta(minutes=2)
+"""How long what is due may lie before somebody should ask whether workers and sweeper run at all."""
+LATELY = timedelta(days=7)
+
+# What is shown, and no more: no address, no seed, no document number.
+_REDEMPTION = (
+    "order_id",
+    "status",
+    "points",
+    "completion_tries",
+    "due_at",
+    "parked_at",
+    "created_at",
+    "updated_at",
+    "campaign__name",
+    "participant__external_id",
+)
+_DELIVERY = (
+    "event",
+    "channel",
+    "destination",
+    "generation",
+    "status",
+    "reason",
+    "tries",
+    "due_at",
+    "leased_until",
+    "created_at",
+    "campaign__name",
+    "challenge__redemption",
+)
+_CHALLENGE = ("purpose", "redemption", "deadline", "status", "campaign__name", "participant__external_id")
+_FAILED_CALLS = 2
+"""A call that is just being made counts as one try; from the second one on, one has failed."""
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """The newest of each kind, one more than :data:`MOST` where there are more."""
+
+    at: datetime
+    parked: list[Redemption]
+    """Completions that the machine has given up: nobody knows whether the points were spent."""
+    undelivered: list[Delivery]
+    """Messages that never left while their participant still waits for the token."""
+    waiting: list[Delivery]
+    """Messages that are due and that no worker took."""
+    overdue: list[Challenge]
+    """Challenges whose deadline has passed and that no sweeper ended."""
+    undriven: list[Redemption]
+    """Redemptions whose next call of the points system is due and that no sweeper made."""
+    failing: list[Redemption]
+    """Calls of the points system that fail again and again, and will be tried again."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing at all is stuck."""
+        return not (self.parked or self.undelivered or self.waiting or self.overdue or self.undriven or self.failing)
+
+
+def find() -> Stuck:
+    """Return what is stuck now; costs seven statements, each of them by an index of what is open."""
+    at = now()
+    late = at - GRACE
+    redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
+    deliveries = Delivery.objects.select_related("campaign", "challenge").only(*_DELIVERY).order_by("-pk")
+    return Stuck(
+        at=at,
+        parked=_newest(
+            redemptions.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED).order_by("-parked_at")
+        ),
+        undelivered=_newest(
+            deliveries.filter(
+                status__in=Delivery.UNDELIVERED,
+                created_at__gt=at - LATELY,
+                challenge__status=Challenge.Status.PENDING,
+                challenge__deadline__gt=at,
+                generation=F("challenge__generation"),
+            )
+        ),
+        waiting=_newest(deliveries.due(late)),
+        overdue=_newest(
+            Challenge.objects.filter(status=Challenge.Status.PENDING, deadline__lte=late)
+            .select_related("campaign", "participant")
+            .only(*_CHALLENGE)
+            .order_by("-deadline")
+        ),
+        undriven=_newest(redemptions.filter(due_at__lte=late).order_by("-due_at")),
+        failing=_newest(redemptions.filter(_failing(), due_at__gt=late).order_by("-updated_at")),
+    )
+
+
+def _newest(rows: QuerySet[T]) -> list[T]:
+    return list(rows[: MOST + 1])
+
+
+def _failing() -> Q:
+    return Redemption.owing_release() & Q(completion_tries__gte=1) | Q(completion_tries__gte=_FAILED_CALLS)
