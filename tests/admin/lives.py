@@ -15,7 +15,17 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, TransactionChanged
-from twofa.flows import campaigns, completions, devices, participants, redemptions, storefronts, sweeps
+from twofa.flows import (
+    campaigns,
+    completions,
+    devices,
+    disclosures,
+    participants,
+    redemptions,
+    roles,
+    storefronts,
+    sweeps,
+)
 from twofa.models import Campaign, Challenge, Device, Participant
 
 PAUSE = timedelta(seconds=31)
@@ -56,6 +66,7 @@ def _staff() -> None:
     storefronts.update(shop, actor=STAFF, changes={"name": "The shop", "is_active": False, "campaigns": []})
     key, _text = storefronts.issue_key(shop, actor=STAFF)
     storefronts.revoke_key(key, actor=STAFF)
+    roles.restore(actor=STAFF)
 
 
 def _ends() -> None:
@@ -144,6 +155,8 @@ def _devices() -> None:
     assert challenge.subject is not None
     devices.authorize(challenge.subject, storefront=shop.storefront, token=token_of(challenge), actor=shop.actor)
     shop.open()
+    disclosures.show_contact(second, actor=STAFF, reason="The participant called.")
+    disclosures.show_document_number(shop.participant, actor=STAFF, reason="The participant called.")
     devices.reset(Device.objects.get(pk=second.pk), actor=STAFF, reason="The phone was lost.")
     deliver_due()
 

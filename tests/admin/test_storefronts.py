@@ -168,3 +168,16 @@ def test_saved_without_a_change_is_no_event(boss: Client):
     boss.post(page("storefront", "change", storefront.pk), {"name": storefront.name, "is_active": "on"})
 
     assert not Event.objects.filter(storefront=storefront).exists()
+
+
+def test_form_sent_twice_issues_one_key(storefront: Storefront, staff: Callable[..., Client]):
+    """The browser shows the second answer only: the first key's text would be lost, and the key alive."""
+    client = staff(*KEEPER)
+    form = {"newest": client.get(page("storefront", "issue-key", storefront.pk)).context["form"]["newest"].value()}
+
+    first = client.post(page("storefront", "issue-key", storefront.pk), form)
+    second = client.post(page("storefront", "issue-key", storefront.pk), form, follow=True)
+
+    assert storefronts.authenticate(first.context["text"]) == storefront
+    assert "A key was issued a moment ago" in second.content.decode()
+    assert StorefrontKey.objects.count() == 1

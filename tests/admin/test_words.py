@@ -24,7 +24,7 @@ STATES = {
     # A claim is no event, and receipts come later.
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
-_TYPE = re.compile(r"(storefront|campaign|participant|device|redemption|points|challenge|delivery)\.[a-z_]*")
+_TYPE = re.compile(r"(role|storefront|campaign|participant|device|redemption|points|challenge|delivery)\.[a-z_]*")
 # What is somebody's own text, and not a code of ours.
 FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,8 +22,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from twofa import correlation
-from twofa.admin.sections import Section
-from twofa.exceptions import TwoFactorError
+from twofa.admin.sections import Lead, Section
+from twofa.exceptions import TwoFactorError, WrongState
 from twofa.flows.history import Actor
 
 if TYPE_CHECKING:
@@ -39,8 +40,28 @@ def acting(request: HttpRequest) -> Iterator[Actor]:
         yield Actor.staff(request.user)
 
 
+def may_view(request: HttpRequest, model: type[Model]) -> bool:
+    """Tell whether a member may look at the rows of a model: on its own pages, and so within those of others."""
+    label, name = model._meta.app_label, model._meta.model_name
+    return request.user.has_perm(f"{label}.view_{name}") or request.user.has_perm(f"{label}.change_{name}")
+
+
+@cache
+def _unlinked(name: str, title: StrOrPromise) -> Callable[[Any], str]:
+    """Return a column of a related row's name, without the link to its page; one function for each column."""
+
+    @admin.display(description=title)
+    def shown(row: Any) -> str:
+        related = getattr(row, name)
+        return "—" if related is None else str(related)
+
+    return shown
+
+
 def explain(error: TwoFactorError) -> str:
     """Return an error's reason, for staff."""
+    if isinstance(error, WrongState):
+        return str(_("Nothing was done: its state does not allow this any more. Somebody else may have been faster."))
     fields = error.params.get("errors") or []
     return " ".join(str(line["detail"]) for line in fields) or str(error.detail)
 
@@ -101,6 +122,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # Counts beside the filters would be one count of the table for each of them.
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    empty_value_display = "—"
     actions = None
     flow_actions: tuple[FlowAction, ...] = ()
     uuid_fields: tuple[str, ...] = ()
@@ -112,8 +134,8 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         css = {"all": ("twofa/admin.css",)}
         js = ("twofa/admin.js",)
 
-    def get_sections(self, request: HttpRequest, row: Any) -> list[Section]:
-        """Return the tables below the fields of one row's page."""
+    def get_sections(self, request: HttpRequest, row: Any) -> Sequence[Section | Lead]:
+        """Return the tables below the fields of one row's page, and what stands above them."""
         return []
 
     def get_tools(self, request: HttpRequest, row: Any) -> list[Tool]:
@@ -138,6 +160,10 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the address of another model's row."""
         name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
         return reverse(name, args=(row.pk,), current_app=self.admin_site.name)
+
+    def way(self, request: HttpRequest) -> Callable[[Model], str]:
+        """Return what tells where a row's page is, or nothing where this member may not open it."""
+        return lambda row: self.page_of(row) if may_view(request, type(row)) else ""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -196,9 +222,13 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             with acting(request) as actor:
                 outcome = action.run(row, actor=actor, **values)
         except TwoFactorError as error:
-            self.message_user(request, explain(error), messages.ERROR)
-            return HttpResponseRedirect(self.page("change", row.pk))
+            return self.refuse(request, action, row, error)
         return self.answer(request, action, row, outcome)
+
+    def refuse(self, request: HttpRequest, action: FlowAction, row: Any, error: TwoFactorError) -> HttpResponse:
+        """Tell why nothing was done, on the row's page."""
+        self.message_user(request, explain(error), messages.ERROR)
+        return HttpResponseRedirect(self.page("change", row.pk))
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Any, outcome: object) -> HttpResponse:
         """Tell that an action was done, on the row's page."""
@@ -231,7 +261,12 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and IS_POPUP_VAR not in request.GET:
-            context |= {"tools": self.get_tools(request, obj), "sections": self.get_sections(request, obj)}
+            sections = self.get_sections(request, obj)
+            context |= {
+                "tools": self.get_tools(request, obj),
+                "lead": [line for section in sections if isinstance(section, Lead) for line in section.lines],
+                "sections": [section for section in sections if isinstance(section, Section)],
+            }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -256,6 +291,20 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyAdmin(TwofaAdmin):
     """Facts: looked at, never edited. The explicit ``fields`` of each page keep what it must not show out of it."""
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Name a related row without a link where this member may not open its page: Django links it all the same."""
+        return [
+            (title, {**options, "fields": [self._openable(request, name) for name in options["fields"]]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _openable(self, request: HttpRequest, name: Any) -> Any:
+        columns = {column.name: column for column in self.opts.fields if column.is_relation}
+        related = columns[name].related_model if isinstance(name, str) and name in columns else None
+        if related is None or may_view(request, related):
+            return name
+        return _unlinked(name, columns[name].verbose_name)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [name for _title, options in self.get_fieldsets(request, obj) for name in _flat(options["fields"])]
 
@@ -267,16 +316,15 @@ class ReadOnlyAdmin(TwofaAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Whoever may change a row elsewhere may look at it here, as in Django.
-        label, name = self.opts.app_label, self.opts.model_name
-        return request.user.has_perm(f"{label}.view_{name}") or request.user.has_perm(f"{label}.change_{name}")
+        return may_view(request, self.model)
 
 
-def _flat(names: Sequence[Any]) -> Iterator[str]:
+def _flat(names: Sequence[Any]) -> Iterator[Any]:
     for name in names:
-        if isinstance(name, str):
-            yield name
-        else:
+        if isinstance(name, tuple | list):
             yield from name
+        else:
+            yield name
 
 
 def _as_uuid(term: str) -> UUID | None:

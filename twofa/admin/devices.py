@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from twofa.admin import disclosures
 from twofa.admin.base import FlowAction, ReadOnlyAdmin
 from twofa.admin.sections import Section
-from twofa.admin.timelines import timeline
+from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices
+from twofa.flows.disclosures import show_contact
 from twofa.models import Device, Event
 
 LATEST = 50
@@ -34,6 +36,14 @@ class DeviceAdmin(ReadOnlyAdmin):
     )
     flow_actions = (
         FlowAction(
+            name="show-contact",
+            label=_("Show the contact"),
+            permissions=("twofa.view_device", "twofa.view_contacts"),
+            explanation=_("The next page shows the address unmasked. That you saw it, and why, is kept."),
+            done="",
+            run=show_contact,
+        ),
+        FlowAction(
             name="reset",
             label=_("Reset the device"),
             permissions=("twofa.view_device", "twofa.reset_device"),
@@ -48,7 +58,14 @@ class DeviceAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def answer(self, request: HttpRequest, action: FlowAction, row: Device, outcome: object) -> HttpResponse:
+        if action.name == "show-contact":
+            return disclosures.page(
+                self, request, row, title=_("The contact"), label=row.get_channel_display(), text=str(outcome)
+            )
+        return super().answer(request, action, row, outcome)
+
     def get_sections(self, request: HttpRequest, row: Device) -> list[Section]:
         # By participant as well, because that is what the index begins with.
         events = Event.objects.filter(participant_id=row.participant_id, device=row).order_by("-pk")[:LATEST]
-        return [timeline(list(events))]
+        return [timeline(events, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]

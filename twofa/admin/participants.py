@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import words
-from twofa.admin.base import ReadOnlyAdmin, Tool
+from twofa.admin import disclosures, words
+from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
-from twofa.admin.timelines import timeline
-from twofa.models import Event, Participant
-
-if TYPE_CHECKING:
-    from twofa.models import Device, Redemption
+from twofa.admin.timelines import LATEST_EVENTS, timeline
+from twofa.flows.disclosures import show_document_number
+from twofa.models import Device, Event, Participant, Redemption
 
 LATEST = 20
 
@@ -37,6 +36,18 @@ class ParticipantAdmin(ReadOnlyAdmin):
         (_("Times"), {"fields": ("created_at", "updated_at")}),
     )
 
+    flow_actions = (
+        FlowAction(
+            name="show-document-number",
+            label=_("Show the document number"),
+            permissions=("twofa.view_participant", "twofa.view_contacts"),
+            explanation=_("The next page shows the number unmasked. That you saw it, and why, is kept."),
+            done="",
+            run=show_document_number,
+            offered=lambda participant: participant.document_number != "",
+        ),
+    )
+
     @admin.display(description=_("document number"))
     def shown_document(self, participant: Participant) -> str:
         return words.masked(participant.document_number) or "—"
@@ -45,13 +56,29 @@ class ParticipantAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("campaign", "user")
 
     def get_tools(self, request: HttpRequest, row: Participant) -> list[Tool]:
-        listed = reverse("admin:twofa_redemption_changelist", current_app=self.admin_site.name)
-        link = f"{listed}?{urlencode({'participant__id__exact': row.pk})}"
-        return [*super().get_tools(request, row), Tool(_("All redemptions"), link)]
+        tools = super().get_tools(request, row)
+        if may_view(request, Redemption):
+            listed = reverse("admin:twofa_redemption_changelist", current_app=self.admin_site.name)
+            link = f"{listed}?{urlencode({'participant__id__exact': row.pk})}"
+            tools.append(Tool(_("All redemptions"), link))
+        return tools
+
+    def answer(self, request: HttpRequest, action: FlowAction, row: Participant, outcome: object) -> HttpResponse:
+        """Show what was asked for: the one action of this page shows the document number."""
+        return disclosures.page(
+            self, request, row, title=_("The document number"), label=_("document number"), text=str(outcome)
+        )
 
     def get_sections(self, request: HttpRequest, row: Participant) -> list[Section]:
-        latest = list(Event.objects.filter(participant=row).order_by("-created_at", "-pk")[:LATEST])
-        return [self._devices(row), self._redemptions(row), timeline(latest, title=_("Latest events"))]
+        """Show of other rows what this member may look at on their own pages."""
+        sections = [self._devices(row)] if may_view(request, Device) else []
+        events = Event.objects.filter(participant=row)
+        if may_view(request, Redemption):
+            sections.append(self._redemptions(row))
+        else:
+            events = events.filter(Q(type__startswith="participant.") | Q(type__startswith="device."))
+        latest = list(events.order_by("-created_at", "-pk")[:LATEST])
+        return [*sections, timeline(latest, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]
 
     def _devices(self, participant: Participant) -> Section:
         lines = [self._device(device) for device in participant.devices.all()]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting
+from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting, may_view
 from twofa.admin.sections import ENDED, GOOD, Cell, Section, cells, moment
 from twofa.flows import storefronts
 from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey
@@ -25,6 +26,12 @@ def has_room(storefront: Storefront) -> bool:
     """Tell whether another key may be issued."""
     at = now()
     return sum(key.is_live(at) for key in storefront.keys.all()) < MAX_LIVE_KEYS
+
+
+class IssueKeyForm(forms.Form):
+    """Asks nothing, and carries the last key that its page knew of: sent twice, it issues one."""
+
+    newest = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 @admin.register(Storefront)
@@ -45,7 +52,8 @@ class StorefrontAdmin(TwofaAdmin):
             done="",
             run=storefronts.issue_key,
             offered=has_room,
-            form=ConfirmForm,
+            form=IssueKeyForm,
+            initial=lambda storefront: {"newest": storefronts.newest_key(storefront)},
         ),
     )
 
@@ -83,7 +91,7 @@ class StorefrontAdmin(TwofaAdmin):
         return TemplateResponse(request, "twofa/admin/key.html", context)
 
     def get_sections(self, request: HttpRequest, row: Storefront) -> list[Section]:
-        return [self._keys(row)]
+        return [self._keys(row)] if may_view(request, StorefrontKey) else []
 
     def _keys(self, storefront: Storefront) -> Section:
         at = now()

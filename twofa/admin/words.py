@@ -41,6 +41,7 @@ KEYS: dict[str, StrOrPromise] = {
         for column in model._meta.fields
         if not column.is_relation
     },
+    "added": _("added"),
     "attempts": _("attempts used"),
     "campaigns": _("campaigns"),
     "cause": _("why"),
@@ -51,6 +52,8 @@ KEYS: dict[str, StrOrPromise] = {
     "mode": _("two-factor"),
     "prefix": _("prefix"),
     "reason": _("reason"),
+    "removed": _("removed"),
+    "role": _("role"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
     "tries": _("tries"),
     "verdict": _("typed"),
@@ -145,6 +148,11 @@ def masked(text: str) -> str:
     return "•" * max(len(text) - 2, 0) + text[-2:] if len(text) > 2 else "•" * len(text)
 
 
+def permissions(codenames: Iterable[str]) -> str:
+    """Return permissions as they are read: what Django calls them is in the database, and this is told of the past."""
+    return chosen(codename.replace("_", " ") for codename in codenames)
+
+
 def mode(value: str) -> str:
     """Return the short name of a campaign's toggle."""
     return str(dict(TwoFactorMode.choices).get(value, value)).partition(":")[0]
@@ -211,6 +219,8 @@ def _among(choices: Iterable[tuple[str, Any]]) -> Callable[[Any], str]:
 
 _METHOD, _CHANNEL = _among(Method.choices), _among(Channel.choices)
 _READ: dict[str, Callable[[Any], str]] = {
+    "added": lambda codenames: permissions(codenames),
+    "removed": lambda codenames: permissions(codenames),
     **{
         column.name: lambda seconds: duration(timedelta(seconds=seconds))
         for column in Campaign._meta.fields

@@ -290,12 +290,16 @@ def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
 
 
 def reset(device: Device, *, actor: Actor, reason: str) -> None:
-    """Revoke a device without its owner's token, by staff: with a reason, an event, and a notice to every contact."""
+    """Revoke a device without its owner's token, by staff: with a reason, an event, and a notice to every contact.
+
+    Raises: WrongState where it is revoked already.
+    """
     ended: list[UUID] = []
     with transaction.atomic():
         locked = _locked(device.pk)
-        if locked.status != Device.Status.REVOKED:
-            ended = _revoke_now(locked, actor, reason=reason)
+        if locked.status == Device.Status.REVOKED:
+            raise WrongState
+        ended = _revoke_now(locked, actor, reason=reason)
     changes.finish(ended, actor=actor)
 
 

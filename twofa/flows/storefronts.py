@@ -75,14 +75,20 @@ def _described(storefront: Storefront) -> dict[str, Any]:
     }
 
 
-def issue_key(storefront: Storefront, *, actor: Actor, expires_at: datetime | None = None) -> tuple[StorefrontKey, str]:
+def issue_key(
+    storefront: Storefront, *, actor: Actor, expires_at: datetime | None = None, newest: int | None = None
+) -> tuple[StorefrontKey, str]:
     """Issue a key and return it with its text, which is shown once and kept nowhere.
 
-    Two keys may be live, so that a storefront changes over without a gap. Raises: PolicyRefused at the third.
+    Two keys may be live, so that a storefront changes over without a gap. ``newest`` is the last key that whoever asks
+    knows of (0: none): a form sent twice would issue two, and show the text of one. Raises: PolicyRefused at the third
+    live key, and where one was issued since.
     """
     with transaction.atomic():
         locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
         at = now()
+        if newest is not None and newest != newest_key(locked):
+            raise PolicyRefused(_("A key was issued a moment ago. Look at the keys before you issue another."))
         if StorefrontKey.objects.filter(storefront=locked).live(at).count() >= MAX_LIVE_KEYS:
             raise PolicyRefused(_("Two keys are live already. Revoke one of them first, in the admin."))
         lifetime = conf.key_lifetime
@@ -92,6 +98,12 @@ def issue_key(storefront: Storefront, *, actor: Actor, expires_at: datetime | No
         key.save(force_insert=True)
         _record("storefront.key_issued", locked, actor, prefix=key.prefix)
     return key, text
+
+
+def newest_key(storefront: Storefront) -> int:
+    """Return the number of the key that was issued last, 0 where none was."""
+    newest = StorefrontKey.objects.filter(storefront=storefront).order_by("-pk").values_list("pk", flat=True).first()
+    return newest or 0
 
 
 def revoke_key(key: StorefrontKey, *, actor: Actor) -> None:

@@ -17,6 +17,13 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "campaign.changed": _("Campaign changed"),
     "campaign.policy_changed": _("Policy changed"),
     "role.changed": _("Permissions of a role changed"),
+    "campaign.change_proposed": _("Looser policy proposed"),
+    "campaign.change_approved": _("Proposal approved"),
+    "campaign.change_rejected": _("Proposal rejected"),
+    "campaign.change_withdrawn": _("Proposal withdrawn"),
+    "campaign.change_expired": _("Proposal expired"),
+    "campaign.self_approval_refused": _("Somebody tried to approve their own proposal"),
+    "campaign.password_refused": _("Wrong password for an approval"),
     "storefront.opened": _("Storefront opened"),
     "storefront.changed": _("Storefront changed"),
     "storefront.campaigns_added": _("Storefront serves more campaigns"),
@@ -77,6 +84,7 @@ class ActorKind(models.TextChoices):
     STOREFRONT = "storefront", _("storefront")
     PARTICIPANT = "participant", _("participant")
     WORKER = "worker", _("worker")
+    PROVIDER = "provider", _("provider")
 
 
 def _about(model: str) -> models.ForeignKey[Any, Any]:

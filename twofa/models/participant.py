@@ -39,7 +39,7 @@ class Participant(models.Model):
         verbose_name = _("participant")
         verbose_name_plural = _("participants")
         ordering = ("-id",)
-        permissions = [("view_contacts", _("Can see addresses unmasked"))]
+        permissions = [("view_contacts", _("Can see addresses and document numbers unmasked"))]
         constraints = [
             models.UniqueConstraint(fields=("campaign", "external_id"), name="twofa_participant_external_id"),
             models.UniqueConstraint(fields=("campaign", "user"), name="twofa_participant_user"),
