@@ -118,6 +118,6 @@ class ChallengeAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related(*related).defer(*hidden)
 
     def get_sections(self, request: HttpRequest, row: Challenge) -> list[Section]:
-        events = Event.objects.filter(challenge=row).order_by("pk")[:MOST]
-        deliveries = Delivery.objects.filter(challenge=row).order_by("pk")[:MOST]
-        return [timeline(events, deliveries)]
+        events = Event.objects.filter(challenge=row).order_by("-pk")[:MOST]
+        deliveries = Delivery.objects.filter(challenge=row).defer("address").order_by("-pk")[:MOST]
+        return [timeline(events, deliveries, way=self.way(request))]

@@ -89,7 +89,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if row.challenge_id is None:
             return []
         events = Event.objects.filter(challenge_id=row.challenge_id, delivery=row).order_by("pk")
-        return [timeline(events)]
+        return [timeline(events, way=self.way(request))]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.sandbox_view)

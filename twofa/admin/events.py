@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
 from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin.explanations import who
 from twofa.admin.sections import moment
-from twofa.admin.timelines import who
 from twofa.models import Event
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class AboutFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
         return (
             ("campaign", _("campaigns")),
+            ("role", _("roles of staff")),
             ("storefront", _("storefronts")),
             ("participant", _("participants")),
             ("device", _("devices")),

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import words
-from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool
-from twofa.admin.sections import Section, tone_of
-from twofa.admin.timelines import MOST, timeline
+from twofa.admin import stories, words
+from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
+from twofa.admin.sections import Lead, Section, moment, tone_of
+from twofa.admin.timelines import timeline
 from twofa.flows import completions, redemptions
 from twofa.flows.history import Actor
-from twofa.models import Challenge, Delivery, Event, Redemption
+from twofa.models import Challenge, Redemption
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 Status, Points = Redemption.Status, Redemption.Points
-
-POSITIONS: dict[str, StrOrPromise] = {
-    Points.NONE: _("not set aside"),
-    Points.RESERVED: _("set aside: neither spent nor free"),
-    Points.COMPLETED: _("spent"),
-    Points.RELEASED: _("given back"),
-}
 
 
 def is_parked(redemption: Redemption) -> bool:
@@ -52,9 +45,22 @@ def fail(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
     return completions.fail_parked(redemption.pk, actor=actor, reason=reason)
 
 
-def challenge_of(redemption: Redemption) -> Challenge | None:
-    """Return the challenge of a redemption that has one, without what no page shows."""
-    return Challenge.objects.filter(redemption=redemption).only("pk").first()
+def resend(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
+    """Send a new token on behalf of no storefront."""
+    return redemptions.resend(redemption.pk, storefront=None, actor=actor, reason=reason)
+
+
+def destination(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
+    """Return where a new token would go, and how many more may be asked for."""
+    challenge = stories.challenge_of(redemption)
+    if challenge is None:
+        return ()
+    return (
+        (_("The last one went to"), f"{challenge.get_channel_display()} {challenge.destination}"),
+        (_("The next one may be sent from"), moment(challenge.resend_available_at)),
+        (_("Resends left (one after a failed message is not counted)"), challenge.resends_remaining),
+        (_("Waits for its token until"), moment(challenge.deadline)),
+    )
 
 
 ACTIONS = (
@@ -67,6 +73,19 @@ ACTIONS = (
         run=cancel,
         offered=lambda redemption: redemption.status in (Status.PENDING, Status.SCHEDULED),
         is_destructive=True,
+    ),
+    FlowAction(
+        name="resend",
+        label=_("Send a new token"),
+        permissions=("twofa.view_redemption", "twofa.resend_token"),
+        explanation=_(
+            "The token that was sent before dies, and a new one goes to the participant's own device: never to you. "
+            "The same pauses and budgets hold as for the storefront."
+        ),
+        done=_("A new token is on its way."),
+        run=resend,
+        offered=lambda redemption: redemption.status == Status.PENDING and redemption.points == Points.RESERVED,
+        facts=destination,
     ),
     FlowAction(
         name="retry-completion",
@@ -166,7 +185,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("points"))
     def shown_points(self, redemption: Redemption) -> StrOrPromise:
-        return POSITIONS[redemption.points]
+        return stories.POSITIONS[redemption.points]
 
     @admin.display(description=_("failure"))
     def shown_failure(self, redemption: Redemption) -> str:
@@ -188,19 +207,22 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return "; ".join(_item(item, redemption.unit) for item in redemption.items) or "—"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("campaign", "participant", "storefront")
+        related = ("campaign", "participant", "storefront")
+        return super().get_queryset(request).select_related(*related).defer("approved_digest")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Redemption], search_term: str
+    ) -> tuple[QuerySet[Redemption], bool]:
+        """Find by the correlation id of any request about a redemption: a confirm has another one than its checkout."""
+        found, distinct = super().get_search_results(request, queryset, search_term)
+        traced = stories.traced_by(search_term.strip())
+        return (found | queryset.filter(pk__in=traced) if traced else found), distinct
 
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
-        challenge = challenge_of(row)
+        challenge = stories.challenge_of(row) if may_view(request, Challenge) else None
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
         return [*super().get_tools(request, row), *link]
 
-    def get_sections(self, request: HttpRequest, row: Redemption) -> list[Section]:
-        # What happened to a message is told of its challenge. Its id is read first: an equality has an index, a
-        # subquery within an OR has none.
-        challenge = challenge_of(row)
-        if challenge is None:
-            return [timeline(Event.objects.filter(redemption=row).order_by("pk")[:MOST])]
-        events = Event.objects.filter(Q(redemption=row) | Q(challenge=challenge)).order_by("pk")[:MOST]
-        deliveries = Delivery.objects.filter(challenge=challenge).order_by("pk")[:MOST]
-        return [timeline(events, deliveries)]
+    def get_sections(self, request: HttpRequest, row: Redemption) -> Sequence[Section | Lead]:
+        story, way = stories.read(row), self.way(request)
+        return [stories.lead(story, way), timeline(story.events, story.deliveries, way=way)]

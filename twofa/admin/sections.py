@@ -61,6 +61,13 @@ class Section:
         return [list(zip(self.headers, row, strict=True)) for row in self.rows]
 
 
+@dataclass(frozen=True)
+class Lead:
+    """What a page says before all else: sentences, each in pieces of which some are links."""
+
+    lines: list[list[Cell]]
+
+
 def tone_of(state: str) -> str:
     """Return the tone of a state."""
     return _TONES.get(state, ENDED)

@@ -1,69 +1,110 @@
-"""One table of what happened, whoever asks: events and messages in the order of time."""
+"""One table of what happened, whoever asks: events, messages and attempts in the order of time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
+from twofa.admin.explanations import who
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
-from twofa.models import Delivery, Event
+from twofa.models import Channel, Delivery, Event
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-HEADERS = (_("when"), _("what"), _("who"), _("details"), _("correlation id"))
-TITLE = _("Timeline")
+HEADERS = (
+    _("when"),
+    _("what"),
+    _("who"),
+    _("channel"),
+    _("details"),
+    _("provider's id"),
+    _("correlation id"),
+)
+TITLE = _("Timeline, from the first to the last")
+LATEST_EVENTS = _("Latest events, the newest first")
 MOST = 200
+CUT = _("Only the newest %(count)d lines are shown.")
 AFTER = 2**63
 """A message is queued by the event of the same moment, so it stands after it."""
 
 
-def timeline(events: Iterable[Event], deliveries: Iterable[Delivery] = (), *, title: StrOrPromise = TITLE) -> Section:
-    """Return events and deliveries as one table, oldest first."""
-    told = [(event.created_at, event.pk, _event_row(event)) for event in events]
-    told += [(delivery.created_at, AFTER, _delivery_row(delivery)) for delivery in deliveries]
-    return Section(title, HEADERS, [line for _at, _pk, line in sorted(told, key=_when)], anchor="timeline")
+_OF_PROVIDER = ("delivery.sent", "delivery.delivered")
+
+
+def nowhere(_row: Model) -> str:
+    """Return the address of a row's page, for those who may open none."""
+    return ""
+
+
+def timeline(
+    events: Iterable[Event],
+    deliveries: Iterable[Delivery] = (),
+    *,
+    title: StrOrPromise = TITLE,
+    newest_first: bool = False,
+    way: Callable[[Model], str] = nowhere,
+) -> Section:
+    """Return events and deliveries as one table; ``way`` tells where a row's own page is, if it may be opened."""
+    listed = list(deliveries)
+    known = {delivery.pk: delivery for delivery in listed}
+    told = [(event.created_at, event.pk, _event_row(event, known, way)) for event in events]
+    told += [(delivery.created_at, AFTER, _delivery_row(delivery, way)) for delivery in listed]
+    lines = [line for _at, _pk, line in sorted(told, key=_when, reverse=newest_first)]
+    note = CUT % {"count": MOST} if len(lines) >= MOST else ""
+    return Section(title, HEADERS, lines, note=note, anchor="timeline")
 
 
 def _when(line: tuple[datetime, int, list[Cell]]) -> tuple[datetime, int]:
     return line[0], line[1]
 
 
-def who(event: Event) -> str:
-    """Return the actor of an event: its kind, and its name where it has one."""
-    kind = str(event.get_actor_kind_display())
-    return f"{event.actor} ({kind})" if event.actor else kind
-
-
-def _event_row(event: Event) -> list[Cell]:
+def _event_row(event: Event, known: dict[int, Delivery], way: Callable[[Model], str]) -> list[Cell]:
     state = event.type.rpartition(".")[2]
     tone = tone_of(state) if event.type.startswith(("redemption.", "challenge.", "delivery.")) else ""
+    data = dict(event.data)
     return cells(
-        moment(event.created_at),
+        Cell(moment(event.created_at), url=way(event)),
         Cell(event.label, tone=tone),
         who(event),
-        words.details(event.data),
-        event.correlation_id,
+        _channel(str(data.pop("channel", "")), str(data.pop("destination", ""))),
+        words.details(data) or "—",
+        _provider_id(known.get(event.delivery_id or 0) if event.type in _OF_PROVIDER else None),
+        event.correlation_id or "—",
     )
 
 
-def _delivery_row(delivery: Delivery) -> list[Cell]:
+def _delivery_row(delivery: Delivery, way: Callable[[Model], str]) -> list[Cell]:
     parts = [
-        f"{delivery.get_channel_display()} {delivery.destination}",
         str(delivery.get_status_display()),
         words.reason(delivery.reason),
         str(_("token number %(number)d") % {"number": delivery.generation}) if delivery.generation else "",
         str(_("tries: %(tries)d") % {"tries": delivery.tries}) if delivery.tries else "",
-        str(_("provider's id: %(id)s") % {"id": delivery.provider_message_id}) if delivery.provider_message_id else "",
     ]
     return cells(
         moment(delivery.created_at),
-        Cell(_("Message: %(message)s") % {"message": delivery.message_label}, tone=tone_of(delivery.status)),
+        Cell(
+            _("Message: %(message)s") % {"message": delivery.message_label},
+            url=way(delivery),
+            tone=tone_of(delivery.status),
+        ),
         "—",
+        _channel(delivery.channel, delivery.destination),
         " · ".join(part for part in parts if part),
-        delivery.correlation_id,
+        _provider_id(delivery),
+        delivery.correlation_id or "—",
     )
+
+
+def _channel(channel: str, destination: str) -> str:
+    name = str(dict(Channel.choices).get(channel, channel))
+    return " ".join(part for part in (name, destination) if part) or "—"
+
+
+def _provider_id(delivery: Delivery | None) -> str:
+    return delivery.provider_message_id or "—" if delivery is not None else "—"
