@@ -97,6 +97,19 @@ def publish(name: str, identifier: object, *, delay: timedelta | None = None) ->
     return True
 
 
+def ping(*, seconds: float = 1.0) -> None:
+    """Reach the broker within ``seconds``, or say why not: for health checks. Nothing to reach in eager mode.
+
+    Raises: whatever the broker's driver raises.
+    """
+    app: Celery = current_app._get_current_object()  # type: ignore[attr-defined]  # (as above)
+    if app.conf.task_always_eager:
+        return
+    with _connection(app, seconds).clone() as connection:
+        connection.connect()
+        connection.default_channel.close()
+
+
 def _pool(app: Celery) -> Any:
     """Return the producers whose connections give up quickly.
 

@@ -21,7 +21,8 @@ class CorrelatedTask(Task):  # type: ignore[type-arg]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         headers = self.request.headers or {}
         offered = self.request.get(jobs.CORRELATION_HEADER) or headers.get(jobs.CORRELATION_HEADER)
-        with correlation.bound(correlation.accept(offered)):
+        # One that a host's own signals have bound already stays, so that its lines and ours are found together.
+        with correlation.bound(correlation.accept(offered or correlation.current() or None)):
             return super().__call__(*args, **kwargs)
 
 

@@ -1,0 +1,12 @@
+"""The app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class StaffConfig(AppConfig):
+    name = "example_project.staff"
+    label = "staff"
+    verbose_name = _("Staff")

@@ -1,0 +1,23 @@
+"""gunicorn reads this by itself. ``WEB_CONCURRENCY``: how many processes; ``WEB_THREADS``: how many threads in each."""
+
+from __future__ import annotations
+
+import os
+
+from example_project.logs import configured
+
+bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+worker_class = "gthread"
+threads = int(os.environ.get("WEB_THREADS", "4"))
+# Slower than any request may be, faster than a load balancer gives up.
+timeout = 30
+graceful_timeout = 30
+keepalive = 5
+# A process of two days old has seen everything once: what leaks, leaks no further.
+max_requests = 20_000
+max_requests_jitter = 2_000
+
+_logging = configured(style=os.environ.get("LOG_FORMAT") or "json", level=os.environ.get("LOG_LEVEL") or "INFO")
+_own = {"handlers": ["console"], "level": "INFO", "propagate": False}
+logger_class = "example_project.server.AccessLogger"
+logconfig_dict = {**_logging, "loggers": {"gunicorn.error": _own, "gunicorn.access": _own}}
