@@ -30,7 +30,8 @@ def main() -> int:
             os.environ["TWOFA_TEST_BROKER_URL"] = f"{queue.url}/0"
             django.setup()
             # By name, because its models can be imported only from here on.
-            code: int = importlib.import_module("tests.bench.run").run(options)
+            module = "tests.bench.admin" if options.admin else "tests.bench.run"
+            code: int = importlib.import_module(module).run(options)
         finally:
             queue.stop()
     finally:
@@ -47,6 +48,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--profile", action="store_true", help="profile flows in one process instead, into var/")
     parser.add_argument("--assert-cpu", type=float, metavar="RATIO", help="end with 1 where CPU per flow is above")
+    parser.add_argument("--admin", action="store_true", help="measure the pages of staff instead, on many rows")
+    parser.add_argument("--redemptions", type=int, default=100_000, help="rows for --admin (100000; ten events each)")
+    parser.add_argument("--assert-ms", type=float, metavar="MS", help="end with 1 where a page of --admin takes longer")
     return parser.parse_args()
 
 

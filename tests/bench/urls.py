@@ -1,7 +1,8 @@
-"""Ours, the floor and the reference, in one process."""
+"""Ours, the floor and the reference, in one process; and the pages of staff."""
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.urls import include, path
 
 from tests.bench import floor, otp
@@ -12,4 +13,5 @@ urlpatterns = [
     path("otp/redemptions/", otp.CheckoutView.as_view()),
     path("otp/redemptions/<int:pk>/<str:participant>/confirm/", otp.ConfirmView.as_view()),
     path("api/v1/", include("twofa.urls")),
+    path("admin/", admin.site.urls),
 ]

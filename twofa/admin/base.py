@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction  # noqa: TID251 - only to stay out of the host's
 from django.db.models import Model, Q, QuerySet
@@ -22,7 +22,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from twofa import correlation
-from twofa.admin.sections import Lead, Section
+from twofa.admin import searches
+from twofa.admin.lists import BoundedList, BoundedPaginator
+from twofa.admin.sections import Lead, Section, moment
 from twofa.exceptions import TwoFactorError, WrongState
 from twofa.flows.history import Actor
 
@@ -122,6 +124,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # Counts beside the filters would be one count of the table for each of them.
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    paginator = BoundedPaginator
     empty_value_display = "—"
     actions = None
     flow_actions: tuple[FlowAction, ...] = ()
@@ -183,13 +186,17 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        if self.uuid_fields and (identifier := _as_uuid(search_term)) is not None:
-            # A caller's correlation id or order id may look like one as well.
-            found = Q(*[(name, identifier) for name in self.uuid_fields], _connector=Q.OR)
-            return queryset.filter(
-                found | Q(*[(name, search_term.strip()) for name in self.search_fields], _connector=Q.OR)
-            ), False
+        term = search_term.strip()
+        if term and searches.is_exact(self.search_fields):
+            return searches.found(queryset, self.questions(term)), False
         return super().get_search_results(request, queryset, search_term)
+
+    def questions(self, term: str) -> list[Q]:
+        """Return what a search term may mean here."""
+        return searches.questions(term, lookups=self.search_fields, uuids=self.uuid_fields)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedList
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -308,6 +315,11 @@ class ReadOnlyAdmin(TwofaAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [name for _title, options in self.get_fieldsets(request, obj) for name in _flat(options["fields"])]
 
+    @admin.display(description=_("created at"), ordering="pk")
+    def created(self, row: Any) -> str:
+        """Show when a row was made, to the second. Ids are in this order, and they have an index."""
+        return moment(row.created_at)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -325,10 +337,3 @@ def _flat(names: Sequence[Any]) -> Iterator[Any]:
             yield from name
         else:
             yield name
-
-
-def _as_uuid(term: str) -> UUID | None:
-    try:
-        return UUID(term.strip())
-    except ValueError:
-        return None

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import words
+from twofa.admin import searches, words
 from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Section, tone_of
 from twofa.admin.timelines import MOST, timeline
 from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Purpose
@@ -39,7 +40,7 @@ class PurposeFilter(admin.SimpleListFilter):
 @admin.register(Challenge)
 class ChallengeAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at",
+        "created",
         "shown_purpose",
         "campaign",
         "participant",
@@ -48,10 +49,14 @@ class ChallengeAdmin(ReadOnlyAdmin):
         "shown_attempts",
         "deadline",
     )
-    list_filter = ("status", PurposeFilter, "channel", "campaign", "created_at")
+    list_filter = ("status", PurposeFilter, "channel", ("campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
-    search_fields = ("participant__external_id__exact", "redemption__order_id__exact", "correlation_id__exact")
+    sortable_by = ("created",)
+    search_fields = (
+        "participant__external_id__exact",
+        "redemption__order_id__exact",
+    )
     search_help_text = _("A participant's external id, an order id, a correlation id or a challenge's id, exactly.")
     uuid_fields = ("id", "redemption_id")
     ordering = ("-id",)
@@ -110,6 +115,10 @@ class ChallengeAdmin(ReadOnlyAdmin):
     @admin.display(description=_("allowed channels"))
     def shown_channels(self, challenge: Challenge) -> str:
         return words.chosen(challenge.allowed_channels, Channel.choices)
+
+    def questions(self, term: str) -> list[Q]:
+        """Ask by the correlation id of any request about a challenge, as the list of redemptions does."""
+        return [*super().questions(term), Q(pk__in=searches.traced("challenge_id", term))]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "storefront", "redemption", "device", "subject")

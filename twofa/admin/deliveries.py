@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import sandbox, words
+from twofa.admin import sandbox, searches, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
+from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Section, moment, tone_of
 from twofa.admin.timelines import timeline
 from twofa.models import MESSAGES, Delivery, Event
@@ -46,9 +47,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "destination",
         "campaign",
     )
-    list_filter = ("status", "channel", MessageFilter, "campaign", "created_at")
+    list_filter = ("status", "channel", MessageFilter, ("campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("campaign",)
-    search_fields = ("correlation_id__exact", "provider_message_id__exact")
+    sortable_by = ("when",)
+    search_fields = ("provider_message_id__exact",)
     search_help_text = _("A correlation id, a provider's id, or a challenge's id, exactly.")
     uuid_fields = ("challenge_id", "challenge__redemption_id")
     ordering = ("-id",)
@@ -81,6 +83,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
         related = ("campaign", "participant", "challenge", "device")
         hidden = ("address", "challenge__seed", "challenge__superseded", "challenge__accepted")
         return super().get_queryset(request).select_related(*related).defer(*hidden)
+
+    def questions(self, term: str) -> list[Q]:
+        """Ask by the correlation id of any request about a challenge. A notice has none, and is found by its member."""
+        of_challenges = Q(challenge_id__in=searches.traced("challenge_id", term))
+        members = searches.traced("participant_id", term)
+        notices = Q(participant_id__in=members, challenge=None, correlation_id=term)
+        return [*super().questions(term), of_challenges, notices]
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
         return [Tool(_("Sandbox"), self.page("sandbox"))]

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures
 from twofa.admin.base import FlowAction, ReadOnlyAdmin
+from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices
@@ -21,8 +22,9 @@ LATEST = 50
 class DeviceAdmin(ReadOnlyAdmin):
     """The address itself is on no page: what is shown of it is its mask."""
 
-    list_display = ("__str__", "participant", "status", "is_default", "usable_from", "created_at")
-    list_filter = ("status", "channel", "participant__campaign", "created_at")
+    list_display = ("__str__", "participant", "status", "is_default", "usable_from", "created")
+    sortable_by = ("created",)
+    list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("participant",)
     linked_lookups = ("participant",)
     search_fields = ("participant__external_id__exact",)

@@ -54,6 +54,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     list_display = ("when", "what", "who", "shown_data", "correlation_id")
     list_filter = (AboutFilter, "actor_kind", "created_at")
+    sortable_by = ("when",)
     search_fields = ("correlation_id__exact",)
     search_help_text = _("A correlation id, or the id of a redemption or challenge, exactly.")
     uuid_fields = ("redemption_id", "challenge_id")

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import stories, words
+from twofa.admin import searches, stories, words
 from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
+from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Lead, Section, moment, tone_of
 from twofa.admin.timelines import timeline
 from twofa.flows import completions, redemptions
@@ -133,20 +134,21 @@ def _item(item: Mapping[str, Any], unit: str) -> str:
 
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
-    list_display = ("order_id", "campaign", "participant", "shown_amount", "shown_status", "points", "created_at")
+    list_display = ("order_id", "campaign", "participant", "shown_amount", "shown_status", "points", "created")
+    sortable_by = ("created",)
     list_filter = (
         "status",
         "points",
         ParkedFilter,
-        "campaign",
-        "storefront",
+        ("campaign", SomeRelatedFilter),
+        ("storefront", SomeRelatedFilter),
         "two_factor_reason",
         "test",
         "created_at",
     )
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
-    search_fields = ("order_id__exact", "participant__external_id__exact", "correlation_id__exact")
+    search_fields = ("order_id__exact", "participant__external_id__exact")
     search_help_text = _("An order id, a participant's external id, a correlation id or a redemption's id, exactly.")
     uuid_fields = ("id",)
     # Ids are of version 7, so this is the order of time, and the primary key's index gives it.
@@ -210,13 +212,9 @@ class RedemptionAdmin(ReadOnlyAdmin):
         related = ("campaign", "participant", "storefront")
         return super().get_queryset(request).select_related(*related).defer("approved_digest")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Redemption], search_term: str
-    ) -> tuple[QuerySet[Redemption], bool]:
-        """Find by the correlation id of any request about a redemption: a confirm has another one than its checkout."""
-        found, distinct = super().get_search_results(request, queryset, search_term)
-        traced = stories.traced_by(search_term.strip())
-        return (found | queryset.filter(pk__in=traced) if traced else found), distinct
+    def questions(self, term: str) -> list[Q]:
+        """Ask by the correlation id of any request about a redemption: a confirm has another one than its checkout."""
+        return [*super().questions(term), Q(pk__in=searches.traced("redemption_id", term))]
 
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +28,6 @@ POSITIONS: dict[str, StrOrPromise] = {
 HIDDEN = ("seed", "superseded", "accepted", "transaction_digest", "address")
 """Columns of a challenge that no page shows, so none reads them."""
 FIRST_VERSION = 1
-MOST_TRACED = 100
 
 
 def challenge_of(redemption: Redemption) -> Challenge | None:
@@ -75,14 +73,6 @@ def policy_event(redemption: Redemption) -> Event | None:
     if redemption.policy_version == FIRST_VERSION:
         return about.filter(type="campaign.opened").first()
     return about.filter(type="campaign.policy_changed", data__policy_version=redemption.policy_version).first()
-
-
-def traced_by(correlation_id: str) -> set[UUID]:
-    """Return the redemptions that a request with this correlation id was about, the newest of very many."""
-    if not correlation_id or "\0" in correlation_id:
-        return set()
-    events = Event.objects.filter(correlation_id=correlation_id, redemption__isnull=False).order_by("-pk")
-    return {pk for pk in events.values_list("redemption_id", flat=True)[:MOST_TRACED] if pk is not None}
 
 
 def _forwards(rows: QuerySet[Row]) -> list[Row]:
