@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "PUBLISH_PAUSE": timedelta(seconds=10),
     "KEY_LIFETIME": timedelta(days=365),
     "DEVICES_PER_PARTICIPANT": 5,
+    "FOUR_EYES": False,
 }
 
 
@@ -139,6 +140,11 @@ class Conf:
     def devices_per_participant(self) -> int:
         """``TWOFA_DEVICES_PER_PARTICIPANT``: how many devices, pending ones included, one participant may have (5)."""
         return int(self._get("DEVICES_PER_PARTICIPANT"))
+
+    @property
+    def four_eyes(self) -> bool:
+        """``TWOFA_FOUR_EYES``: whether what loosens a campaign's policy needs a second person (False)."""
+        return bool(self._get("FOUR_EYES"))
 
     def given(self, name: str) -> Any:
         """Return ``TWOFA_<name>`` as the host wrote it, or its default: for the checks, which look before they leap."""

@@ -1,7 +1,7 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
 Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
-``delivery`` or ``device``. None ever carries a token.
+``delivery``, ``device`` or ``policy_change``. None ever carries a token.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ challenge_expired = Signal()
 challenge_cancelled = Signal()
 
 delivery_sent = Signal()
+delivery_delivered = Signal()
 delivery_failed = Signal()
 
 device_activated = Signal()
@@ -34,3 +35,8 @@ transaction_tampered = Signal()
 
 completion_parked = Signal()
 """A completion ran out of tries and waits for staff. Carries ``redemption``."""
+
+policy_change_proposed = Signal()
+"""Somebody proposed to loosen a campaign's policy: tell those who may approve it. Carries ``policy_change``."""
+policy_change_decided = Signal()
+"""A proposal was approved, rejected, withdrawn, or expired. Carries ``policy_change``."""

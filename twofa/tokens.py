@@ -14,7 +14,7 @@ Because it is computed, a repeated delivery sends the same text, and no queue ev
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -214,3 +214,9 @@ def is_sealed(seals: Iterable[bytes], candidate: bytes) -> bool:
 def fingerprint(label: str, value: Encodable, *, kid: str) -> bytes:
     """Return a keyed digest of ``value`` for comparison. Raises: UnknownKey."""
     return hmac.digest(subkey(ring_key(kid), label), encode(value), "sha256")
+
+
+def signer(label: str, *, kid: str) -> Callable[[Encodable], bytes]:
+    """Return :func:`fingerprint` for many values under one key, which is looked up once. Raises: UnknownKey."""
+    key = subkey(ring_key(kid), label)
+    return lambda value: hmac.digest(key, encode(value), "sha256")

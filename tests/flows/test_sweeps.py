@@ -150,7 +150,7 @@ def test_every_pending_redemption_ends_without_anybody(shop, settings):
 
 def test_idle_sweep_says_nothing(caplog):
     caplog.clear()
-    assert sweeps.sweep() == {"expired": 0, "driven": 0, "delivered": 0, "forgotten": 0, "idempotency_records": 0}
+    assert set(sweeps.sweep().values()) == {0}
     assert caplog.records == []
 
 

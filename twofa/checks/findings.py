@@ -132,7 +132,7 @@ BAD_THROTTLE_RATES = Finding(
 BAD_POLICY_LIMITS = Finding(
     "twofa.E032",
     "TWOFA_POLICY_LIMITS{where} is malformed: {why}.",
-    "It may hold max_attempts (1 to 5), token_ttl (a timedelta up to 10 minutes) and token_bits (a whole number).",
+    "It may hold max_attempts (1 to 5), token_ttl (a timedelta from 1 to 10 minutes) and token_bits (1 to 60).",
 )
 BAD_DURATION = Finding(
     "twofa.E033",
@@ -143,6 +143,11 @@ BAD_COUNT = Finding(
     "twofa.E034",
     "{setting} is not a count: {value!r}.",
     "Give a whole number, 1 or more.",
+)
+BAD_SWITCH = Finding(
+    "twofa.E035",
+    "{setting} is neither True nor False: {value!r}.",
+    "Give True or False; the text 'False' of an environment variable would count as True.",
 )
 
 MISSING_APP = Finding(

@@ -12,12 +12,15 @@ from django.core.checks import CheckMessage
 
 from twofa.checks import findings
 from twofa.conf import DEFAULTS, PREFIX, conf
-from twofa.models import TOKEN_LIFE_CAP
-from twofa.models.policy import MAX_ATTEMPTS_CAP
+from twofa.models import LEAST_USEFUL_LIFE, TOKEN_LIFE_CAP
+from twofa.models.policy import MAX_ATTEMPTS_CAP, MAX_TOKEN_LENGTH
 
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
 OPTIONAL = ("KEY_LIFETIME",)
 COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT")
+SWITCHES = ("FOUR_EYES",)
+MOST_BITS = 5 * MAX_TOKEN_LENGTH
+"""Of the longest token of letters and digits: more cannot be had, and no policy could be saved."""
 SCOPES = ("storefront",)
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)\Z")
 
@@ -42,6 +45,13 @@ def counts() -> Iterator[CheckMessage]:
             yield findings.BAD_COUNT(setting=PREFIX + name, value=value)
 
 
+def switches() -> Iterator[CheckMessage]:
+    for name in SWITCHES:
+        value = conf.given(name)
+        if not isinstance(value, bool):
+            yield findings.BAD_SWITCH(setting=PREFIX + name, value=value)
+
+
 def throttle_rates() -> Iterator[CheckMessage]:
     given = conf.given("THROTTLE_RATES")
     if not isinstance(given, Mapping):
@@ -59,10 +69,10 @@ def _limit_flaw(name: object, value: Any) -> str | None:
         case "max_attempts":
             return None if _is_count(value) and value <= MAX_ATTEMPTS_CAP else "give a whole number from 1 to 5"
         case "token_ttl":
-            within = isinstance(value, timedelta) and timedelta(0) < value <= TOKEN_LIFE_CAP
-            return None if within else "give a timedelta up to 10 minutes"
+            within = isinstance(value, timedelta) and LEAST_USEFUL_LIFE <= value <= TOKEN_LIFE_CAP
+            return None if within else "give a timedelta from 1 to 10 minutes"
         case "token_bits":
-            return None if _is_count(value) else "give a whole number, 1 or more"
+            return None if _is_count(value) and value <= MOST_BITS else f"give a whole number from 1 to {MOST_BITS}"
         case _:
             return "no such limit"
 
@@ -85,4 +95,4 @@ def setting_names() -> Iterator[CheckMessage]:
         yield findings.UNKNOWN_SETTING(setting=setting, hint=hint)
 
 
-CHECKS = (durations, counts, throttle_rates, policy_limits, setting_names)
+CHECKS = (durations, counts, switches, throttle_rates, policy_limits, setting_names)

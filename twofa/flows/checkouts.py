@@ -114,7 +114,7 @@ def _open(checkout: _Checkout) -> Redemption | None:
             raise NotActive
         decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
         if decision.required:
-            _ensure_may_be_asked(campaign, budgets, refusal)
+            _ensure_may_be_asked(participant, budgets, refusal)
         with writes.together():
             redemption = _store(checkout, participant, decision, contact, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
@@ -164,14 +164,15 @@ def _budgets(checkout: _Checkout, participant: Participant, contact: Device | No
     )
 
 
-def _ensure_may_be_asked(campaign: Campaign, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
+def _ensure_may_be_asked(participant: Participant, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
     """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem."""
+    campaign = participant.campaign
     destinations.ensure_identity(campaign)
     if refusal is not None:
         raise refusal
-    issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
-    issuing.ensure_opens(budgets, campaign)
-    issuing.ensure_sends(budgets, campaign)
+    issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
+    issuing.ensure_opens(budgets, campaign, participant.pk)
+    issuing.ensure_sends(budgets, campaign, participant.pk)
 
 
 def _store(

@@ -123,9 +123,9 @@ def _ask(
     if not (campaign.is_active and participant.is_active):
         raise NotActive
     budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
-    issuing.ensure_attempts_left(budgets.failed_attempts, campaign)
+    issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
-    issuing.ensure_sends(budgets, campaign)
+    issuing.ensure_sends(budgets, campaign, participant.pk)
     request = issuing.Request(
         storefront=storefront,
         campaign=campaign,

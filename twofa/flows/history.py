@@ -9,7 +9,8 @@ from typing import Any
 from django.db import models
 from django.dispatch import Signal
 
-from twofa import correlation, signals
+from twofa import alerts, correlation, signals
+from twofa.alerts import Alert
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
@@ -19,6 +20,7 @@ from twofa.models import (
     Device,
     Event,
     Participant,
+    PolicyChange,
     Redemption,
     Storefront,
     writes,
@@ -38,16 +40,28 @@ SIGNALS: dict[str, Signal] = {
     "redemption.cancelled": signals.redemption_cancelled,
     "redemption.tampered": signals.transaction_tampered,
     "redemption.parked": signals.completion_parked,
+    "campaign.change_proposed": signals.policy_change_proposed,
+    "campaign.change_approved": signals.policy_change_decided,
+    "campaign.change_rejected": signals.policy_change_decided,
+    "campaign.change_withdrawn": signals.policy_change_decided,
+    "campaign.change_expired": signals.policy_change_decided,
     "challenge.issued": signals.challenge_issued,
     "challenge.approved": signals.challenge_approved,
     "challenge.rejected": signals.challenge_rejected,
     "challenge.expired": signals.challenge_expired,
     "challenge.cancelled": signals.challenge_cancelled,
     "delivery.sent": signals.delivery_sent,
+    "delivery.delivered": signals.delivery_delivered,
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
 }
+ALERTS: dict[str, Alert] = {
+    "redemption.tampered": Alert.TRANSACTION_TAMPERED,
+    "campaign.self_approval_refused": Alert.FOUR_EYES_BYPASS,
+    "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
+}
+"""Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
     Storefront: "storefront",
     Campaign: "campaign",
@@ -56,6 +70,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     Redemption: "redemption",
     Challenge: "challenge",
     Delivery: "delivery",
+    # No column of an event: its campaign is what the event is found by, and the number is in its data.
+    PolicyChange: "policy_change",
 }
 
 
@@ -88,6 +104,7 @@ class Trail:
     at: datetime
     _events: list[dict[str, Any]] = field(default_factory=list)
     _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
+    _alerts: list[tuple[Alert, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, type_: str, *about: models.Model, **data: Any) -> None:
         """Note what happened to the rows ``about``; the first one is what the signal carries."""
@@ -104,6 +121,8 @@ class Trail:
         self._events.append(event)
         if type_ in SIGNALS:
             self._told.append((SIGNALS[type_], {_SUBJECTS[type(about[0])]: about[0]}))
+        if type_ in ALERTS:
+            self._alerts.append((ALERTS[type_], {name: event.get(f"{name}_id") for name in _SUBJECTS.values()}))
 
     def write(self) -> None:
         """Store the events with the transaction, and send their signals after its commit."""
@@ -112,7 +131,9 @@ class Trail:
         for signal, payload in self._told:
             if signal.receivers:
                 after_commit(_tell, signal, payload)
-        self._events, self._told = [], []
+        for alert, ids in self._alerts:
+            after_commit(alerts.sound, alert, **ids)
+        self._events, self._told, self._alerts = [], [], []
 
 
 def _refer(event: dict[str, Any], row: models.Model) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from twofa import correlation, jobs, tokens
+from twofa import alerts, correlation, jobs, tokens
+from twofa.alerts import Alert
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail
@@ -44,35 +45,45 @@ class Request:
     channel_chosen: bool = False
 
 
-def ensure_attempts_left(failed_attempts: int, campaign: Campaign) -> None:
+def ensure_attempts_left(failed_attempts: int, campaign: Campaign, participant: int | None = None) -> None:
     """Raise where the participant used up the day's wrong tokens. Raises: FailedAttemptsBudget.
 
     Attempts of one challenge are capped, but whoever holds the session opens the next one: the day is capped as well.
     """
     if failed_attempts >= campaign.failed_attempts_per_day:
+        _alert("failed_attempts_per_day", campaign, participant)
         raise FailedAttemptsBudget(int(DAY.total_seconds()))
 
 
-def ensure_opens(budgets: Budgets, campaign: Campaign) -> None:
+def ensure_opens(budgets: Budgets, campaign: Campaign, participant: int | None = None) -> None:
     """Raise where one more challenge may not be opened. Raises: TooManyOpenChallenges."""
     if budgets.open_challenges >= campaign.max_open_challenges:
+        _alert("max_open_challenges", campaign, participant)
         raise TooManyOpenChallenges(math.ceil(campaign.redemption_ttl.total_seconds()))
 
 
-def ensure_sends(budgets: Budgets, campaign: Campaign) -> None:
+def ensure_sends(budgets: Budgets, campaign: Campaign, participant: int | None = None) -> None:
     """Raise where one more message would leave a budget. Raises: SendBudget."""
-    if not within_send_budgets(budgets, campaign):
+    if not within_send_budgets(budgets, campaign, participant):
         raise SendBudget(int(DAY.total_seconds()))
 
 
-def within_send_budgets(budgets: Budgets, campaign: Campaign) -> bool:
-    """Tell whether one more message stays inside every budget of 24 hours."""
+def within_send_budgets(budgets: Budgets, campaign: Campaign, participant: int | None = None) -> bool:
+    """Tell whether one more message stays inside every budget of 24 hours; alert where it does not."""
     cap = campaign.sends_per_campaign_per_day
-    return (
-        budgets.sends_of_participant < campaign.sends_per_participant_per_day
-        and budgets.sends_to_destination < campaign.sends_per_destination_per_day
-        and (cap is None or budgets.sends_of_campaign < cap)
-    )
+    used_up = {
+        "sends_per_participant_per_day": budgets.sends_of_participant >= campaign.sends_per_participant_per_day,
+        "sends_per_destination_per_day": budgets.sends_to_destination >= campaign.sends_per_destination_per_day,
+        "sends_per_campaign_per_day": cap is not None and budgets.sends_of_campaign >= cap,
+    }
+    for budget in (name for name, is_used_up in used_up.items() if is_used_up):
+        # The campaign's budget is one fact, whoever comes first after it is gone.
+        _alert(budget, campaign, None if budget == "sends_per_campaign_per_day" else participant)
+    return not any(used_up.values())
+
+
+def _alert(budget: str, campaign: Campaign, participant: int | None) -> None:
+    alerts.sound(Alert.BUDGET_REFUSED, budget=budget, campaign=campaign.pk, participant=participant)
 
 
 def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> Challenge:

@@ -28,14 +28,14 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
     standing = facts.standing(challenge)
     if not (standing.campaign_active and standing.participant_active):
         raise NotActive
-    issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
+    issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
     undelivered = challenge.delivery_status in Delivery.UNDELIVERED
     if not undelivered:
         _ensure_timely(challenge, standing.at)
     contact = _contact(challenge, channel, standing.at)
     participant = cast(Participant, challenge.participant)
     budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
-    issuing.ensure_sends(budgets, challenge.campaign)
+    issuing.ensure_sends(budgets, challenge.campaign, participant.pk)
     trail = Trail(actor, budgets.at)
     issuing.rotate(
         challenge,

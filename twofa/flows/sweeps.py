@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, idempotency
+from twofa.flows import challenges, completions, deliveries, idempotency, policy_changes, seals
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
@@ -37,10 +37,21 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
+            "proposals": _step(policy_changes.expire_overdue, at),
+            "sealed": _step(seals.seal, at),
         }
     if any(counts.values()):
         logger.info("swept: %s", counts)
     return counts
+
+
+def _step(step: Callable[[datetime], int], at: datetime) -> int:
+    """Run what takes its rows itself; where it fails it is told in the log, and tried again by the next sweep."""
+    try:
+        return step(at)
+    except Exception:  # the audit trail's troubles must not keep messages and points waiting
+        logger.exception("a step of the sweep failed")
+        return 0
 
 
 def _outbox(at: datetime) -> QuerySet[Delivery]:

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from django.views.decorators.debug import sensitive_variables
 
-from twofa import correlation, tokens
+from twofa import alerts, correlation, tokens
+from twofa.alerts import Alert
 from twofa.exceptions import (
     AttemptsExhausted,
     ChallengeClosed,
@@ -28,6 +29,7 @@ from twofa.flows import issuing
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail
 from twofa.flows.next_actions import NextAction, of_challenge
+from twofa.flows.transactions import after_commit
 from twofa.models import Challenge, Verdict
 
 logger = correlation.get_logger(__name__)
@@ -74,7 +76,11 @@ def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
         token = challenge.normalise(given)
     except TokenMalformed as error:
         return error
-    return None if challenge.was_accepted(token) else ChallengeClosed(challenge=challenge)
+    if not challenge.was_accepted(token):
+        return ChallengeClosed(challenge=challenge)
+    # Answered with the stored state, because a storefront may repeat what it got no answer to; but who else has it?
+    alerts.sound(Alert.TOKEN_REUSED, challenge=challenge.pk, redemption=challenge.redemption_id)
+    return None
 
 
 def end(
@@ -121,7 +127,7 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
     if not (standing.campaign_active and standing.participant_active):
         return NotActive()
     try:
-        issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
+        issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
     except FailedAttemptsBudget as error:
         return error
     is_verification = challenge.action == Challenge.Action.VERIFY
@@ -137,4 +143,7 @@ def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
 def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
     logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
     end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
+    if challenge.redemption_id is None:
+        # A redemption's own event tells it, in every place where it may be found out.
+        after_commit(alerts.sound, Alert.TRANSACTION_TAMPERED, challenge=challenge.pk)
     return TransactionChanged(challenge=challenge)

@@ -20,7 +20,9 @@ from twofa.models.policy import (
     TokenAlphabet,
     TwoFactorMode,
 )
+from twofa.models.policy_change import PolicyChange
 from twofa.models.redemption import Redemption
+from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 
 __all__ = [
@@ -43,9 +45,11 @@ __all__ = [
     "Delivery",
     "Device",
     "Event",
+    "EventSeal",
     "IdempotencyRecord",
     "Method",
     "Participant",
+    "PolicyChange",
     "Purpose",
     "Reason",
     "Redemption",

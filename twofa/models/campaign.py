@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.conf import conf
 from twofa.models.policy import (
+    LEAST_USEFUL_LIFE,
     MAX_ATTEMPTS_CAP,
     MAX_TOKEN_LENGTH,
     TOKEN_LIFE_CAP,
@@ -176,7 +177,9 @@ class Campaign(models.Model):
         # Django calls this after the columns' own checks failed as well: what is here may be None, or of no alphabet.
         given = self.policy()
         alphabet, length = given["token_alphabet"], given["token_length"]
-        if alphabet in ALPHABETS and length is not None and not self._long_enough():
+        if alphabet in ALPHABETS and self.token_length_floor() > MAX_TOKEN_LENGTH:
+            errors["token_alphabet"] = _("Its longest token is too short for the limits of this installation.")
+        elif alphabet in ALPHABETS and length is not None and not self._long_enough():
             errors["token_length"] = _("Use between %(least)d and %(most)d characters with this alphabet.") % {
                 "least": self.token_length_floor(),
                 "most": MAX_TOKEN_LENGTH,
@@ -215,9 +218,12 @@ class Campaign(models.Model):
 
     @staticmethod
     def token_ttl_limit() -> timedelta:
-        """Return the longest life of a token: the product's cap, or the host's if that is shorter."""
+        """Return the longest life of a token: the product's cap, or the host's if that is shorter.
+
+        Never less than a token needs to be of use: no policy could be saved at all, not even a stricter one.
+        """
         limit: timedelta = conf.policy_limits.get("token_ttl", TOKEN_LIFE_CAP)
-        return min(TOKEN_LIFE_CAP, limit)
+        return max(LEAST_USEFUL_LIFE, min(TOKEN_LIFE_CAP, limit))
 
     @staticmethod
     def max_attempts_limit() -> int:

@@ -1,0 +1,111 @@
+"""Sealing the audit trail: events that have come of age become one more link of the chain.
+
+The hot path writes its events and nothing else; the sweeper seals them in batches. An id is handed out before the
+commit, so an event may appear behind one that is sealed already. Therefore only events of some age are sealed, and each
+seal lists the ids that it holds: what appears in a gap between them is a *late* event, and gets a seal that says so. It
+is never taken for one that was always there, and never lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max, Sum
+
+from twofa import correlation
+from twofa.models import Event
+from twofa.models.seal import SEALED_COLUMNS, EventSeal, Row, build
+
+logger = correlation.get_logger(__name__)
+
+SEAL_AFTER = timedelta(minutes=5)
+"""The age at which an event is sealed, on the database's clock.
+
+Our own transactions wait for locks and for a host's local points, never for a provider: they take milliseconds, and a
+web server ends a request after a minute or two. Five minutes is beyond all of that; what is later still is sealed late.
+"""
+SEAL_EVERY = timedelta(minutes=5)
+"""A batch that is not full waits so much longer, so that a quiet night does not make a seal for each event."""
+LATE_WATCH = timedelta(hours=1)
+"""How long after a seal its gaps are looked at. What comes later still stays unsealed, and is reported as such."""
+BATCH = 500
+BATCHES = 20
+"""Seals that one sweep makes at most: ten thousand events every few seconds."""
+NO_SEAL = b""
+"""What the first link has in the place of the digest before it."""
+
+
+def seal(at: datetime) -> int:
+    """Seal what is due at ``at``, the database's time; return how many events that were."""
+    sealed = _seal_late(at)
+    for _batch in range(BATCHES):
+        rows = _due(at)
+        written = _write(rows, at) if rows else 0
+        sealed += written
+        if written < BATCH:
+            break
+    return sealed
+
+
+def high_water() -> int | None:
+    """Return the id up to which the trail is sealed."""
+    latest = EventSeal.objects.filter(late=False).order_by("-number").values_list("last_event", flat=True)
+    return latest.first()
+
+
+def _due(at: datetime) -> list[Row]:
+    """Return the next batch, or nothing where it had better wait: in the order of ids, up to the first young one."""
+    rows = Event.objects.order_by("pk")
+    if (sealed := high_water()) is not None:
+        rows = rows.filter(pk__gt=sealed)
+    batch = list(rows.values_list(*SEALED_COLUMNS)[:BATCH])
+    of_age = _prefix(batch, at - SEAL_AFTER)
+    if len(of_age) < BATCH and not _prefix(of_age[:1], at - SEAL_AFTER - SEAL_EVERY):
+        return []
+    return of_age
+
+
+def _prefix(rows: Sequence[Row], until: datetime) -> list[Row]:
+    created = SEALED_COLUMNS.index("created_at")
+    for number, row in enumerate(rows):
+        if row[created] > until:
+            return list(rows[:number])
+    return list(rows)
+
+
+def _seal_late(at: datetime) -> int:
+    """Seal what has appeared in gaps of the last hour's seals, marked as late."""
+    regular = EventSeal.objects.filter(late=False)
+    last = regular.filter(sealed_at__gt=at - LATE_WATCH).aggregate(last=Max("last_event"))["last"]
+    if last is None:
+        return 0
+    since = regular.filter(sealed_at__lte=at - LATE_WATCH).aggregate(last=Max("last_event"))["last"]
+    links = EventSeal.objects.filter(last_event__lte=last)
+    events = Event.objects.filter(pk__lte=last)
+    if since is not None:
+        links, events = links.filter(first_event__gt=since), events.filter(pk__gt=since)
+    if events.count() == links.aggregate(count=Sum("count"))["count"]:
+        return 0
+    sealed = {pk for link in links.only("runs") for pk in link.ids()}
+    strangers = [pk for pk in events.order_by("pk").values_list("pk", flat=True) if pk not in sealed][:BATCH]
+    rows = Event.objects.filter(pk__in=strangers).order_by("pk").values_list(*SEALED_COLUMNS)
+    return _write(list(rows), at, late=True) if strangers else 0
+
+
+def _write(rows: Sequence[Row], at: datetime, *, late: bool = False) -> int:
+    """Store the next link, unless another sealer has just done so: then the events are sealed, or soon will be."""
+    last = EventSeal.objects.order_by("-number").only("number", "digest").first()
+    number, previous = (1, NO_SEAL) if last is None else (last.number + 1, bytes(last.digest))
+    link = build(rows, number=number, previous=previous, sealed_at=at, late=late)
+    try:
+        with transaction.atomic():
+            link.save(force_insert=True)
+    except IntegrityError:
+        logger.info("seal %s was made by another sweeper at the same moment", number)
+        return 0
+    told = logger.warning if late else logger.info
+    # Where logs are kept apart from the database, this line is what a rewritten chain cannot match.
+    told("sealed %s events, %s to %s%s: %s", link.count, link.first_event, link.last_event, " (late)" * late, link)
+    return link.count
