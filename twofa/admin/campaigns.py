@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.forms import Field, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from twofa.admin import words
-from twofa.admin.base import FlowAction, TwofaAdmin, acting
+from twofa.admin import dashboard, words
+from twofa.admin.base import FlowAction, Tool, TwofaAdmin, acting, explain
+from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, ModeForm, form_field
-from twofa.admin.sections import Section, cells, moment, tone_of
-from twofa.admin.timelines import who
+from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.exceptions import TwoFactorError
 from twofa.flows import campaigns
 from twofa.flows.history import Actor
-from twofa.models import POLICY_FIELDS, Campaign, Challenge, Channel, Device, Event, Participant, TwoFactorMode
+from twofa.models import (
+    CAMPAIGN_EVENTS,
+    POLICY_FIELDS,
+    Campaign,
+    Challenge,
+    Channel,
+    Device,
+    Event,
+    Participant,
+    TwoFactorMode,
+)
 from twofa.models.clock import Clock
 
 if TYPE_CHECKING:
@@ -43,16 +56,20 @@ def impact(campaign: Campaign) -> Sequence[tuple[StrOrPromise, object]]:
     )
     waiting = Challenge.objects.filter(campaign=campaign, status=Challenge.Status.PENDING, deadline__gt=Clock())
     return (
-        (_("Two-factor now"), campaign.get_two_factor_mode_display()),
+        (
+            _("Two-factor now (policy version %(version)d)") % {"version": campaign.policy_version},
+            campaign.get_two_factor_mode_display(),
+        ),
         (_("Active participants"), members.count()),
         (_("Of them without a usable device (they could not redeem)"), members.filter(~Exists(usable)).count()),
         (_("Open challenges (they keep the rule they began with)"), waiting.count()),
     )
 
 
-def set_mode(campaign: Campaign, *, actor: Actor, two_factor_mode: str) -> Campaign:
-    """Switch the toggle."""
-    return campaigns.update(campaign, actor=actor, changes={"two_factor_mode": two_factor_mode})
+def set_mode(campaign: Campaign, *, actor: Actor, two_factor_mode: str, policy_version: int) -> Campaign:
+    """Switch the toggle, if the policy is still the one that the page showed."""
+    changes = {"two_factor_mode": two_factor_mode}
+    return campaigns.update(campaign, actor=actor, changes=changes, expected_version=policy_version)
 
 
 def sentences(campaign: Campaign) -> list[str]:
@@ -107,7 +124,7 @@ class CampaignAdmin(TwofaAdmin):
     """The one page on which staff write: each save is a flow, and an event with who, before and after."""
 
     form = CampaignForm
-    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test")
+    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test", "figures")
     list_filter = ("two_factor_mode", "is_active", "test")
     search_fields = ("name", "slug__exact")
     ordering = ("name",)
@@ -151,7 +168,10 @@ class CampaignAdmin(TwofaAdmin):
             done=_("Two-factor was changed."),
             run=set_mode,
             form=ModeForm,
-            initial=lambda campaign: {"two_factor_mode": campaign.two_factor_mode},
+            initial=lambda campaign: {
+                "two_factor_mode": campaign.two_factor_mode,
+                "policy_version": campaign.policy_version,
+            },
             facts=impact,
         ),
     )
@@ -177,15 +197,49 @@ class CampaignAdmin(TwofaAdmin):
     shown_device_cooling_off = _shown("device_cooling_off", _("cooling-off of a new device"), words.duration)
 
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
+    def mode(self, campaign: Campaign) -> str:
+        """Show the toggle to those who may not switch it."""
+        tone, name = tone_of(campaign.two_factor_mode), words.mode(campaign.two_factor_mode)
+        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, name)
+
+    @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def toggle(self, campaign: Campaign) -> str:
         """Show the toggle, with the way to its page."""
         return format_html(
-            '<span class="twofa-tone twofa-tone-{}">{}</span> <a href="{}">{}</a>',
-            tone_of(campaign.two_factor_mode),
-            words.mode(campaign.two_factor_mode),
+            '{} <a class="twofa-change" href="{}" aria-label="{}">{}</a>',
+            self.mode(campaign),
             self.page("two-factor", campaign.pk),
+            _("Change two-factor of %(campaign)s") % {"campaign": campaign},
             _("Change"),
         )
+
+    @admin.display(description=_("figures"))
+    def figures(self, campaign: Campaign) -> str:
+        """Show the way to what its tokens came to."""
+        label = _("Figures of %(campaign)s") % {"campaign": campaign}
+        return format_html(
+            '<a href="{}" aria-label="{}">{}</a>', self.page("dashboard", campaign.pk), label, _("Figures")
+        )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        may_change = request.user.has_perms(MAY_CHANGE_POLICY)
+        return ["mode" if name == "toggle" and not may_change else name for name in self.list_display]
+
+    def get_tools(self, request: HttpRequest, row: Campaign) -> list[Tool]:
+        return [Tool(_("Figures"), self.page("dashboard", row.pk)), *super().get_tools(request, row)]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.dashboard_view)
+        return [path("<path:object_id>/figures/", view, name="twofa_campaign_dashboard"), *super().get_urls()]
+
+    def dashboard_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what its tokens came to."""
+        return dashboard.page(self, request, unquote(object_id))
+
+    def refuse(self, request: HttpRequest, action: FlowAction, row: Campaign, error: TwoFactorError) -> HttpResponse:
+        """Come back to the page that asks: it says how things are now, and whom a change would touch."""
+        self.message_user(request, explain(error), messages.ERROR)
+        return HttpResponseRedirect(self.page(action.name, row.pk))
 
     @admin.display(description=_("in plain words"))
     def in_words(self, campaign: Campaign) -> str:
@@ -243,17 +297,16 @@ class CampaignAdmin(TwofaAdmin):
         """Write nothing: the flow wrote it all."""
 
     def get_sections(self, request: HttpRequest, row: Campaign) -> list[Section]:
-        return [history(row)]
+        return [history(row, self.way(request))]
 
 
-def history(campaign: Campaign) -> Section:
+def history(campaign: Campaign, way: Callable[[models.Model], str]) -> Section:
     """Return the changes of a campaign, the newest first."""
-    events = Event.objects.filter(campaign=campaign, type__startswith="campaign.").order_by("-created_at", "-pk")[
-        :HISTORY
-    ]
+    about = Event.objects.filter(campaign=campaign, type__in=CAMPAIGN_EVENTS)
+    events = list(about.order_by("-created_at", "-pk")[:HISTORY])
     lines = [
         cells(
-            moment(event.created_at),
+            Cell(moment(event.created_at), url=way(event)),
             who(event),
             event.label,
             words.details(
@@ -264,4 +317,8 @@ def history(campaign: Campaign) -> Section:
         for event in events
     ]
     headers = (_("when"), _("who"), _("what"), _("before → after"), _("policy version"))
-    return Section(_("History of the policy"), headers, lines, anchor="history")
+    note = ""
+    if len(events) == HISTORY:
+        note = _("Only the newest %(count)d changes are shown. All of them are among the events.") % {"count": HISTORY}
+    title = _("History of the policy, the newest change first")
+    return Section(title, headers, lines, note=note, anchor="history")

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import searches, words
-from twofa.admin.base import ReadOnlyAdmin
+from twofa.admin import searches, stuck, words
+from twofa.admin.base import ReadOnlyAdmin, Tool
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Section, tone_of
 from twofa.admin.timelines import MOST, timeline
@@ -125,6 +125,9 @@ class ChallengeAdmin(ReadOnlyAdmin):
         # What this page must not show is not even read.
         hidden = ("seed", "superseded", "accepted", "transaction_digest", "address")
         return super().get_queryset(request).select_related(*related).defer(*hidden)
+
+    def get_list_tools(self, request: HttpRequest) -> list[Tool]:
+        return stuck.tools(self, request)
 
     def get_sections(self, request: HttpRequest, row: Challenge) -> list[Section]:
         events = Event.objects.filter(challenge=row).order_by("-pk")[:MOST]

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import sandbox, searches, words
+from twofa.admin import sandbox, searches, stuck, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Section, moment, tone_of
@@ -92,7 +92,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [*super().questions(term), of_challenges, notices]
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
-        return [Tool(_("Sandbox"), self.page("sandbox"))]
+        return [Tool(_("Sandbox"), self.page("sandbox")), *stuck.tools(self, request)]
 
     def get_sections(self, request: HttpRequest, row: Delivery) -> list[Section]:
         if row.challenge_id is None:

@@ -115,9 +115,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ModeForm(forms.Form):
-    """The toggle: one choice."""
+    """The toggle: one choice, made on the policy that the page showed."""
 
     two_factor_mode = forms.ChoiceField(label=_("Two-factor"), choices=TwoFactorMode.choices, widget=forms.RadioSelect)
+    policy_version = forms.IntegerField(widget=forms.HiddenInput)
 
 
 def _unlisted(stored: Any) -> list[tuple[str, str]]:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import transaction  # noqa: TID251 - only to stay out of the host's
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import searches, stories, words
+from twofa.admin import exports, searches, stories, stuck, words
 from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import Lead, Section, moment, tone_of
@@ -215,6 +218,27 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def questions(self, term: str) -> list[Q]:
         """Ask by the correlation id of any request about a redemption: a confirm has another one than its checkout."""
         return [*super().questions(term), Q(pk__in=searches.traced("redemption_id", term))]
+
+    def get_list_tools(self, request: HttpRequest) -> list[Tool]:
+        return [*stuck.tools(self, request), *exports.tools(self, request)]
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path("stuck/", wrap(self.stuck_view), name="twofa_redemption_stuck"),
+            path("export/", wrap(self.export_view), name="twofa_redemption_export"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def stuck_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what waits for a person, or for a worker that does not come."""
+        return stuck.page(self, request)
+
+    # The event of an export is committed before its first row leaves.
+    @transaction.non_atomic_requests
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Export what the list shows."""
+        return exports.view(self, request)
 
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None

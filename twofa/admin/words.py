@@ -48,12 +48,14 @@ KEYS: dict[str, StrOrPromise] = {
     "channel": _("channel"),
     "columns": _("changed"),
     "destination": _("destination"),
+    "filters": _("filters"),
     "generation": _("token number"),
     "mode": _("two-factor"),
     "prefix": _("prefix"),
     "reason": _("reason"),
     "removed": _("removed"),
     "role": _("role"),
+    "rows": _("rows"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
     "tries": _("tries"),
     "verdict": _("typed"),
@@ -120,14 +122,20 @@ REASONS: dict[str, StrOrPromise] = {
 
 
 def duration(value: timedelta | None) -> str:
-    """Return a duration in words: "1 minute 30 seconds"."""
+    """Return a duration in words: "1 minute 30 seconds", "2 days"."""
     if value is None:
         return "—"
-    minutes, seconds = divmod(int(value.total_seconds()), 60)
+    minutes, seconds = divmod(round(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
     parts = []
+    if days:
+        parts.append(ngettext("%(count)d day", "%(count)d days", days) % {"count": days})
+    if hours:
+        parts.append(ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours})
     if minutes:
         parts.append(ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes})
-    if seconds or not minutes:
+    if seconds or not parts:
         parts.append(ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds})
     return " ".join(parts)
 

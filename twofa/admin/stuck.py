@@ -1,0 +1,212 @@
+"""What is stuck: what waits for a person, or for a worker that does not come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as translated
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin import words
+from twofa.admin.base import Tool, TwofaAdmin, may_view
+from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
+from twofa.flows import stuck
+from twofa.flows.stuck import MOST, Stuck
+from twofa.models import Challenge, Delivery, Redemption
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+    from django_stubs_ext import StrOrPromise
+
+Row = TypeVar("Row")
+Points = Redemption.Points
+MAY_SEE = (Redemption, Delivery)
+NONE = _("Nothing here.")
+_CALLS: dict[str, StrOrPromise] = {
+    Points.NONE: _("setting the points aside"),
+    Points.RESERVED: _("spending the points"),
+}
+_GIVING_BACK = _("giving the points back")
+
+
+def may_see(request: HttpRequest) -> bool:
+    """Tell whether a member may open this page: it shows redemptions and deliveries."""
+    return all(may_view(request, model) for model in MAY_SEE)
+
+
+def tools(model_admin: TwofaAdmin, request: HttpRequest) -> list[Tool]:
+    """Return the button that leads here, for a list."""
+    if not may_see(request):
+        return []
+    url = reverse("admin:twofa_redemption_stuck", current_app=model_admin.admin_site.name)
+    return [Tool(_("What is stuck"), url)]
+
+
+def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
+    """Show what is stuck now."""
+    if not may_see(request):
+        raise PermissionDenied
+    found = stuck.find()
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("What is stuck"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "at": moment(found.at),
+        "is_empty": found.is_empty,
+        "sections": _Page(model_admin, request).sections(found),
+    }
+    return TemplateResponse(request, "twofa/admin/stuck.html", context)
+
+
+class _Page:
+    """The tables, with links for this member."""
+
+    def __init__(self, model_admin: TwofaAdmin, request: HttpRequest) -> None:
+        self._way = model_admin.way(request)
+        self._site = model_admin.admin_site.name
+        self._request = request
+
+    def sections(self, found: Stuck) -> list[Section]:
+        return [
+            self._parked(found.parked),
+            self._undelivered(found.undelivered),
+            self._waiting(found.waiting),
+            self._overdue(found.overdue),
+            self._undriven(found.undriven),
+            self._failing(found.failing),
+        ]
+
+    def _parked(self, rows: Sequence[Redemption]) -> Section:
+        return _section(
+            _("Completions that wait for staff"),
+            _("The points system was called again and again and never answered clearly. Look there, then decide."),
+            (_("since"), _("redemption"), _("campaign"), _("why"), _("what to do")),
+            rows,
+            lambda row: cells(
+                moment(row.parked_at),
+                self._link(row, row),
+                row.campaign,
+                Cell(translated("%(tries)d calls, no clear answer") % {"tries": row.completion_tries}, tone=BAD),
+                self._act(row, "retry-completion", _("Try again, or fail it"), "twofa.retry_completion"),
+            ),
+        )
+
+    def _undelivered(self, rows: Sequence[Delivery]) -> Section:
+        return _section(
+            _("Messages that never left, and whose participant still waits"),
+            _("The last message of an open challenge failed or came too late, on every channel that was left."),
+            (_("since"), _("message"), _("campaign"), _("why"), _("what to do")),
+            rows,
+            lambda row: cells(
+                moment(row.created_at),
+                self._link(row, row),
+                row.campaign,
+                Cell(words.reason(row.reason) or row.get_status_display(), tone=BAD),
+                self._resend(row),
+            ),
+        )
+
+    def _waiting(self, rows: Sequence[Delivery]) -> Section:
+        return _section(
+            _("Messages that no worker takes"),
+            _("They have been due for minutes. Does a worker run, and reach the broker? Does the sweeper run?"),
+            (_("since"), _("message"), _("campaign"), _("why"), _("what to do")),
+            rows,
+            lambda row: cells(
+                moment(row.leased_until if row.status == Delivery.Status.SENDING else row.due_at),
+                self._link(row, row),
+                row.campaign,
+                Cell(row.get_status_display(), tone=OPEN),
+                self._challenge(row),
+            ),
+        )
+
+    def _overdue(self, rows: Sequence[Challenge]) -> Section:
+        return _section(
+            _("Past their deadline and still open"),
+            _("Nobody can confirm them any more, and points may still be set aside for them. Does the sweeper run?"),
+            (_("since"), _("challenge"), _("campaign"), _("participant"), _("what to do")),
+            rows,
+            lambda row: cells(
+                moment(row.deadline),
+                self._link(row, row.purpose_label),
+                row.campaign,
+                row.participant or "—",
+                self._of(row.redemption_id),
+            ),
+        )
+
+    def _undriven(self, rows: Sequence[Redemption]) -> Section:
+        return _section(
+            _("Calls of the points system that nobody makes"),
+            _("They have been due for minutes. Does the sweeper run?"),
+            (_("since"), _("redemption"), _("campaign"), _("why")),
+            rows,
+            lambda row: cells(moment(row.due_at), self._link(row, row), row.campaign, Cell(_call(row), tone=OPEN)),
+        )
+
+    def _failing(self, rows: Sequence[Redemption]) -> Section:
+        return _section(
+            _("Calls of the points system that keep failing"),
+            _("They are tried again by themselves. If there are many, look whether the points system is up."),
+            (_("last tried"), _("redemption"), _("campaign"), _("why"), _("next try")),
+            rows,
+            lambda row: cells(
+                moment(row.updated_at),
+                self._link(row, row),
+                row.campaign,
+                Cell(_call(row), tone=BAD),
+                moment(row.due_at),
+            ),
+        )
+
+    def _link(self, row: Model, text: object) -> Cell:
+        return Cell(text, url=self._way(row))
+
+    def _act(self, row: Redemption, action: str, label: StrOrPromise, permission: str) -> Cell:
+        """Return the way to an action, or to the row's page for those who may only look."""
+        return (
+            self._action(row.pk, action, label)
+            if self._request.user.has_perm(permission)
+            else self._link(row, _("Look"))
+        )
+
+    def _resend(self, row: Delivery) -> Cell:
+        redemption = row.challenge.redemption_id if row.challenge is not None else None
+        if redemption is not None and self._request.user.has_perm("twofa.resend_token"):
+            return self._action(redemption, "resend", _("Send a new token"))
+        return self._of(redemption) if redemption is not None else self._challenge(row)
+
+    def _challenge(self, row: Delivery) -> Cell:
+        return self._link(row.challenge, _("Its challenge")) if row.challenge is not None else Cell("—")
+
+    def _of(self, redemption: Any) -> Cell:
+        return Cell("—") if redemption is None else self._action(redemption, "change", _("Its redemption"))
+
+    def _action(self, redemption: Any, name: str, label: StrOrPromise) -> Cell:
+        url = reverse(f"admin:twofa_redemption_{name}", args=(redemption,), current_app=self._site)
+        return Cell(label, url=url)
+
+
+def _call(row: Redemption) -> str:
+    name = _GIVING_BACK if row.is_final else _CALLS.get(row.points, row.get_points_display())
+    return translated("%(call)s: %(tries)d failed calls") % {"call": name, "tries": row.completion_tries}
+
+
+def _section(
+    title: StrOrPromise,
+    note: StrOrPromise,
+    headers: tuple[StrOrPromise, ...],
+    rows: Sequence[Row],
+    line: Callable[[Row], list[Cell]],
+) -> Section:
+    """Return one table with its number in the title; where there are more than are shown, the number says so."""
+    count = f"{MOST}+" if len(rows) > MOST else str(len(rows))
+    lines = [line(row) for row in rows[:MOST]]
+    return Section(f"{title}: {count}", headers, lines, empty=NONE, note=note if rows else "")
