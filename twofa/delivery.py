@@ -24,6 +24,7 @@ TRANSACTION_CHANGED = "transaction_changed"
 _LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _LINES_SHOWN = 10
 _MAX_ID = 200
+_MAX_PROVIDER = 64
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
 _LIMITS = {Channel.SMS: {"campaign": 24, "item": 32}}
@@ -86,7 +87,10 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
     try:
         message = compose(delivery)
         receipt = channels.get_channel(alias).send(message)
-        return Receipt(provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message))
+        return Receipt(
+            provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message),
+            provider=(_kept_id(getattr(receipt, "provider", ""), message) or "")[:_MAX_PROVIDER],
+        )
     except DeliveryError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a channel is anybody's code, and no bug in it may stop the worker

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from twofa.api import campaigns, challenges, devices, docs, participants, redemptions
+from twofa.api import campaigns, challenges, devices, docs, participants, receipts, redemptions
 
 app_name = "twofa"
 
@@ -33,6 +33,8 @@ urlpatterns = [
     path(f"{_REDEMPTION}resend/", redemptions.RedemptionResendEndpoint.as_view(), name="redemption-resend"),
     path(f"{_REDEMPTION}cancel/", redemptions.RedemptionCancellationEndpoint.as_view(), name="redemption-cancel"),
     path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
+    path("receipts/<str:alias>/", receipts.ReceiptsEndpoint.as_view(), name="receipts"),
+    path("receipts/<str:alias>/<str:provider>/", receipts.ReceiptsEndpoint.as_view(), name="provider-receipts"),
     path("schema/", docs.SchemaEndpoint.as_view(), name="schema"),
     path("docs/", docs.DocsEndpoint.as_view(), name="docs"),
     path("docs/assets/<str:name>", docs.AssetEndpoint.as_view(), name="docs-asset"),

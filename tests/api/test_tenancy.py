@@ -16,6 +16,8 @@ from twofa.models import Challenge
 
 PUBLIC = {"schema", "docs", "docs-asset", "nothing-here"}
 OWN_LIST = {"campaigns"}
+PROVIDERS = {"receipts", "provider-receipts"}
+"""Opened by a provider's signature, and by no key: tests/api/test_receipts.py."""
 # Name of the path -> methods with their bodies. Whether storefronts of the same campaign share it, or each has its own.
 SHARED: dict[str, dict[str, Any]] = {
     "campaign": {"GET": None},
@@ -59,7 +61,7 @@ def path_of(name, ids):
 
 
 def test_every_path_has_its_row():
-    assert {pattern.name for pattern in urls.urlpatterns} == {*SHARED, *OWN, *PUBLIC, *OWN_LIST}
+    assert {pattern.name for pattern in urls.urlpatterns} == {*SHARED, *OWN, *PUBLIC, *OWN_LIST, *PROVIDERS}
 
 
 def test_every_method_of_a_path_has_its_row():

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from twofa.channels.base import Channel, Message, Receipt
+from twofa.channels.base import Callback, Channel, Message, Receipt, Report
 from twofa.channels.registry import SANDBOX, get_channel, is_configured
-from twofa.exceptions import DeliveryError
+from twofa.exceptions import DeliveryError, ReceiptRefused, ReceiptUnreadable
 
-__all__ = ["SANDBOX", "Channel", "DeliveryError", "Message", "Receipt", "get_channel", "is_configured"]
+__all__ = [
+    "SANDBOX",
+    "Callback",
+    "Channel",
+    "DeliveryError",
+    "Message",
+    "Receipt",
+    "ReceiptRefused",
+    "ReceiptUnreadable",
+    "Report",
+    "get_channel",
+    "is_configured",
+]

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
+
+from twofa.exceptions import NotFound
+
+ACCOUNT_REASONS = frozenset({"provider_denied", "provider_misconfigured", "region_not_allowed"})
+"""Reasons of a permanent failure that are the fault of the account or of the settings: for another provider, the same
+message may be as good as any."""
+
+DELIVERED = "delivered"
+FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,42 @@ class Receipt:
     """The provider took the message. ``provider_message_id`` is its name for it, at most 200 characters."""
 
     provider_message_id: str | None = None
+    provider: str = ""
+    """Which of several providers took it, at most 64 characters; empty where a channel has but one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """What was posted to the path of a channel's receipts, by whoever knows that path: nothing in it is trusted yet.
+
+    Neither the host nor the scheme of the request is here. Proxies rewrite them and callers choose them: a signature
+    over the address is checked with the address that was configured.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: str = field(default="", repr=False)
+    """The query as it was sent, still encoded."""
+    provider: str = ""
+    """Which of the channel's providers the path named."""
+
+    def header(self, name: str) -> str:
+        """Return a header, whatever the case of its name; an absent one is empty."""
+        wanted = name.lower()
+        return next((value for given, value in self.headers.items() if given.lower() == wanted), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a provider says became of a message, its signature being checked."""
+
+    status: str
+    """``delivered``, ``failed``, or anything else for a message that is still on its way."""
+    provider_message_id: str = ""
+    reference: str = ""
+    """The message's ``idempotency_key``, where the provider gives it back: it is known before any id is."""
+    reason: str = ""
+    """Of a failure: a short stable word of ours."""
 
 
 class Channel(ABC):
@@ -51,6 +97,12 @@ class Channel(ABC):
 
     development: ClassVar[bool] = False
     """Whether it shows tokens to whoever runs the server: a system check refuses it where DEBUG is off."""
+    time_limit: float = 0.0
+    """Seconds that ``send`` takes at most, as far as it knows; 0 where it does not."""
+    callback_url: str = ""
+    """The public address of its receipts, where the channel has to know it."""
+    providers: Collection[str] = ("",)
+    """The names of its providers, for a channel that has several: each has a path of its own for receipts."""
 
     @abstractmethod
     def send(self, message: Message) -> Receipt:
@@ -58,6 +110,14 @@ class Channel(ABC):
 
         Raises: DeliveryError, and nothing else; within a bounded time.
         """
+
+    def read_receipt(self, callback: Callback) -> Report:
+        """Check the signature of a delivery receipt, and read it. Optional: without it, receipts are answered by 404.
+
+        Raises: ReceiptRefused where the provider did not sign it, ReceiptUnreadable where it did but said nothing that
+        is understood, NotFound where none are taken.
+        """
+        raise NotFound
 
     def __repr__(self) -> str:
         # Not the options: they hold the provider's credentials.

@@ -13,7 +13,7 @@ from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
 from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
-from twofa.flows import destinations, facts, issuing
+from twofa.flows import destinations, facts, issuing, receipts
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
@@ -53,6 +53,10 @@ def deliver(pk: int) -> None:
 def _deliver(row: Delivery, at: datetime) -> None:
     if row.challenge is not None and not _is_fit(row, row.challenge, at):
         _settle_unfit(row, row.challenge.pk)
+        return
+    if receipts.is_delivered(row):
+        # The provider's answer was lost and the message was not: to repeat it would only send it twice.
+        _record_sent(row, _lost_receipt(row))
         return
     if row.tries > conf.delivery_max_tries:
         # Whoever claimed it last never lived to record a failure: it may be the message that kills workers.
@@ -104,26 +108,39 @@ def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
 def _record_sent(row: Delivery, receipt: Receipt) -> None:
     """Record the hand-off; the token's life counts from here (its clock starts when the provider has it)."""
     with transaction.atomic():
-        challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
-        at = now()
-        trail = Trail(WORKER, at)
-        provider_id = (receipt.provider_message_id or "")[:200]
-        _move(row, trail, Status.SENT, sent_at=at, provider_message_id=provider_id, reason="")
-        if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
-            # A repeated sending of one generation is the same token: its clock is not set back.
-            challenge.change(guard=("generation",), expires_at=challenge.expires_at or challenge.expiry_of_hand_off(at))
+        challenge = _locked(row)
+        trail = Trail(WORKER, now())
+        _hand_off(row, challenge, receipt, trail)
         trail.write()
+
+
+def _hand_off(row: Delivery, challenge: Challenge | None, receipt: Receipt, trail: Trail) -> None:
+    provider_id = (receipt.provider_message_id or "")[:200]
+    provider = {"provider": receipt.provider, "provider_message_id": provider_id}
+    _move(row, trail, Status.SENT, sent_at=trail.at, reason="", **provider)
+    if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
+        # A repeated sending of one generation is the same token: its clock is not set back.
+        expires_at = challenge.expires_at or challenge.expiry_of_hand_off(trail.at)
+        challenge.change(guard=("generation",), expires_at=expires_at)
+    receipts.apply_early(row, trail)
+
+
+def _lost_receipt(row: Delivery) -> Receipt:
+    reported = row.early_report or {}
+    return Receipt(reported["provider_message_id"], provider=reported["provider"])
 
 
 def _record_failure(row: Delivery, error: DeliveryError) -> None:
     """Queue the message again, fail over to the next contact, or give up: whichever is still of use."""
     with transaction.atomic():
         _lock_participant(row)
-        challenge = None if row.challenge_id is None else _locked_challenge(row, row.challenge_id)
+        challenge = _locked(row)
         at = now()
         trail = Trail(WORKER, at)
         due_at = at + _backoff(row.tries)
-        if error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
+        if receipts.is_delivered(row):
+            _hand_off(row, challenge, _lost_receipt(row), trail)
+        elif error.retryable and row.tries < conf.delivery_max_tries and _is_worth_repeating(row, challenge, due_at):
             _move(row, trail, Status.QUEUED, reason=error.reason, due_at=due_at, leased_until=None)
             after_commit(_publish_later, row.pk, due_at - at)
         else:
@@ -170,12 +187,26 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")
 
 
+def _locked(row: Delivery) -> Challenge | None:
+    """Lock the challenge, if there is one, and then the delivery."""
+    if row.challenge_id is not None:
+        return _locked_challenge(row, row.challenge_id)
+    _lock_delivery(row)
+    return None
+
+
 def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:
     """Lock the challenge, then the delivery: the order in which every flow locks them."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
     challenge = rows.select_related("campaign", "participant", "device").get(pk=challenge_id)
-    Delivery.objects.select_for_update(no_key=True).only("pk").get(pk=row.pk)
+    _lock_delivery(row)
     return challenge
+
+
+def _lock_delivery(row: Delivery) -> None:
+    """Lock the delivery, and read what its provider reported while it was asked."""
+    present = Delivery.objects.select_for_update(no_key=True).only("early_report").get(pk=row.pk)
+    row.early_report = present.early_report
 
 
 def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> None:
@@ -189,6 +220,7 @@ def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> Non
         *about,
         channel=row.channel,
         destination=row.destination,
+        provider=row.provider,
         reason=row.reason,
         tries=row.tries,
     )

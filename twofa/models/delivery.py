@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -33,6 +34,11 @@ MESSAGES: dict[str, StrOrPromise] = {
 """What staff call each message."""
 
 
+_NOTICE = "notice"
+_LONGEST_NUMBER = 19
+"""Digits of a bigint, which no longer number fits."""
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def due(self, at: datetime) -> Self:
         """Rows that a worker may take at ``at``: queued and due, or left behind by a worker that lost its lease."""
@@ -59,6 +65,18 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> Self:
         """Rows that are still to be sent."""
         return self.filter(status__in=Delivery.OPEN)
+
+    def of_key(self, key: str) -> Self:
+        """Rows, one at most, with this ``idempotency_key``."""
+        name, _colon, number = key.partition(":")
+        if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+            return self.none()
+        if name == _NOTICE:
+            return self.filter(pk=int(number), challenge=None)
+        try:
+            return self.filter(challenge_id=UUID(name), generation=int(number))
+        except ValueError:
+            return self.none()
 
 
 class Delivery(StateMachine):
@@ -117,10 +135,15 @@ class Delivery(StateMachine):
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     due_at = models.DateTimeField(_("due at"))
     leased_until = models.DateTimeField(_("leased until"), null=True)
+    # Defaults of the database as well: during an upgrade, workers of the release before insert without these columns.
+    provider = models.CharField(_("provider"), max_length=64, blank=True, default="", db_default="")
     provider_message_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    # What the provider reported before we had recorded that it took the message; null once it is applied.
+    early_report = models.JSONField(_("early report"), null=True, editable=False)
     correlation_id = models.CharField(_("correlation id"), max_length=128)
     created_at = models.DateTimeField(_("created at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
+    delivered_at = models.DateTimeField(_("delivered at"), null=True)
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -133,6 +156,12 @@ class Delivery(StateMachine):
             models.Index(fields=("address", "created_at"), name="twofa_delivery_destination"),
             models.Index(fields=("participant", "created_at"), name="twofa_delivery_participant"),
             models.Index(fields=("campaign", "created_at"), name="twofa_delivery_campaign"),
+            # Receipts name a message by it.
+            models.Index(
+                fields=("provider_message_id",),
+                condition=~Q(provider_message_id=""),
+                name="twofa_delivery_provider_id",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=("challenge", "generation"), name="twofa_delivery_generation"),
@@ -152,4 +181,4 @@ class Delivery(StateMachine):
     @property
     def idempotency_key(self) -> str:
         """Return what a provider may use to drop a repeated message: one per generation, the same on every try."""
-        return f"{self.challenge_id}:{self.generation}" if self.challenge_id else f"notice:{self.pk}"
+        return f"{self.challenge_id}:{self.generation}" if self.challenge_id else f"{_NOTICE}:{self.pk}"
