@@ -1,27 +1,18 @@
-"""The example's own two pages: where to go from here, and the phone."""
+"""The phone: what the development channels delivered."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.http import HttpResponse
 
 from example_project import phone
+from example_project.shop.visits import Visit, page
 
 _SHOWN = 50
 
 
-@require_safe
-def show_home(request: HttpRequest) -> HttpResponse:
-    """Show where to go from here."""
-    return render(request, "example/home.html", {"debug_pages": settings.DEBUG})
-
-
-@require_safe
-@never_cache
-def show_phone(request: HttpRequest) -> HttpResponse:
+@page(public=True)
+def show_phone(visit: Visit) -> HttpResponse:
     """Show what the development channels wrote, newest first."""
     messages = phone.read_messages(settings.PHONE_DIRECTORY)[:_SHOWN]
-    return render(request, "example/phone.html", {"page": "phone", "messages": messages})
+    return visit.render("example/phone.html", {"here": "phone", "messages": messages})

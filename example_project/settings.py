@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
-from example_project import environment, gateways
+from example_project import environment, gateways, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
@@ -27,21 +27,25 @@ WSGI_APPLICATION = "example_project.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "example_project.staff.adminconfig.StaffAdminConfig",  # django.contrib.admin, behind a second factor
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_otp",
+    "django_otp.plugins.otp_totp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "twofa",
     "example_project.loyalty",
+    "example_project.shop",
+    "example_project.staff",
 ]
 
 MIDDLEWARE = [
+    "example_project.logs.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -49,6 +53,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -86,6 +91,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+else:
+    # A database that does not answer is an answer of 503 in seconds, and not a thread that hangs.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
 
@@ -102,6 +110,17 @@ TWOFA_TOKEN_KEYS = environment.key_ring("TWOFA_TOKEN_KEY", debug=DEBUG, director
 TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
 PHONE_DIRECTORY = VAR_DIR / "messages"
 TWOFA_CHANNELS = gateways.configured(os.environ, messages=PHONE_DIRECTORY if DEBUG else None)
+
+# --- the shop: a client of the API, which need not be on this machine -------------------------------------------------
+
+SHOP_API_URL = environment.text("SHOP_API_URL", "http://127.0.0.1:8000/api/v1" if DEBUG else "")
+# The key, or a file that holds it: `manage.py seed` writes one in development.
+SHOP_API_KEY = environment.text("SHOP_API_KEY", "")
+SHOP_API_KEY_FILE = environment.text("SHOP_API_KEY_FILE", str(VAR_DIR / "shop_api_key.txt"))
+# Calls of one process at a time. Where the shop calls its own server, half of its threads at most.
+SHOP_API_CALLS = int(environment.text("SHOP_API_CALLS", "4"))
+# Who may sign in by a click: the members of `manage.py seed`, and outside of development nobody.
+SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana"] if DEBUG else []
 
 # --- e-mail ----------------------------------------------------------------------------------------------------------
 
@@ -138,24 +157,19 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 HTTPS = environment.flag("HTTPS", default=not DEBUG)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from within, where no proxy adds the S
 SECURE_HSTS_SECONDS = int(environment.text("HSTS_SECONDS", "3600")) if HTTPS else 0
 if environment.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# --- logs: the correlation id in every line --------------------------------------------------------------------------
+# --- staff -----------------------------------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"correlation": {"()": "twofa.correlation.CorrelationFilter"}},
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{correlation_id}] {message}", "style": "{"},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["correlation"], "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
-    "loggers": {
-        # Django gives these two handlers of their own, without the correlation id.
-        "django": {"level": "INFO"},
-        "django.server": {"level": "INFO", "propagate": True},
-    },
-}
+OTP_TOTP_ISSUER = "Points"
+# Its page is not there at all; should a host bring it back, it still shows no secrets.
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+
+# --- logs: the correlation id in every record, and one line for each where machines read them ------------------------
+
+LOGGING = logs.configured(
+    style=environment.text("LOG_FORMAT", "line" if DEBUG else "json"), level=environment.text("LOG_LEVEL", "INFO")
+)

@@ -1,4 +1,4 @@
-"""URLs of the example: the API, the admin, and two pages so that nothing is a dead end."""
+"""URLs of the example: the shop, the API that it calls, the admin, and the phone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from example_project import pages
+from example_project import health, pages
+from example_project.shop.views import front
+from example_project.staff.pages import enroll
 
 urlpatterns = [
-    path("", pages.show_home, name="home"),
+    path("", front.show_front, name="home"),
+    path("", include("example_project.shop.urls")),
     path("api/v1/", include("twofa.urls")),
     path("admin/", admin.site.urls),
+    path("staff/enroll/<str:token>/", enroll, name="enroll"),
+    path("health/", health.show_ready, name="health"),
+    path("health/live/", health.show_live, name="health-live"),
     path("i18n/", include("django.conf.urls.i18n")),
 ]
 if settings.DEBUG:

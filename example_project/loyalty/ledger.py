@@ -79,6 +79,12 @@ def balances(participant: Participant) -> Balances:
     return Balances(**{kind: balance for kind, balance in kept if balance is not None})
 
 
+def balances_of(campaign: str, external_id: str) -> Balances:
+    """Return the points of a member by the campaign's slug and the storefront's own id; none for nobody."""
+    found = Participant.objects.filter(campaign__slug=campaign, external_id=external_id).first()
+    return Balances() if found is None else balances(found)
+
+
 def discrepancies() -> list[Account]:
     """Return the accounts whose balance is not the sum of their transfers: none, unless somebody wrote past us."""
     incoming = _sums("target")

@@ -58,7 +58,7 @@ class Served:
 
     @property
     def base(self) -> str:
-        return self.find(r"Home\s+(http://127\.0\.0\.1:\d+)/")
+        return self.find(r"Shop\s+(http://127\.0\.0\.1:\d+)/")
 
     @property
     def key(self) -> str:

@@ -92,7 +92,7 @@ def test_printed_curl_lines_work_as_printed(served: Served):
 
 
 def test_every_printed_page_is_there(served: Served):
-    for label in ("Home", "API docs", "Phone", "Admin"):
+    for label in ("Shop", "API docs", "Phone", "Admin"):
         address = served.find(rf"{label}\s+(http\S+)")
         assert "<html" in read(address)
 

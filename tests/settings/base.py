@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "twofa",
     "example_project.loyalty",
+    "example_project.shop",
 ]
 
 MIDDLEWARE = [
@@ -88,6 +89,11 @@ SILENCED_SYSTEM_CHECKS = ["twofa.E024"]
 TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
 # A loaded machine stalls for longer than a broker of the same host ever needs: a race here would be the machine's.
 TWOFA_PUBLISH_TIMEOUT = timedelta(seconds=2)
+# The example's shop; its tests say where its API is, and who may sign in.
+SHOP_API_URL = SHOP_API_KEY = ""
+SHOP_API_KEY_FILE = os.devnull
+SHOP_API_CALLS = 4
+SHOP_MEMBERS: list[str] = []
 
 
 def overrides() -> dict[str, object]:

@@ -13,8 +13,9 @@ from django.conf import settings
 _MARK = "EXAMPLE_DEMO"
 # Whatever a developer has set for the real thing must not reach the demo: it would send its messages to real providers.
 _LEFT_OUT = (
-    "ALLOWED_HOSTS", "BEHIND_PROXY", "CELERY_BROKER_URL", "CSRF_TRUSTED_ORIGINS", "EMAIL_URL", "HTTPS", "LOG_LEVEL",
-    "SECRET_KEY", "SMS_GATEWAY_URL", "TWOFA_TOKEN_KEY", "WHATSAPP_GATEWAY_URL",
+    "ALLOWED_HOSTS", "BEHIND_PROXY", "CELERY_BROKER_URL", "CSRF_TRUSTED_ORIGINS", "EMAIL_URL", "HTTPS", "LOG_FORMAT",
+    "LOG_LEVEL", "SECRET_KEY", "SHOP_API_CALLS", "SHOP_API_KEY", "SHOP_API_KEY_FILE", "SHOP_API_URL", "SMS_GATEWAY_URL",
+    "TWOFA_TOKEN_KEY", "WHATSAPP_GATEWAY_URL",
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def _prepare(terminal: Terminal) -> seed.Logins:
 def _tell(terminal: Terminal, logins: seed.Logins, port: int) -> None:
     log = settings.VAR_DIR / "server.log"
     terminal.line(_("Starting the server on port %(port)d …") % {"port": port})
-    process = server.start_server(port, log=log)
+    process = server.start_server(port, log=log, key=logins.key)
     sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
     try:
         seconds = server.wait_until_ready(process, port, f"{PREFIX}/schema/")

@@ -12,15 +12,17 @@ from django.contrib.auth import get_user_model
 from example_project.loyalty import ledger
 from twofa import correlation
 from twofa.flows import campaigns, participants, storefronts
-from twofa.flows.history import Actor
-from twofa.models import Campaign, Participant
+from twofa.flows.history import WORKER, Actor
+from twofa.models import Campaign, Participant, Storefront
 
 GUARDED, OPEN = "summer", "everyday"
 PARTICIPANT = "ana"
+NEWCOMER = "bruno"
 PHONE = "+5511999990034"
 STOREFRONT = "Points shop"
 STAFF = "admin"
 POINTS = Decimal("50000.00")
+FEW_POINTS = Decimal("900.00")
 _CORRELATION_ID = "demo-seed"
 COOLDOWN = timedelta(seconds=5)
 """Short, so that nobody waits half a minute in a demo."""
@@ -51,8 +53,20 @@ def _plant() -> Logins:
     storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=(guarded, unguarded), actor=actor)
     for campaign in (guarded, unguarded):
         _enroll(campaign, actor)
+    _enroll(guarded, actor, NEWCOMER, "Bruno Lima", FEW_POINTS)
     _key, text = storefronts.issue_key(storefront, actor=actor)
     return Logins(key=text, password=password)
+
+
+def is_planted() -> bool:
+    """Tell whether this database has the demo's rows."""
+    return Storefront.objects.filter(name=STOREFRONT).exists()
+
+
+def new_key() -> str:
+    """Give the demo's storefront another key."""
+    with correlation.bound(_CORRELATION_ID):
+        return storefronts.issue_key(Storefront.objects.get(name=STOREFRONT), actor=WORKER)[1]
 
 
 def participant(slug: str) -> Participant:
@@ -60,8 +74,14 @@ def participant(slug: str) -> Participant:
     return Participant.objects.get(campaign__slug=slug, external_id=PARTICIPANT)
 
 
-def _enroll(campaign: Campaign, actor: Actor) -> None:
+def _enroll(
+    campaign: Campaign,
+    actor: Actor,
+    external_id: str = PARTICIPANT,
+    name: str = "Ana Souza",
+    points: Decimal = POINTS,
+) -> None:
     enrolled, _created = participants.enroll(
-        campaign=campaign, external_id=PARTICIPANT, name="Ana Souza", locale="en", actor=actor
+        campaign=campaign, external_id=external_id, name=name, locale="en", actor=actor
     )
-    ledger.grant(enrolled, POINTS, key=f"welcome:{campaign.slug}:{PARTICIPANT}")
+    ledger.grant(enrolled, points, key=f"welcome:{campaign.slug}:{external_id}")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +64,10 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:])
 
 
-def start(name: str, *command: str, log: Path) -> Process:
-    """Start a command of ``manage.py`` in this environment."""
+def start(name: str, *command: str, log: Path, more: Mapping[str, str] | None = None) -> Process:
+    """Start a command of ``manage.py`` in this environment, with ``more`` variables."""
     argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), *command]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(more or {})}
     with log.open("wb") as output:
         running = subprocess.Popen(  # noqa: S603 - this project's own commands
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -74,9 +75,10 @@ def start(name: str, *command: str, log: Path) -> Process:
     return Process(name, running, log)
 
 
-def start_server(port: int, *, log: Path) -> Process:
-    """Start the web server. It answers a moment later: see :func:`wait_until_ready`."""
-    return start("server", "runserver", "--noreload", "--nostatic", f"{HOST}:{port}", log=log)
+def start_server(port: int, *, log: Path, key: str) -> Process:
+    """Start the web server, whose shop calls its API with ``key``. It answers a moment later: see wait_until_ready."""
+    shop = {"SHOP_API_URL": f"http://{HOST}:{port}/api/v1", "SHOP_API_KEY": key}
+    return start("server", "runserver", "--noreload", "--nostatic", f"{HOST}:{port}", log=log, more=shop)
 
 
 def start_sweeper(*, log: Path) -> Process:

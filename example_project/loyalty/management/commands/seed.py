@@ -1,0 +1,38 @@
+"""``manage.py seed``: give this database the demo's rows, once, and the shop its key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from example_project.loyalty.demo import seed
+
+
+class Command(BaseCommand):
+    help = "Development: makes the demo's campaigns, members and staff user, once, and a key for the shop."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(_("The demo's members have no passwords: they are for development only, with DEBUG=1."))
+        path = Path(settings.SHOP_API_KEY_FILE)
+        if not seed.is_planted():
+            logins = seed.plant()
+            self.stdout.write(_("The admin's login: %(login)s") % {"login": f"{seed.STAFF} / {logins.password}"})
+            _keep(path, logins.key)
+        elif not path.exists():
+            # A key is shown once: where it was lost there is another.
+            _keep(path, seed.new_key())
+        self.stdout.write(_("The shop's key is in %(path)s.") % {"path": path})
+
+
+def _keep(path: Path, key: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    # Readable by its owner alone, from the moment it exists.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{key}\n")

@@ -1,0 +1,183 @@
+"""The visitor's session: who they are, the order they are about to place, and what to tell them next. Never a token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest
+from django.utils import translation
+
+from example_project.shop.catalogue import Product
+
+_CUSTOMER, _DRAFTS, _LAST, _NOTICES = "shop_customer", "shop_drafts", "shop_last", "shop_notices"
+_RETURN, _ASKED, _SPOKEN = "shop_return", "shop_asked", "shop_spoken"
+_OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN)
+_SALT = "example_project.shop.draft"
+_KEPT = 20
+"""Entries of each kind in a session: a visitor cannot make it grow."""
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A member of one campaign."""
+
+    campaign: str
+    external_id: str
+    name: str = ""
+    unit: str = "points"
+
+    @property
+    def key(self) -> str:
+        """Return what tells members apart: ``campaign:external_id``."""
+        return f"{self.campaign}:{self.external_id}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An order before it is placed: its id is fixed when the page is shown, so that it can be placed once only."""
+
+    order_id: str
+    language: str
+    text: str
+    """What the form carries: all of this, signed for one member and one product at one price."""
+
+
+def members() -> list[Customer]:
+    """Return who may sign in without a password: the demo's members, and nobody outside of development."""
+    pairs = (text.partition(":") for text in settings.SHOP_MEMBERS)
+    return [Customer(campaign, external_id) for campaign, _colon, external_id in pairs]
+
+
+def current(request: HttpRequest) -> Customer | None:
+    """Return who is signed in."""
+    kept = request.session.get(_CUSTOMER)
+    if not isinstance(kept, dict):
+        return None
+    found = next((member for member in members() if member.key == kept.get("key")), None)
+    if found is None:
+        return None
+    return replace(found, name=str(kept.get("name", "")), unit=str(kept.get("unit", "points")))
+
+
+def sign_in(request: HttpRequest, customer: Customer) -> None:
+    """Make ``customer`` the visitor, under a session id that nobody knew before."""
+    sign_out(request)
+    request.session.cycle_key()
+    request.session[_CUSTOMER] = {"key": customer.key, "name": customer.name, "unit": customer.unit}
+
+
+def sign_out(request: HttpRequest) -> None:
+    """Forget the visitor. Staff who are signed in to the admin in the same browser stay so."""
+    for name in _OURS:
+        request.session.pop(name, None)
+
+
+# --- orders about to be placed ---------------------------------------------------------------------------------------
+
+
+def draft(request: HttpRequest, customer: Customer, product: Product) -> Draft:
+    """Return the order that the visitor may place: the same one in every tab, until it was placed."""
+    drafts = request.session.get(_DRAFTS, {})
+    kept = read_draft(drafts.get(product.slug, ""), customer, product)
+    if kept is not None:
+        return kept
+    content = {
+        "member": customer.key,
+        "product": product.slug,
+        "price": str(product.price),
+        "order": f"shop-{secrets.token_hex(8)}",
+        "language": translation.get_language() or "en",
+    }
+    text = signing.dumps(content, salt=_SALT)
+    request.session[_DRAFTS] = {**drafts, product.slug: text}
+    return Draft(content["order"], content["language"], text)
+
+
+def read_draft(text: str, customer: Customer, product: Product) -> Draft | None:
+    """Return the order of a form; None where it was forged, or shown to another member, or at another price."""
+    try:
+        content = signing.loads(text, salt=_SALT)
+    except signing.BadSignature:
+        return None
+    shown = (content["member"], content["product"], content["price"])
+    if shown != (customer.key, product.slug, str(product.price)):
+        return None
+    return Draft(content["order"], content["language"], text)
+
+
+def finish_draft(request: HttpRequest, product: Product, order: str | None = None) -> None:
+    """Forget an order that was placed (``order`` is its id at the API), or that can never be."""
+    drafts = {**request.session.get(_DRAFTS, {})}
+    drafts.pop(product.slug, None)
+    request.session[_DRAFTS] = drafts
+    if order is not None:
+        request.session[_LAST] = {**request.session.get(_LAST, {}), product.slug: order}
+
+
+def last_order(request: HttpRequest, product: Product) -> str | None:
+    """Return the id of the visitor's last order of a product."""
+    kept: str | None = request.session.get(_LAST, {}).get(product.slug)
+    return kept
+
+
+# --- what the next page says -----------------------------------------------------------------------------------------
+
+
+def tell(request: HttpRequest, path: str, code: str, params: Mapping[str, Any] | None = None) -> None:
+    """Keep a notice for the page at ``path``: a code and its numbers, no text and no token."""
+    notices = {**request.session.get(_NOTICES, {}), path: {"code": code, "params": dict(params or {})}}
+    request.session[_NOTICES] = dict(list(notices.items())[-_KEPT:])
+
+
+def told(request: HttpRequest) -> dict[str, Any] | None:
+    """Return the notice for this page, once."""
+    notices = {**request.session.get(_NOTICES, {})}
+    notice: dict[str, Any] | None = notices.pop(request.path, None)
+    if notice is not None:
+        request.session[_NOTICES] = notices
+    return notice
+
+
+def remember_return(request: HttpRequest, slug: str) -> None:
+    """Keep the product to come back to, once the member has a phone."""
+    request.session[_RETURN] = slug
+
+
+def take_return(request: HttpRequest) -> str | None:
+    """Return the product to come back to, once."""
+    slug: str | None = request.session.pop(_RETURN, None)
+    return slug
+
+
+def waiting_return(request: HttpRequest) -> str | None:
+    """Return the product to come back to."""
+    slug: str | None = request.session.get(_RETURN)
+    return slug
+
+
+def remember_asked(request: HttpRequest, device: str, change: str) -> None:
+    """Keep which change of a device was asked for: the API does not say it again."""
+    asked = {**request.session.get(_ASKED, {}), device: change}
+    request.session[_ASKED] = dict(list(asked.items())[-_KEPT:])
+
+
+def asked(request: HttpRequest, device: str) -> str:
+    """Return the change of a device that was asked for here, or an empty text."""
+    change: str = request.session.get(_ASKED, {}).get(device, "")
+    return change
+
+
+def is_spoken(request: HttpRequest, language: str) -> bool:
+    """Tell whether the programme knows that the visitor reads ``language``."""
+    known: bool = request.session.get(_SPOKEN) == language
+    return known
+
+
+def note_spoken(request: HttpRequest, language: str) -> None:
+    """Keep that the programme was told the visitor's language."""
+    request.session[_SPOKEN] = language

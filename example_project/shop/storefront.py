@@ -1,0 +1,180 @@
+"""The API's calls by name, for one member: what belongs to somebody else is not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from uuid import UUID
+
+from django.core.cache import cache
+from django.http import Http404
+from django.views.decorators.debug import sensitive_variables
+
+from example_project.shop.catalogue import Product
+from example_project.shop.client import Client, Refused
+from example_project.shop.customers import Customer, Draft
+
+_CAMPAIGN_SECONDS = 30
+_PAGE = 20
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Orders:
+    """One page of orders, newest first; the cursors lead to the pages beside it."""
+
+    rows: list[Row]
+    older: str
+    newer: str
+
+
+@dataclass(frozen=True)
+class Storefront:
+    """What the shop asks the API for, on behalf of ``customer``."""
+
+    client: Client
+    customer: Customer
+
+    @property
+    def _campaign(self) -> str:
+        return f"/campaigns/{quote(self.customer.campaign, safe='')}/"
+
+    @property
+    def _participant(self) -> str:
+        return f"{self._campaign}participants/{quote(self.customer.external_id, safe='')}/"
+
+    # --- who and where ---
+
+    def campaign(self) -> Row:
+        """Return the campaign: its unit, channels and the shape of its tokens. At most half a minute old."""
+        kept: Row | None = cache.get(self._cache_key)
+        if kept is None:
+            kept = self.client.call("get_campaign", "GET", self._campaign)
+            cache.set(self._cache_key, kept, _CAMPAIGN_SECONDS)
+        return kept
+
+    @property
+    def _cache_key(self) -> str:
+        return f"shop:campaign:{self.customer.campaign}"
+
+    def participant(self) -> Row:
+        """Return the member as the programme knows them. Raises: Refused."""
+        return self.client.call("get_participant", "GET", self._participant)
+
+    def speak(self, language: str) -> None:
+        """Have messages to the member written in ``language``."""
+        self.client.call("patch_participant", "PATCH", self._participant, {"locale": language})
+
+    # --- devices ---
+
+    def devices(self) -> list[Row]:
+        """Return the member's phones and addresses."""
+        rows: list[Row] = self.client.call("list_devices", "GET", f"{self._participant}devices/?page_size=200")[
+            "results"
+        ]
+        return rows
+
+    def device(self, pk: UUID) -> Row:
+        """Return one of the member's own. Raises: Http404 for everybody else's."""
+        # A device does not say whose it is, and this key reads those of all members: so it is looked for among theirs.
+        found = next((row for row in self.devices() if row["id"] == str(pk)), None)
+        if found is None:
+            raise Http404
+        return found
+
+    def register(self, channel: str, address: str, *, key: str | None) -> Row:
+        """Add a phone or an address, and send its token. Raises: Refused."""
+        body = {"channel": channel, "address": address}
+        return self.client.call("register_device", "POST", f"{self._participant}devices/", body, key=key)
+
+    @sensitive_variables("token")
+    def answer_device(self, pk: UUID, step: str, token: str, *, key: str) -> Row:
+        """Type a token: ``step`` is verify (the device's own) or authorize (the current one's). Raises: Refused."""
+        self.device(pk)
+        return self._answer(f"{step}_device", f"/devices/{pk}/{step}/", token, key)
+
+    def resend_device(self, pk: UUID, *, key: str | None) -> Row:
+        """Send the token that a device waits for once more. Raises: Refused."""
+        self.device(pk)
+        return self.client.call("resend_device_token", "POST", f"/devices/{pk}/resend/", {}, key=key)
+
+    def make_default(self, pk: UUID) -> Row:
+        """Make a device the one that tokens go to. Raises: Refused."""
+        self.device(pk)
+        return self.client.call("make_device_default", "POST", f"/devices/{pk}/make-default/", {})
+
+    def remove(self, pk: UUID) -> Row:
+        """Take a device away, now (empty) or once it is authorized (the device). Raises: Refused."""
+        self.device(pk)
+        return self.client.call("revoke_device", "DELETE", f"/devices/{pk}/")
+
+    # --- orders ---
+
+    def place(self, product: Product, draft: Draft, device: str | None) -> Row:
+        """Open the order, or return it where it is open already. Raises: Refused."""
+        name = product.name_in(draft.language)
+        amount = str(product.price)
+        body: Row = {
+            "participant": self.customer.external_id,
+            "order_id": draft.order_id,
+            "amount": amount,
+            "description": name,
+            "items": [{"sku": product.slug, "name": name, "quantity": 1, "amount": amount}],
+        }
+        if device is not None:
+            body["device"] = device
+        key = f"{draft.order_id}:{device or 'default'}"
+        return self.client.call("open_redemption", "POST", f"{self._campaign}redemptions/", body, key=key)
+
+    def order(self, pk: UUID) -> Row:
+        """Return one of the member's own orders. Raises: Http404 for everybody else's."""
+        try:
+            row = self.client.call("get_redemption", "GET", f"/redemptions/{pk}/")
+        except Refused as refused:
+            if refused.code == "not_found":
+                raise Http404 from None
+            raise
+        # The key sees the orders of all members of this shop. The visitor sees their own.
+        if (row["campaign"], row["participant"]) != (self.customer.campaign, self.customer.external_id):
+            raise Http404
+        return row
+
+    def orders(self, cursor: str = "") -> Orders:
+        """Return a page of the member's orders."""
+        query = {"participant": self.customer.external_id, "page_size": str(_PAGE)}
+        if cursor:
+            query["cursor"] = cursor
+        page = self.client.call("list_redemptions", "GET", f"{self._campaign}redemptions/?{urlencode(query)}")
+        return Orders(page["results"], older=_cursor(page["next"]), newer=_cursor(page["previous"]))
+
+    @sensitive_variables("token")
+    def confirm(self, pk: UUID, token: str, *, key: str) -> Row:
+        """Type the token of an order. Raises: Refused."""
+        self.order(pk)
+        return self._answer("confirm_redemption", f"/redemptions/{pk}/confirm/", token, key)
+
+    def resend(self, pk: UUID, channel: str, *, key: str | None) -> Row:
+        """Replace the token of an order by a new one, on ``channel`` where one is given. Raises: Refused."""
+        self.order(pk)
+        body = {"channel": channel} if channel else {}
+        return self.client.call("resend_redemption_token", "POST", f"/redemptions/{pk}/resend/", body, key=key)
+
+    def cancel(self, pk: UUID) -> Row:
+        """Cancel an order that waits. Raises: Refused."""
+        self.order(pk)
+        return self.client.call("cancel_redemption", "POST", f"/redemptions/{pk}/cancel/", {})
+
+    @sensitive_variables("token")
+    def _answer(self, operation: str, path: str, token: str, key: str) -> Row:
+        try:
+            return self.client.call(operation, "POST", path, {"token": token}, key=key)
+        except Refused as refused:
+            # The form was typed into twice with different tokens, by way of the back button: that is a new attempt.
+            if refused.code != "idempotency_key_reused":
+                raise
+        return self.client.call(operation, "POST", path, {"token": token})
+
+
+def _cursor(url: str | None) -> str:
+    return parse_qs(urlsplit(url or "").query).get("cursor", [""])[0]

@@ -1,0 +1,48 @@
+"""The shop's addresses. What is sent by POST has one of its own, which leads to its page when it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from example_project.shop.views import contacts, front, orders, products
+
+app_name = "shop"
+
+
+def by_method(get: Any, post: Any) -> Any:
+    """Return a view that is ``post`` for what is sent, and ``get`` for everything else."""
+
+    def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answer: HttpResponse = (post if request.method == "POST" else get)(request, *args, **kwargs)
+        return answer
+
+    return choose
+
+
+_ORDER = "orders/<uuid:order_id>/"
+_CONTACT = "contacts/<uuid:device_id>/"
+
+urlpatterns = [
+    path("", front.show_front, name="front"),
+    path("sign-in/", by_method(front.show_sign_in, front.sign_in), name="sign-in"),
+    path("sign-out/", front.sign_out, name="sign-out"),
+    path("products/<slug:slug>/", products.show_product, name="product"),
+    path("products/<slug:slug>/order/", products.place_order, name="place-order"),
+    path("orders/", orders.show_orders, name="orders"),
+    path(_ORDER, orders.show_order, name="order"),
+    path(f"{_ORDER}delivery/", orders.show_delivery, name="order-delivery"),
+    path(f"{_ORDER}confirm/", orders.confirm_order, name="order-confirm"),
+    path(f"{_ORDER}resend/", orders.resend_token, name="order-resend"),
+    path(f"{_ORDER}cancel/", orders.cancel_order, name="order-cancel"),
+    path("contacts/", by_method(contacts.show_contacts, contacts.add_contact), name="contacts"),
+    path(_CONTACT, contacts.show_contact, name="contact"),
+    path(f"{_CONTACT}delivery/", contacts.show_delivery, name="contact-delivery"),
+    path(f"{_CONTACT}verify/", contacts.verify_contact, name="contact-verify"),
+    path(f"{_CONTACT}authorize/", contacts.authorize_contact, name="contact-authorize"),
+    path(f"{_CONTACT}resend/", contacts.resend_token, name="contact-resend"),
+    path(f"{_CONTACT}make-default/", contacts.make_default, name="contact-default"),
+    path(f"{_CONTACT}remove/", contacts.remove_contact, name="contact-remove"),
+]

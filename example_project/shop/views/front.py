@@ -1,0 +1,75 @@
+"""The front: what there is to redeem, and who redeems."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from example_project.loyalty import ledger
+from example_project.shop import customers
+from example_project.shop.catalogue import PRODUCTS
+from example_project.shop.client import Refused
+from example_project.shop.customers import Customer
+from example_project.shop.storefront import Row, Storefront
+from example_project.shop.visits import Visit, action, page
+
+
+@page(public=True)
+def show_front(visit: Visit) -> HttpResponse:
+    """Show the catalogue."""
+    return visit.render("shop/front.html", {"products": PRODUCTS, "here": "front"})
+
+
+@page(public=True)
+def show_sign_in(visit: Visit) -> HttpResponse:
+    """Show who may sign in."""
+    found = [_known(visit, member) for member in customers.members()]
+    choices = [
+        {"member": member, "campaign": campaign, "balances": ledger.balances_of(member.campaign, member.external_id)}
+        for member, campaign in (each for each in found if each is not None)
+    ]
+    context = {"choices": choices, "next": visit.request.GET.get("next", ""), "closed": not customers.members()}
+    return visit.render("shop/sign_in.html", context)
+
+
+def _known(visit: Visit, member: Customer) -> tuple[Customer, Row] | None:
+    """Return the member with name and unit, and the campaign; None where the programme knows of none."""
+    api = Storefront(visit.client, member)
+    try:
+        campaign = api.campaign()
+        return replace(member, name=api.participant()["name"], unit=campaign["unit"]), campaign
+    except Refused as refused:
+        if refused.code != "not_found":
+            raise
+    return None
+
+
+@action(back="shop:sign-in", public=True)
+def sign_in(visit: Visit) -> HttpResponse:
+    """Become one of the demo's members."""
+    wanted = visit.request.POST.get("customer", "")
+    member = next((each for each in customers.members() if each.key == wanted), None)
+    known = None if member is None else _known(visit, member)
+    if known is None:
+        return visit.go(reverse("shop:sign-in"), "not_found")
+    customers.sign_in(visit.request, known[0])
+    return redirect(_next(visit))
+
+
+def _next(visit: Visit) -> str:
+    path = visit.request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(
+        path, allowed_hosts={visit.request.get_host()}, require_https=visit.request.is_secure()
+    )
+    return path if ours else reverse("shop:front")
+
+
+@action(back="shop:front", public=True)
+def sign_out(visit: Visit) -> HttpResponse:
+    """Stop being that member."""
+    customers.sign_out(visit.request)
+    return redirect("shop:front")

@@ -1,0 +1,97 @@
+"""One product, and the order of it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.urls import reverse
+
+from example_project.shop import catalogue, customers, words
+from example_project.shop.catalogue import Product
+from example_project.shop.client import Refused
+from example_project.shop.storefront import Row
+from example_project.shop.visits import Visit, action, page, told_of
+
+# The order id is used up: the API would give the same answer to it for ever.
+_FINAL = frozenset({"redemption_refused", "order_conflict", "idempotency_key_reused"})
+
+
+def _product(slug: str) -> Product:
+    found = catalogue.find(slug)
+    if found is None:
+        raise Http404
+    return found
+
+
+@page(public=True)
+def show_product(visit: Visit, slug: str) -> HttpResponse:
+    """Show a product, and to a member what it leaves of the balance."""
+    product = _product(slug)
+    if visit.customer is None:
+        return visit.render("shop/product.html", {"product": product, "here": "front"})
+    available = visit.balances().available
+    campaign = visit.api.campaign()
+    devices = [] if campaign["two_factor"]["mode"] == "off" else usable(visit.api.devices())
+    context = {
+        "product": product,
+        "left": available - product.price,
+        "lacking": product.price - available,
+        "devices": devices,
+        "draft": customers.draft(visit.request, visit.member, product),
+        "last": _last(visit, product),
+        "here": "front",
+    }
+    return visit.render("shop/product.html", context)
+
+
+def usable(devices: list[Row]) -> list[Row]:
+    """Return the devices that a token can go to, the main one first."""
+    return sorted((row for row in devices if row["status"] == "active"), key=lambda row: not row["is_default"])
+
+
+def _last(visit: Visit, product: Product) -> Row | None:
+    """Return the visitor's last order of this, so that going back does not look as if there had been none."""
+    kept = customers.last_order(visit.request, product)
+    if kept is None:
+        return None
+    try:
+        return visit.api.order(UUID(kept))
+    except Http404:
+        return None
+
+
+@action(back="shop:product")
+def place_order(visit: Visit, slug: str) -> HttpResponse:
+    """Open the order of the form. Sent twice, from two tabs or after going back, it is one order."""
+    product, here = _product(slug), visit.request.path.removesuffix("order/")
+    draft = customers.read_draft(visit.request.POST.get("order", ""), visit.member, product)
+    if draft is None:
+        customers.finish_draft(visit.request, product)
+        return visit.go(here, "stale_form")
+    _speak(visit)
+    try:
+        order = visit.api.place(product, draft, visit.request.POST.get("device") or None)
+    except Refused as refused:
+        return _refused(visit, product, here, refused)
+    customers.finish_draft(visit.request, product, order["id"])
+    return visit.go(reverse("shop:order", args=[order["id"]]))
+
+
+def _speak(visit: Visit) -> None:
+    """Have the message written in the language of the page that asks for it."""
+    language = words.tag()
+    if not customers.is_spoken(visit.request, language):
+        visit.api.speak(language)
+        customers.note_spoken(visit.request, language)
+
+
+def _refused(visit: Visit, product: Product, here: str, refused: Refused) -> HttpResponse:
+    if refused.code in _FINAL:
+        customers.finish_draft(visit.request, product)
+    if refused.code != "onboarding_incomplete":
+        return visit.go(here, refused.code, told_of(refused))
+    if "device" not in refused.members.get("missing", []):
+        return visit.go(here, "documents_missing")
+    customers.remember_return(visit.request, product.slug)
+    return visit.go(reverse("shop:contacts"), refused.code)
