@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test coverage check docs openapi messages bench matrix build env clean
+.PHONY: help demo serve code test coverage check docs openapi messages bench matrix build env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: env ## the whole story over HTTP against a fresh server, checked as it is 
 
 serve: env ## the same server left running, with API docs, admin and a phone page
 	@$(BIN)/python manage.py demo --serve $(ARGS)
+
+code: env ## the code that the admin of make serve asks for beside the password
+	@$(BIN)/python manage.py demo --code
 
 test: env ## the whole suite; it starts its own PostgreSQL and broker
 	@$(BIN)/pytest $(ARGS)

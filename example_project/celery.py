@@ -10,8 +10,13 @@ Both are for real brokers. Without ``CELERY_BROKER_URL`` tasks run in the proces
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from typing import Any
 
 from celery import Celery
+from celery.signals import task_postrun, task_prerun
+
+from twofa import correlation, jobs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
 
@@ -24,3 +29,23 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "twofa-sweep": {"task": "twofa.tasks.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
 }
+
+_contexts: dict[str, AbstractContextManager[str]] = {}
+
+
+# The package binds the id while its own task runs. Celery's lines about it, and the host's other tasks, need it too.
+@task_prerun.connect
+def bind_correlation(task_id: str, task: Any, **_more: Any) -> None:
+    """Work under the id of whoever published the job."""
+    headers = task.request.headers or {}
+    offered = task.request.get(jobs.CORRELATION_HEADER) or headers.get(jobs.CORRELATION_HEADER)
+    _contexts[task_id] = correlation.bound(correlation.accept(offered))
+    _contexts[task_id].__enter__()
+
+
+@task_postrun.connect
+def release_correlation(task_id: str, **_more: Any) -> None:
+    """And no longer."""
+    bound = _contexts.pop(task_id, None)
+    if bound is not None:
+        bound.__exit__(None, None, None)

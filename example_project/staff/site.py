@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django_otp.admin import OTPAdminSite
@@ -37,14 +36,12 @@ class StaffAdminSite(OTPAdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response: HttpResponse = super().login(request, extra_context)
-        if request.method == "POST" and self.has_permission(request):
+        if request.method == "POST" and is_verified(request.user):
             request.session.set_expiry(int(SESSION_LIFE.total_seconds()))
         return response
 
 
 def is_verified(user: Any) -> bool:
     """Tell whether this session was opened with a confirmed authenticator of this user."""
-    if isinstance(user, AnonymousUser):
-        return False
-    device = user.otp_device
+    device = getattr(user, "otp_device", None)
     return isinstance(device, TOTPDevice) and device.confirmed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,14 +10,19 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import segno
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management import call_command
 from django.db import connection
 from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import seed, server
 from example_project.loyalty.demo.client import PREFIX
+from example_project.loyalty.demo.failure import DemoFailed
 from example_project.loyalty.demo.terminal import Terminal
+from example_project.staff import authenticators
 
 _BESIDE = ("", "-wal", "-shm")
 _LOG = "server.log"
@@ -29,7 +35,7 @@ def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
     free = server.free_port(port)
     if port not in (0, free):
         terminal.line(_("Port %(wanted)d is taken: using %(free)d.") % {"wanted": port, "free": free})
-    process = server.start_server(free, log=settings.VAR_DIR / _LOG)
+    process = server.start_server(free, log=settings.VAR_DIR / _LOG, key=logins.key)
     sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
     try:
         server.wait_until_ready(process, free, f"{PREFIX}/schema/")
@@ -74,17 +80,19 @@ def _keep(path: Path, logins: seed.Logins) -> None:
 def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
     base = f"http://{server.HOST}:{port}"
     rows = (
-        (_("Home"), f"{base}/"),
+        (_("Shop"), f"{base}/"),
         (_("API docs"), f"{base}{PREFIX}/docs/"),
         (_("Phone"), f"{base}/phone/"),
         (_("Admin"), f"{base}/admin/"),
         (_("Admin login"), f"{seed.STAFF} / {logins.password}"),
+        (_("Its code now"), "make code"),
         (_("Storefront's key"), logins.key),
         (_("Log"), settings.VAR_DIR / _LOG),
     )
     terminal.line()
     for label, value in rows:
         terminal.line(f"  {terminal.paint(label.ljust(18), 'bold')}{value}")
+    _show_authenticator(terminal)
     terminal.line()
     terminal.line(_("Paste into another terminal; each message arrives on the phone page:"))
     terminal.line()
@@ -92,6 +100,34 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         terminal.line(f"  {row}")
     terminal.line()
     terminal.line(_("Ctrl-C ends it. The data is kept for the next time; make serve ARGS=--fresh starts anew."))
+
+
+def _show_authenticator(terminal: Terminal) -> None:
+    uri = authenticators.equip(_staff()).config_url
+    terminal.line()
+    terminal.line(
+        _("The admin asks for a code beside the password. Scan this with an authenticator app, or give it the")
+    )
+    terminal.line(_("address below; without one, `make code` in another terminal tells the code of this moment."))
+    terminal.line(f"  {uri}")
+    if terminal.stream.isatty():
+        drawn = io.StringIO()
+        segno.make(uri, micro=False).terminal(out=drawn, compact=True)
+        terminal.line(drawn.getvalue())
+
+
+def show_code(terminal: Terminal) -> None:
+    """Tell the code that the admin takes at this moment. Raises: DemoFailed where nothing was ever served."""
+    if not (settings.VAR_DIR / "serve.json").exists():
+        raise DemoFailed(_("There is no admin yet: start it with `make serve`."))
+    code, wait = authenticators.current_code(authenticators.equip(_staff()))
+    if wait:
+        terminal.line(_("Each code works once: the next one does in %(seconds)d seconds.") % {"seconds": wait + 1})
+    terminal.line(code)
+
+
+def _staff() -> AbstractBaseUser:
+    return get_user_model().objects.get(username=seed.STAFF)
 
 
 def _pastable(base: str, key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""``manage.py demo``: tell the whole story over HTTP and check it; ``--serve``: leave the server running."""
+"""``manage.py demo``: tell the whole story over HTTP and check it; ``--serve`` leaves the server running."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--serve", action="store_true", help="leave the server running, with data that is kept")
+        parser.add_argument("--code", action="store_true", help="tell the code that the admin of --serve asks for")
         parser.add_argument("--fresh", action="store_true", help="with --serve: forget the data of earlier runs")
         parser.add_argument(
             "--port", type=int, help=f"the port to listen on (default: a free one; with --serve: {DEFAULT_PORT})"
@@ -33,13 +34,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not isolation.is_entered():
-            self._enter(serving=options["serve"])
+            self._enter(serving=options["serve"] or options["code"])
         signal.signal(signal.SIGTERM, _end)
         # Shells start background jobs with SIGINT ignored; here it always means: end.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         terminal = Terminal(sys.stdout)
         try:
-            if options["serve"]:
+            if options["code"]:
+                serve.show_code(terminal)
+            elif options["serve"]:
                 wanted = DEFAULT_PORT if options["port"] is None else options["port"]
                 serve.serve(terminal, port=wanted, fresh=options["fresh"])
             else:

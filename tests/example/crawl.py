@@ -1,0 +1,150 @@
+"""Opens every page of the example's admin, as each kind of visitor: run as a process, with the example's settings.
+
+Writes JSON: the addresses, what each visitor was answered, and whether a row of the database is another one after it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
+django.setup()
+
+from django.apps import apps  # noqa: E402 - Django stands from here on
+from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.sessions.models import Session  # noqa: E402
+from django.core import serializers  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.urls import URLPattern, URLResolver, get_resolver  # noqa: E402
+from django.utils import timezone  # noqa: E402
+from django_otp import DEVICE_ID_SESSION_KEY  # noqa: E402
+from django_otp.plugins.otp_totp.models import TOTPDevice  # noqa: E402
+
+from example_project.loyalty.demo import seed  # noqa: E402
+from example_project.staff import authenticators  # noqa: E402
+from twofa.models import Device  # noqa: E402
+
+BODIES: dict[str, dict[str, Any] | None] = {
+    "GET": None,
+    "POST nothing": {},
+    "POST a form": {
+        "post": "yes",
+        "_save": "1",
+        "action": "delete_selected",
+        "_selected_action": "1",
+        "name": "crawled",
+        "reason": "crawled",
+        "password1": "crawled-by-a-thief",
+        "password2": "crawled-by-a-thief",
+        "old_password": "x",
+    },
+}
+
+
+def routes(patterns: Any, before: str = "") -> Iterator[tuple[str, str]]:
+    """Every route below the admin, with the name of its model where it has one."""
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route, str(pattern.name or "")
+
+
+def addresses() -> list[str]:
+    """Every address of the admin, for a row that exists and for one that does not."""
+    (admin,) = [pattern for pattern in get_resolver().url_patterns if getattr(pattern, "app_name", "") == "admin"]
+    assert isinstance(admin, URLResolver)
+    found = []
+    for route, _name in routes(admin.url_patterns, "/admin/"):
+        found += list(filled(route))
+    return sorted(set(found))
+
+
+def filled(route: str) -> Iterator[str]:
+    if "(?P<url>" in route:  # what takes the rest
+        yield from ("/admin/nothing/of/ours/", "/admin/doc/", "/admin/password_reset/")
+    elif "(?P<app_label>" in route:
+        yield from (f"/admin/{label}/" for label in ("auth", "twofa", "loyalty"))
+    elif "<" not in route:
+        yield route
+    else:
+        names = route.split("/")
+        model = next((m for m in apps.get_models() if m._meta.app_label in names and m._meta.model_name in names), None)
+        row = model._base_manager.first() if model else None
+        for value in {"1", str(row.pk) if row else "1"}:
+            yield "/".join(value if part.startswith("<") else part for part in names)
+
+
+def visitors() -> dict[str, Client]:
+    """All but the last have no second factor, or one that is none."""
+    staff = User.objects.get(username=seed.STAFF)
+    authenticator = authenticators.equip(staff)
+    invitation = authenticators.invite(staff)
+    participant = seed.participant(seed.GUARDED)
+    phone = Device.objects.create(
+        participant=participant,
+        user=staff,
+        channel="sms",
+        address=seed.PHONE,
+        status=Device.Status.ACTIVE,
+        confirmed=True,
+        activated_at=timezone.now(),
+        usable_from=timezone.now(),
+    )
+    other = authenticators.equip(User.objects.create_superuser("other", password="a-long-password"))
+    return {
+        "nobody": Client(SERVER_NAME="localhost"),
+        "password": signed_in(staff, None),
+        "invited": signed_in(staff, invitation),
+        "phone": signed_in(staff, phone),
+        "colleague's": signed_in(staff, other),
+        "both": signed_in(staff, authenticator),
+    }
+
+
+def signed_in(user: User, device: Any) -> Client:
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(user)
+    if device is not None:
+        session = client.session
+        session[DEVICE_ID_SESSION_KEY] = device.persistent_id
+        session.save()
+    return client
+
+
+def stored() -> str:
+    """Every row, but for sessions."""
+    models = [model for model in apps.get_models() if model is not Session and model._meta.managed]
+    return "\n".join(serializers.serialize("json", model._base_manager.order_by("pk")) for model in models)
+
+
+def crawl() -> dict[str, Any]:
+    call_command("migrate", verbosity=0, interactive=False)
+    seed.plant()
+    people, pages = visitors(), addresses()
+    before = stored()
+    answers = []
+    for visitor, client in people.items():
+        client.raise_request_exception = False
+        for address in pages:
+            # By every method as whoever has the password; as the others it is the same gate.
+            for what, body in list(BODIES.items())[: None if visitor == "password" else 1]:
+                response = client.get(address) if body is None else client.post(address, body)
+                answers.append([visitor, what, address, response.status_code, response.headers.get("Location", "")])
+        if visitor != "both":
+            assert stored() == before, visitor
+    sites = [p for p in get_resolver().url_patterns if isinstance(p, URLResolver) and p.app_name == "admin"]
+    shown = [TOTPDevice.objects.filter(confirmed=True).count(), len(sites)]
+    return {"pages": pages, "answers": answers, "devices_and_sites": shown}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(crawl()))
