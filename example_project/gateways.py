@@ -15,13 +15,13 @@ _BODY = {"to": "{recipient}", "text": "{text}", "reference": "{idempotency_key}"
 def configured(environ: Mapping[str, str], *, messages: Path | None) -> dict[str, dict[str, Any]]:
     """Return ``TWOFA_CHANNELS``.
 
-    ``SMS_GATEWAY_URL`` and ``WHATSAPP_GATEWAY_URL`` name HTTP providers, ``EMAIL_URL`` a mail server. What is not named
-    is written to ``messages``, one folder for each channel; outside of development (None) it is not there at all, so
-    that no token ever lands in a file of a server.
+    ``TWILIO_ACCOUNT_SID`` names Twilio, ``SMS_GATEWAY_URL`` and ``WHATSAPP_GATEWAY_URL`` name other HTTP providers,
+    which come first, ``EMAIL_URL`` a mail server. What is not named is written to ``messages``, one folder for each
+    channel; outside of development (None) it is not there at all, so that no token ever lands in a file of a server.
     Raises: ImproperlyConfigured for values that are not JSON where they should be.
     """
     named = [alias for alias in ("sms", "whatsapp") if environ.get(f"{alias.upper()}_GATEWAY_URL")]
-    real = {alias: _gateway(alias.upper(), environ) for alias in named}
+    real = {**_twilio(environ), **{alias: _gateway(alias.upper(), environ) for alias in named}}
     if environ.get("EMAIL_URL"):
         real["email"] = {"BACKEND": "twofa.channels.email.EmailChannel"}
     written = {} if messages is None else {alias: _file(messages / alias) for alias in ("sms", "whatsapp", "email")}
@@ -30,6 +30,41 @@ def configured(environ: Mapping[str, str], *, messages: Path | None) -> dict[str
 
 def _file(directory: Path) -> dict[str, Any]:
     return {"BACKEND": "twofa.channels.file.FileChannel", "OPTIONS": {"directory": directory}}
+
+
+def _twilio(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the channels that have a sender at Twilio."""
+    if not environ.get("TWILIO_ACCOUNT_SID"):
+        return {}
+    account = {
+        "account_sid": environ["TWILIO_ACCOUNT_SID"],
+        "auth_token": environ.get("TWILIO_AUTH_TOKEN", ""),
+        "api_key_sid": environ.get("TWILIO_API_KEY_SID", ""),
+        "api_key_secret": environ.get("TWILIO_API_KEY_SECRET", ""),
+        "other_auth_tokens": [environ["TWILIO_NEXT_AUTH_TOKEN"]] if environ.get("TWILIO_NEXT_AUTH_TOKEN") else [],
+    }
+    if environ.get("TWILIO_BASE_URL"):
+        account["base_url"] = environ["TWILIO_BASE_URL"]
+    senders = {
+        "sms": {
+            "from_": environ.get("TWILIO_SMS_FROM", ""),
+            "messaging_service_sid": environ.get("TWILIO_MESSAGING_SERVICE_SID", ""),
+        },
+        "whatsapp": {
+            "from_": environ.get("TWILIO_WHATSAPP_FROM", ""),
+            "content_sid": _json("TWILIO_WHATSAPP_CONTENT_SIDS", environ) or "",
+            "whatsapp": True,
+        },
+    }
+    public = environ.get("TWILIO_STATUS_CALLBACK", "").rstrip("/")
+    return {
+        alias: {
+            "BACKEND": "twofa.channels.twilio.TwilioChannel",
+            "OPTIONS": {**account, **sender, "status_callback": f"{public}/{alias}/" if public else ""},
+        }
+        for alias, sender in senders.items()
+        if sender["from_"] or sender.get("messaging_service_sid")
+    }
 
 
 def _gateway(prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from example_project import environment, gateways
 from tests.example.serving import ROOT, manage
 from tests.example.serving import environment as developer_environment
+from twofa.channels.twilio import TwilioChannel
 
 KEY = base64.b64encode(secrets.token_bytes(48)).decode()
 PRODUCTION = {
@@ -158,4 +159,53 @@ def test_every_variable_that_is_read_is_in_the_docs():
     read = set(re.findall(r'(?:environ(?:\.get\(|\[)|environment\.\w+\()"([A-Z_]+)"', source))
 
     assert {"DEBUG", "DATABASE_URL", "EMAIL_URL"} <= read
+    assert read <= set(re.findall(r"`([A-Z_]+)`", page))
+
+
+TWILIO = {
+    "TWILIO_ACCOUNT_SID": "AC1",
+    "TWILIO_AUTH_TOKEN": "auth-token",
+    "TWILIO_SMS_FROM": "+15005550006",
+    "TWILIO_STATUS_CALLBACK": "https://points.example.com/api/v1/receipts",
+}
+
+
+def test_twilio_serves_the_channels_that_have_a_sender():
+    channels = gateways.configured(TWILIO, messages=None)
+    assert set(channels) == {"sms"}
+    built = TwilioChannel(**channels["sms"]["OPTIONS"])
+    assert built.callback_url == "https://points.example.com/api/v1/receipts/sms/"
+
+    more = {
+        "TWILIO_WHATSAPP_FROM": "+15005550006",
+        "TWILIO_WHATSAPP_CONTENT_SIDS": '{"*": "HX1"}',
+        "TWILIO_NEXT_AUTH_TOKEN": "next-token",
+        "TWILIO_BASE_URL": "http://127.0.0.1:9",
+    }
+    channels = gateways.configured({**TWILIO, **more}, messages=None)
+    assert set(channels) == {"sms", "whatsapp"}
+    built = TwilioChannel(**channels["whatsapp"]["OPTIONS"])
+    assert built.callback_url == "https://points.example.com/api/v1/receipts/whatsapp/"
+
+
+def test_gateway_that_is_named_comes_before_twilio():
+    channels = gateways.configured({**TWILIO, "SMS_GATEWAY_URL": "https://sms.example.com/"}, messages=None)
+
+    assert channels["sms"]["BACKEND"] == "twofa.channels.http.HttpChannel"
+
+
+def test_production_with_twilio_has_no_findings(tmp_path: Path):
+    done = manage("check", "--deploy", "--fail-level", "ERROR", var=tmp_path, **PRODUCTION, **TWILIO)
+
+    assert done.returncode == 0, done.stderr
+    assert "twofa." not in done.stderr
+
+
+def test_every_variable_of_the_channels_is_in_the_docs():
+    page = (ROOT / "docs" / "howto" / "run-the-example.md").read_text()
+    source = (ROOT / "example_project" / "gateways.py").read_text()
+
+    read = set(re.findall(r'"(TWILIO_[A-Z_]+)"', source))
+
+    assert len(read) == 11
     assert read <= set(re.findall(r"`([A-Z_]+)`", page))

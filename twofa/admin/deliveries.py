@@ -58,7 +58,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         (None, {"fields": ("message", "campaign", "participant", "challenge", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device")}),
         (_("State"), {"fields": ("shown_status", "shown_reason", "tries", "reminted", "due_at", "leased_until")}),
-        (_("Provider"), {"fields": ("provider_message_id", "sent_at")}),
+        (_("Provider"), {"fields": ("provider", "provider_message_id", "sent_at", "delivered_at")}),
         (_("Trace"), {"fields": ("correlation_id", "created_at")}),
     )
 

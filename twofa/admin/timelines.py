@@ -107,4 +107,6 @@ def _channel(channel: str, destination: str) -> str:
 
 
 def _provider_id(delivery: Delivery | None) -> str:
-    return delivery.provider_message_id or "—" if delivery is not None else "—"
+    if delivery is None:
+        return "—"
+    return f"{delivery.provider} {delivery.provider_message_id}".strip() or "—"

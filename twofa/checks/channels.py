@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
 from twofa.channels import SANDBOX
+from twofa.channels.chain import MARGIN
 from twofa.checks import findings
 from twofa.checks.backends import describe
 from twofa.conf import conf
@@ -77,9 +80,48 @@ def _usable(alias: str, backend: str, options: Mapping[str, Any]) -> Iterator[Ch
     if getattr(channel, "development", False) and not conf.is_debug:
         yield findings.DEVELOPMENT_CHANNEL(alias=alias)
     try:
-        channel(**options)
+        built = channel(**options)
     except Exception as error:  # noqa: BLE001 - a third party's constructor may raise anything
         yield findings.CHANNEL_REFUSES_OPTIONS(alias=alias, why=describe(error))
+        return
+    providers: Mapping[str, Any] = getattr(built, "channels", {}) or {"": built}
+    for provider, one in providers.items():
+        yield from _fit(alias, provider, one)
+    if len(providers) > 1:
+        yield from _chain_in_time(alias, built)
+
+
+def _fit(alias: str, provider: str, channel: Any) -> Iterator[CheckMessage]:
+    """Look at a channel, or at one provider of a chain."""
+    # One that stands for itself was looked at before it was built.
+    if provider and getattr(channel, "development", False) and not conf.is_debug:
+        yield findings.DEVELOPMENT_CHANNEL(alias=f"{alias}/{provider}")
+    seconds, lease = getattr(channel, "time_limit", 0.0), _lease()
+    if lease and seconds >= lease:
+        yield findings.CHANNEL_OUTLASTS_LEASE(alias=f"{alias}/{provider}".rstrip("/"), seconds=seconds, lease=lease)
+    url = getattr(channel, "callback_url", "")
+    path = f"receipts/{alias}/{provider}/" if provider else f"receipts/{alias}/"
+    if url and (why := _flaw_of_callback(url, path)):
+        yield findings.CALLBACK_ELSEWHERE(alias=alias, url=url, why=why, path=path)
+
+
+def _flaw_of_callback(url: str, path: str) -> str | None:
+    parts = urlsplit(url)
+    if not parts.path.endswith(f"/{path}"):
+        return "where nobody takes them"
+    return None if parts.scheme == "https" or conf.is_debug else "unencrypted, with the participants' numbers in them"
+
+
+def _chain_in_time(alias: str, chain: Any) -> Iterator[CheckMessage]:
+    left = _lease() - MARGIN
+    if left > 0 and chain.time_limit > left:
+        yield findings.CHAIN_EXCEEDS_LEASE(alias=alias, seconds=chain.time_limit, left=left)
+
+
+def _lease() -> float:
+    """Return the lease in seconds, or 0 where it is none: that has a finding of its own."""
+    lease = conf.given("DELIVERY_LEASE")
+    return lease.total_seconds() if isinstance(lease, timedelta) else 0.0
 
 
 CHECKS = (some_channel, channels_well_formed, aliases_known, channels_usable)

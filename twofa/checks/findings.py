@@ -162,6 +162,24 @@ ISOLATED_TRANSACTIONS = Finding(
     "Remove 'isolation_level' from DATABASES[{alias!r}]['OPTIONS'].",
 )
 
+CHANNEL_OUTLASTS_LEASE = Finding(
+    "twofa.W011",
+    "TWOFA_CHANNELS[{alias!r}] may take {seconds:g} seconds for one message, and TWOFA_DELIVERY_LEASE is {lease:g}: "
+    "meanwhile another worker sends it again.",
+    "Shorten the channel's total_timeout, or lengthen TWOFA_DELIVERY_LEASE.",
+)
+CHAIN_EXCEEDS_LEASE = Finding(
+    "twofa.W012",
+    "TWOFA_CHANNELS[{alias!r}]: its providers may take {seconds:g} seconds in all, and TWOFA_DELIVERY_LEASE leaves "
+    "them {left:g}: the last ones are not asked where the first ones hang.",
+    "Shorten the providers' total_timeout, or lengthen TWOFA_DELIVERY_LEASE.",
+)
+CALLBACK_ELSEWHERE = Finding(
+    "twofa.W013",
+    "TWOFA_CHANNELS[{alias!r}]: its delivery receipts are called back at {url!r}, {why}.",
+    "Give the https address at which the provider reaches .../{path} of this API.",
+)
+
 EAGER_JOBS = Finding(
     "twofa.W001",
     "Celery runs eagerly, and DEBUG is off: each checkout waits for its message to be sent.",
