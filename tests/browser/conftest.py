@@ -9,11 +9,12 @@ import pytest
 from django.conf import settings as django_settings
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.admin.conftest import boss, staff, world
+from tests.admin.conftest import World, boss, make_world, staff
+from tests.admin.lives import live_all
 from tests.browser import chromium
 from tests.browser.visitor import HEIGHT, WIDTHS, Visitor
 
-__all__ = ["boss", "staff", "world"]
+__all__ = ["boss", "staff"]
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -30,6 +31,19 @@ def browser() -> Iterator[Browser]:
             started = chromium.launch(playwright, program)
             yield started
             started.close()
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """One row of each kind, in a campaign whose messages staff can read."""
+    return make_world(test=True)
+
+
+@pytest.fixture
+def lived(settings: Any, world: World) -> World:
+    """The world, and beside it every state that a redemption, a message, a device or a policy can come to."""
+    live_all(settings)
+    return world
 
 
 @pytest.fixture
