@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve code test coverage check docs openapi messages bench matrix build env clean
+.PHONY: help demo serve code test coverage check docs openapi messages bench screenshots matrix build env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ messages: env ## gather the texts of both catalogues and compile them (needs get
 
 bench: env ## full flows a second beside a floor of raw SQL, on PostgreSQL with default durability
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+screenshots: env ## a picture of each page of admin and shop, in build/screenshots (needs Chromium)
+	@$(BIN)/pytest $(ARGS) tests/browser/screenshots.py
 
 matrix: ## the whole suite on the oldest and the newest supported Python and Django
 	@scripts/matrix $(ARGS)
