@@ -10,11 +10,12 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from twofa.channels import Channel, DeliveryError, Message, Receipt
+from twofa.channels import Callback, Channel, DeliveryError, Message, Receipt, ReceiptRefused, Report
 from twofa.channels.memory import Outbox, outbox
 
 __all__ = ["ChannelContract", "Outbox", "outbox"]
@@ -68,6 +69,10 @@ class ChannelContract:
 
     def make_hanging_channel(self) -> Channel | None:
         """Return the channel with a provider that accepts the connection and then says nothing, or never ends."""
+        return None
+
+    def make_callback(self, *, status: str) -> Callback | None:
+        """Return what the provider posts, signed, where a message was ``delivered`` or ``failed``."""
         return None
 
     def test_message_that_is_accepted_gives_a_receipt(self) -> None:
@@ -129,6 +134,31 @@ class ChannelContract:
             self._ensure_well_told(error, message)
             _ensure(error.retryable is True, "silence is a temporary failure")
         self._ensure_hidden(message, "\n".join(lines), "the log")
+
+    def test_signed_receipt_is_read(self) -> None:
+        for status in ("delivered", "failed"):
+            callback = self.make_callback(status=status)
+            if callback is not None:
+                report: object = self.make_channel().read_receipt(callback)
+                if not isinstance(report, Report):
+                    raise AssertionError("Broken contract: read_receipt() returns a Report.")
+                _ensure(report.status == status, f"this receipt says {status}")
+                _ensure(bool(report.provider_message_id or report.reference), "a receipt names its message")
+
+    def test_forged_receipt_is_refused(self) -> None:
+        callback = self.make_callback(status="delivered")
+        if callback is None:
+            return
+        bare = replace(callback, headers={})
+        for forged in (bare, replace(callback, body=callback.body + b"x"), replace(callback, body=b"")):
+            _ensure(self._is_refused(forged), "read_receipt() raises ReceiptRefused for what its provider did not sign")
+
+    def _is_refused(self, callback: Callback) -> bool:
+        try:
+            self.make_channel().read_receipt(callback)
+        except ReceiptRefused:
+            return True
+        return False
 
     def _check_failure(self, *, retryable: bool) -> None:
         channel = self.make_failing_channel(retryable=retryable)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,13 +16,18 @@ from django.test import override_settings
 from pytest_httpserver import HTTPServer
 
 from tests.example.blocks import Block, blocks_of
-from twofa.channels import get_channel
+from twofa.channels import Callback, get_channel
 from twofa.channels.http import HttpChannel
 from twofa.channels.memory import MemoryChannel
+from twofa.checks import channels as channel_checks
 from twofa.testing import ChannelContract, outbox
 
 ADD = blocks_of("docs/howto/add-a-channel.md")
-GATEWAY = blocks_of("docs/howto/connect-a-gateway.md")
+GATEWAYS = blocks_of("docs/howto/connect-a-gateway.md")
+GATEWAY = [block for block in GATEWAYS if block.kind == "gateway"]
+CHAIN = [block for block in GATEWAYS if block.kind == "chain"]
+TWILIO = blocks_of("docs/howto/connect-twilio.md")
+VARIABLES = ("SMS_KEY", "SMS_ACCOUNT", "SMS_RECEIPT_SECRET", "WHATSAPP_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
 
 def run(block: Block, names: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def pager() -> Iterator[Pager]:
 
 _page: dict[str, Any] = {"__name__": __name__}
 for _block in ADD:
-    if _block.kind in ("channel", "contract"):
+    if _block.kind in ("channel", "receipts", "contract"):
         run(_block, _page)
 
 TestPagerChannel = _page["TestPagerChannel"]
@@ -89,11 +98,57 @@ def test_outbox_of_the_page_gives_the_token():
     assert names["all_of_hers"] == [message]
 
 
+def channels_of(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The settings of a block, which find nothing amiss at start-up."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "somethingOfThisTest")
+    channels: dict[str, Any] = run(block, {})["TWOFA_CHANNELS"]
+    with override_settings(TWOFA_CHANNELS=channels):
+        assert [finding for check in channel_checks.CHECKS for finding in check()] == []
+    return channels
+
+
+@pytest.mark.parametrize("block", TWILIO)
+def test_twilio_of_the_page_sends(block: Block, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
+    channels = channels_of(block, monkeypatch)
+    (alias,) = channels
+    channels[alias]["OPTIONS"]["base_url"] = httpserver.url_for("")
+    path = "/2010-04-01/Accounts/somethingOfThisTest/Messages.json"
+    httpserver.expect_request(path).respond_with_json({"sid": "SM1", "error_code": None}, status=201)
+    with override_settings(TWOFA_CHANNELS=channels):
+        receipt = get_channel(alias).send(ChannelContract().make_message())
+
+    assert receipt.provider_message_id == "SM1"
+    assert httpserver.log[0][0].form.get("ContentSid", "")[-1:] == {"sms": "", "whatsapp": "1"}[alias]
+
+
+def test_chain_of_the_page_sends(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
+    (block,) = CHAIN
+    channels = channels_of(block, monkeypatch)
+    providers = channels["sms"]["OPTIONS"]["providers"]
+    providers["twilio"]["OPTIONS"]["base_url"] = httpserver.url_for("/down")
+    providers["gateway"]["OPTIONS"]["url"] = httpserver.url_for("/up")
+    httpserver.expect_request("/up").respond_with_json({})
+    with override_settings(TWOFA_CHANNELS=channels):
+        assert get_channel("sms").send(ChannelContract().make_message()).provider == "gateway"
+
+
+class TestReportingPagerChannel(TestPagerChannel):  # type: ignore[valid-type, misc]
+    def make_channel(self) -> Any:
+        return _page["ReportingPagerChannel"](
+            host=self.pager.host, port=self.pager.port, timeout=1.0, secret="the-pager"
+        )
+
+    def make_callback(self, *, status: str) -> Callback:
+        body = json.dumps({"id": "1", "status": {"delivered": "read", "failed": "lost"}[status]}).encode()
+        at = str(int(time.time()))
+        digest = hmac.new(b"the-pager", at.encode() + b"." + body, sha256).hexdigest()
+        return Callback(body=body, headers={"X-Pager-Time": at, "X-Pager-Signature": digest})
+
+
 @pytest.mark.parametrize("block", GATEWAY)
 def test_gateway_of_the_page_sends(block: Block, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
-    for name in ("SMS_KEY", "SMS_ACCOUNT", "WHATSAPP_KEY"):
-        monkeypatch.setenv(name, "something")
-    channels = run(block, {})["TWOFA_CHANNELS"]
+    channels = channels_of(block, monkeypatch)
     (alias,) = channels
     httpserver.expect_request("/").respond_with_json({"messages": [{"id": "m-1"}], "sid": "m-1"})
     with override_settings(TWOFA_CHANNELS=channels):

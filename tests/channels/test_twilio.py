@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from tests.channels.rawserver import dripping, playing
-from twofa.channels import DeliveryError, Message
-from twofa.channels.twilio import TwilioChannel
+from twofa.channels import Callback, DeliveryError, Message
+from twofa.channels.twilio import TwilioChannel, signature
 from twofa.testing import ChannelContract
 
 SID = "AC0123456789abcdef0123456789abcdef"
@@ -58,7 +58,7 @@ class TestTwilioChannel(ChannelContract):
         return Response(json.dumps({**body, "body": request.form["Body"]}), status, mimetype="application/json")
 
     def make_channel(self) -> TwilioChannel:
-        return TwilioChannel(**CREDENTIALS, base_url=self.server.url_for(""))
+        return TwilioChannel(**CREDENTIALS, base_url=self.server.url_for(""), status_callback=CALLBACK)
 
     def make_failing_channel(self, *, retryable: bool) -> TwilioChannel:
         self.answer = (429, problem(20429, 429)) if retryable else (400, problem(21211, 400))
@@ -66,6 +66,11 @@ class TestTwilioChannel(ChannelContract):
 
     def make_hanging_channel(self) -> TwilioChannel:
         return TwilioChannel(**CREDENTIALS, base_url=f"http://127.0.0.1:{self.silent.port}", read_timeout=0.5)
+
+    def make_callback(self, *, status: str) -> Callback:
+        fields = {"MessageSid": "SM1", "MessageStatus": status}
+        signed = CALLBACK + "".join(name + value for name, value in sorted(fields.items()))
+        return Callback(body=urlencode(fields).encode(), headers={"X-Twilio-Signature": signature(signed, SECRET)})
 
     def delivered(self) -> list[str]:
         return [request.form["Body"] for request, _response in self.server.log]
