@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -13,10 +14,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django_otp.oath import hotp
 
 from example_project.phone import read_messages
 from tests.example.blocks import Block, blocks_of
-from tests.example.serving import Served, serve
+from tests.example.serving import Served, manage, serve
 
 
 class Shell:
@@ -129,7 +131,7 @@ def test_phone_shows_messages_escaped_and_newest_first(served: Served):
     assert page.index("&lt;script&gt;newer") < page.index("older")
 
 
-def test_printed_login_opens_the_admin(served: Served):
+def test_printed_login_opens_the_admin_with_the_code_and_not_without(served: Served):
     username, password = served.find(r"Admin login\s+(\S+ / \S+)").split(" / ")
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     login = f"{served.base}/admin/login/?next=/admin/"
@@ -138,6 +140,10 @@ def test_printed_login_opens_the_admin(served: Served):
     assert found
 
     fields = {"csrfmiddlewaretoken": found[1], "username": username, "password": password, "next": "/admin/"}
+    with opener.open(login, urlencode(fields).encode(), timeout=10) as answer:
+        assert answer.url == login
+    told = manage("demo", "--code", var=served.var)
+    fields["code"] = told.stdout.splitlines()[-1]
     with opener.open(login, urlencode(fields).encode(), timeout=10) as answer:
         page = answer.read().decode()
 
@@ -150,6 +156,22 @@ def test_printed_login_opens_the_admin(served: Served):
             listed = answer.read().decode()
         assert "Ana" in listed or "ana" in listed
         assert f"/admin/loyalty/{model}/add/" not in listed
+
+
+def test_printed_address_is_that_of_the_authenticator(served: Served):
+    secret = served.find(r"otpauth://totp/Points%3Aadmin\?secret=([A-Z2-7]{32})&")
+
+    told = manage("demo", "--code", var=served.var).stdout.splitlines()[-1]
+
+    key, now = base64.b32decode(secret), int(time.time()) // 30
+    assert told in {f"{hotp(key, now + offset):06d}" for offset in range(-1, 3)}
+
+
+def test_code_is_asked_for_before_anything_was_served(tmp_path: Path):
+    done = manage("demo", "--code", var=tmp_path)
+
+    assert done.returncode == 1
+    assert "make serve" in done.stderr
 
 
 def test_data_and_key_are_kept_for_the_next_server_unless_it_is_told_otherwise(tmp_path: Path):
