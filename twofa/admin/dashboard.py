@@ -78,7 +78,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest, object_id: str) -> HttpR
     found = figures.of_campaign(campaign, days=days)
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": _("Figures"),
+        "title": _("Figures of %(campaign)s") % {"campaign": campaign},
         "opts": model_admin.opts,
         "original": campaign,
         "back": model_admin.page("change", campaign.pk),

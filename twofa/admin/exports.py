@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -83,17 +84,18 @@ def view(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponseBase:
     if not model_admin.has_view_permission(request) or not request.user.has_perm(PERMISSION):
         raise PermissionDenied
     try:
-        rows = model_admin.get_changelist_instance(request).queryset.order_by("-id")
+        listed = model_admin.get_changelist_instance(request)
     except IncorrectLookupParameters:
         model_admin.message_user(request, _("These filters make no sense, so nothing was exported."), messages.ERROR)
         return HttpResponseRedirect(model_admin.page("changelist"))
+    rows = listed.queryset.order_by("-id")
     form = ExportForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         return answer(request, rows, bom=form.cleaned_data["bom"])
-    return ask(model_admin, request, rows)
+    return ask(model_admin, request, rows, in_words(listed))
 
 
-def ask(model_admin: TwofaAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+def ask(model_admin: TwofaAdmin, request: HttpRequest, rows: QuerySet[Any], chosen: list[str]) -> HttpResponse:
     """Show how many rows there are, and that taking them is noted."""
     count = counted(rows)
     context = {
@@ -104,7 +106,7 @@ def ask(model_admin: TwofaAdmin, request: HttpRequest, rows: QuerySet[Any]) -> H
         "form": ExportForm(),
         "count": formats.number_format(min(count, MOST), use_l10n=True, force_grouping=True),
         "is_cut": count > MOST,
-        "filters": filters(request),
+        "filters": chosen,
         "back": _with_filters(model_admin.page("changelist"), request),
     }
     return TemplateResponse(request, "twofa/admin/export.html", context)
@@ -137,6 +139,15 @@ def filters(request: HttpRequest) -> list[str]:
         for value in values
         if value and name not in _NO_FILTERS
     ]
+
+
+def in_words(listed: ChangeList) -> list[str]:
+    """Return the filters and the search as the list itself calls them; the first choice of each filter is no filter."""
+    told = [str(_("search: %(term)s") % {"term": listed.query})] if listed.query else []
+    for spec in listed.filter_specs:
+        _none, *choices = spec.choices(listed)
+        told += [f"{spec.title}: {choice['display']}" for choice in choices if choice["selected"]]
+    return told
 
 
 def _with_filters(address: str, request: HttpRequest) -> str:

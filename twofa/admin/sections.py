@@ -23,6 +23,7 @@ _TONES = {
     "sent": GOOD,
     "delivered": GOOD,
     "required": GOOD,
+    "attempt_failed": BAD,
     "failed": BAD,
     "rejected": BAD,
     "pending": OPEN,

@@ -93,7 +93,7 @@ class _Page:
                 self._link(row, row),
                 row.campaign,
                 Cell(translated("%(tries)d calls, no clear answer") % {"tries": row.completion_tries}, tone=BAD),
-                self._act(row, "retry-completion", _("Try again, or fail it"), "twofa.retry_completion"),
+                self._link(row, _("Try again, or fail it")),
             ),
         )
 
@@ -168,14 +168,6 @@ class _Page:
 
     def _link(self, row: Model, text: object) -> Cell:
         return Cell(text, url=self._way(row))
-
-    def _act(self, row: Redemption, action: str, label: StrOrPromise, permission: str) -> Cell:
-        """Return the way to an action, or to the row's page for those who may only look."""
-        return (
-            self._action(row.pk, action, label)
-            if self._request.user.has_perm(permission)
-            else self._link(row, _("Look"))
-        )
 
     def _resend(self, row: Delivery) -> Cell:
         redemption = row.challenge.redemption_id if row.challenge is not None else None
