@@ -145,3 +145,27 @@ def test_many_threads_publish_at_once(broker_url, threads, settings):
 
 def test_host_has_a_celery_app():
     assert jobs.configured_app()
+
+
+def test_ping_reaches_the_broker(broker_url):
+    jobs.ping()
+
+    assert messages(broker_url) == []
+
+
+@pytest.mark.parametrize("kind", ["refusing", "silent"])
+def test_ping_of_a_broker_that_is_not_there_says_so_in_time(kind):
+    with silent_server() as port:
+        broker(f"redis://127.0.0.1:{port if kind == 'silent' else free_port()}/0")
+        began = time.monotonic()
+        with pytest.raises(Exception, match=r"refused|[Tt]imed? ?out|Timeout"):
+            jobs.ping(seconds=0.3)
+
+    assert time.monotonic() - began < 1
+
+
+def test_ping_has_nothing_to_reach_where_jobs_run_at_once():
+    broker(f"redis://127.0.0.1:{free_port()}/0")
+    current_app.conf.task_always_eager = True
+
+    jobs.ping()
