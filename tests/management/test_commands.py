@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from tests import factories
 from tests.fulfillment import RecordingBackend
-from twofa.flows import storefronts
+from twofa.flows import restores, storefronts
 from twofa.models import Delivery, Storefront
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +54,28 @@ def test_unknown_campaign_is_told_and_nothing_is_opened():
     with pytest.raises(CommandError, match="There is no campaign"):
         run("twofa_storefront", "My shop", "--campaign", "nowhere")
     assert not Storefront.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pending_is_ended_with_a_reason_after_a_restore():
+    RecordingBackend.reset()
+    redemption = factories.Shop().open()
+
+    out, _err = run("twofa_end_pending", "--reason", "restored from backup")
+
+    assert out == "Ended: 1.\n"
+    redemption.refresh_from_db()
+    assert (redemption.status, redemption.points) == ("cancelled", "released")
+
+
+def test_pending_is_not_ended_without_a_reason():
+    factories.Shop().open()
+    with pytest.raises(CommandError, match="--reason"):
+        run("twofa_end_pending")
+    assert Delivery.objects.open().exists()
+
+
+def test_what_could_not_be_ended_fails_the_command(monkeypatch):
+    monkeypatch.setattr(restores, "end_pending", lambda **kwargs: (1, 2))
+    with pytest.raises(CommandError, match="Not ended: 2"):
+        run("twofa_end_pending", "--reason", "x")
