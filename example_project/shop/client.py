@@ -168,13 +168,12 @@ def _send(
     sent = dict(headers) if content is None else {**headers, "Content-Type": "application/json"}
     try:
         return _http.request(method, url, body=content, headers=sent)
-    except urllib3.exceptions.TimeoutError:
-        # Not again: the visitor has waited long enough, and decides.
-        logger.warning("the API did not answer in time")
-        raise Unreachable from None
     except urllib3.exceptions.HTTPError as error:
         logger.warning("no answer from the API: %s", type(error).__name__)
-        if not repeatable:
+        # After a wait in vain not again: the visitor has waited long enough, and decides. (What urllib3 calls a new
+        # connection that failed is one of its timeouts, though nobody has waited.)
+        slow = isinstance(error, urllib3.exceptions.TimeoutError)
+        if not repeatable or (slow and not isinstance(error, urllib3.exceptions.NewConnectionError)):
             raise Unreachable from None
     # Most often a kept connection that the server has closed meanwhile.
     return _send(method, url, body, headers, repeatable=False)

@@ -163,7 +163,7 @@ class Storefront:
     def cancel(self, pk: UUID) -> Row:
         """Cancel an order that waits. Raises: Refused."""
         self.order(pk)
-        return self.client.call("cancel_redemption", "POST", f"/redemptions/{pk}/cancel/", {})
+        return self.client.call("cancel_redemption", "POST", f"/redemptions/{pk}/cancel/", {}, key=f"cancel-{pk}")
 
     @sensitive_variables("token")
     def _answer(self, operation: str, path: str, token: str, key: str) -> Row:

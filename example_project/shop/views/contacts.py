@@ -68,6 +68,8 @@ def show_contact(visit: Visit, device_id: UUID) -> HttpResponse:
     }
     if challenge is not None:
         context |= token_context(challenge, device["next_action"], visit.api.campaign())
+    elif device["status"] == "pending":
+        context |= {"offers_resend": True, "nonce": new_nonce()}
     return visit.render("shop/contact.html", context)
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import seed
+from example_project.staff import authenticators
 
 
 class Command(BaseCommand):
@@ -23,6 +25,8 @@ class Command(BaseCommand):
         if not seed.is_planted():
             logins = seed.plant()
             self.stdout.write(_("The admin's login: %(login)s") % {"login": f"{seed.STAFF} / {logins.password}"})
+            staff = get_user_model().objects.get(username=seed.STAFF)
+            self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(staff).config_url})
             _keep(path, logins.key)
         elif not path.exists():
             # A key is shown once: where it was lost there is another.

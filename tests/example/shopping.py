@@ -1,0 +1,136 @@
+"""A visitor of the shop, who reads pages and sends the forms that are on them; the API is a live server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+from django.test import Client
+
+from example_project.loyalty import ledger
+from tests import factories, stories
+from twofa.channels.memory import outbox
+from twofa.models import Campaign, Participant, Redemption
+
+PHONE = "+55 11 99999-0034"
+_TOKEN = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{6,12}\b")
+
+
+class Forms(HTMLParser):
+    """The forms of a page: by the address that each is sent to, its fields as a browser would send them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self._open: dict[str, str] | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._open = {}
+            self.found.append((given.get("action", ""), self._open))
+        chosen = given.get("type") != "radio" or "checked" in given
+        if self._open is not None and tag == "input" and "name" in given and chosen:
+            self._open[given["name"]] = given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._open = None
+
+
+@dataclass
+class World:
+    """The demo's campaigns and members, made the short way."""
+
+    summer: Campaign
+    everyday: Campaign
+    ana: Participant
+    bruno: Participant
+    key: str
+    storefront: Any
+
+    @classmethod
+    def make(cls) -> World:
+        summer = factories.campaign(slug="summer", name="Summer rewards")
+        everyday = factories.campaign(slug="everyday", name="Everyday rewards", two_factor_mode="off")
+        storefront = factories.storefront(summer, everyday)
+        ana = factories.participant(summer, external_id="ana")
+        bruno = factories.participant(summer, external_id="bruno")
+        relaxed = factories.participant(everyday, external_id="ana")
+        for member, amount in ((ana, "50000.00"), (relaxed, "50000.00"), (bruno, "900.00")):
+            ledger.grant(member, Decimal(amount), key=str(member.pk))
+        return cls(summer, everyday, ana, bruno, factories.key(storefront), storefront)
+
+    def phone(self, of: Participant | None = None, **columns: Any) -> Any:
+        """Give a member a phone that is proven."""
+        return factories.device(of or self.ana, **columns)
+
+
+@dataclass
+class Shopper:
+    """A browser at the shop."""
+
+    client: Client = field(default_factory=lambda: Client(enforce_csrf_checks=True, raise_request_exception=True))
+    path: str = "/"
+    page: str = ""
+    status: int = 0
+
+    def get(self, path: str) -> str:
+        """Open a page, and follow where it leads."""
+        return self._at(self.client.get(path, follow=True), path)
+
+    def send(self, action: str, *, form: int = 0, **typed: str) -> str:
+        """Fill and send a form of this page, and follow where it leads."""
+        return self.post(action, self.fields(action, form) | typed)
+
+    def fields(self, action: str, form: int = 0) -> dict[str, str]:
+        """Return what a form of this page would send untouched."""
+        matching = [fields for target, fields in Forms(self.page).found if target == action]
+        assert matching, f"no form for {action} on {self.path}: {[target for target, _ in Forms(self.page).found]}"
+        return dict(matching[form])
+
+    def post(self, action: str, fields: dict[str, str]) -> str:
+        """Send what another tab, or a page of before, would send."""
+        answer = self.client.post(action, fields, follow=True)
+        if answer.redirect_chain:
+            assert answer.redirect_chain[0][1] == 302
+        return self._at(answer, action)
+
+    def _at(self, answer: Any, path: str) -> str:
+        self.path = answer.redirect_chain[-1][0] if answer.redirect_chain else path
+        self.page, self.status = answer.content.decode(), answer.status_code
+        return self.page
+
+    def sign_in(self, member: str = "summer:ana") -> Shopper:
+        self.get("/sign-in/")
+        self.send("/sign-in/", customer=member)
+        return self
+
+    def order(self, slug: str = "headphones") -> str:
+        """Press the button of a product; return the path where that led."""
+        self.get(f"/products/{slug}/")
+        self.send(f"/products/{slug}/order/")
+        return self.path
+
+    def type(self, token: str, step: str = "confirm") -> str:
+        """Type a token on the page that asks for it."""
+        return self.send(f"{self.path}{step}/", token=token)
+
+
+def latest_token() -> str:
+    """Deliver what is due, and read the newest message."""
+    stories.deliver_due()
+    return [message.token for message in outbox if message.token][-1]
+
+
+def wrong(token: str) -> str:
+    return ("0" if token[0] != "0" else "1") + token[1:]
+
+
+def orders() -> list[tuple[str, str]]:
+    """What there is of orders: status and points of each, oldest first."""
+    return list(Redemption.objects.order_by("pk").values_list("status", "points"))

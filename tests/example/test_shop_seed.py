@@ -1,0 +1,63 @@
+"""``manage.py seed``: a fresh database, and a shop that works on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import urllib3
+
+from tests.example.serving import Served, manage
+from tests.example.shopping import Forms
+
+
+def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
+    assert manage("migrate", var=tmp_path).returncode == 0
+
+    first, second = manage("seed", var=tmp_path), manage("seed", var=tmp_path)
+
+    key = tmp_path / "shop_api_key.txt"
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert "admin / " in first.stdout
+    assert "otpauth://" in first.stdout
+    assert "admin / " not in second.stdout
+    assert key.read_text().startswith("twofa_")
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_lost_key_is_replaced_by_another(tmp_path: Path):
+    manage("migrate", var=tmp_path)
+    manage("seed", var=tmp_path)
+    key = tmp_path / "shop_api_key.txt"
+    lost = key.read_text()
+    key.unlink()
+
+    assert manage("seed", var=tmp_path).returncode == 0
+
+    assert key.read_text() != lost
+
+
+def test_nothing_is_seeded_outside_of_development(tmp_path: Path):
+    production = {
+        "DEBUG": "0",
+        "SECRET_KEY": "a-long-secret-of-this-test-" + "9f3kq81z" * 6,
+        "ALLOWED_HOSTS": "points.example.com",
+        "DATABASE_URL": "postgresql://points@127.0.0.1:9/points",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:9/0",
+        "TWOFA_TOKEN_KEY": "b" * 64,
+    }
+
+    done = manage("seed", "--skip-checks", var=tmp_path, **production)
+
+    assert done.returncode != 0
+    assert "for development only" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_served_shop_calls_its_own_server(served: Served):
+    """One server answers the page and the call that the page waits for."""
+    page = urllib3.request("GET", f"{served.base}/sign-in/", timeout=20).data.decode()
+
+    assert "Ana Souza" in page
+    assert "Bruno Lima" in page
+    assert served.key not in page
+    assert len(Forms(page).found) >= 4
