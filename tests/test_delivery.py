@@ -103,6 +103,7 @@ def test_message_carries_what_a_channel_needs():
     assert (message.recipient, message.locale, message.event) == ("ana@example.com", "pt-br", "redemption.token")
     assert (message.challenge_id, message.idempotency_key) == (UUID(int=5), f"{UUID(int=5)}:2")
     assert message.expires_at == AT + timedelta(minutes=10)
+    assert message.token_ttl == timedelta(minutes=5)
     for name in ("recipient", "token", "text", "subject", "html"):
         assert type(getattr(message, name)) is str
     assert message == delivery.compose(delivered)

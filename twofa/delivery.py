@@ -74,6 +74,7 @@ def compose(delivery: Delivery) -> Message:
         challenge_id=delivery.challenge_id,
         idempotency_key=delivery.idempotency_key,
         expires_at=delivery.challenge.live_until if delivery.challenge is not None else None,
+        token_ttl=delivery.challenge.token_ttl if delivery.challenge is not None else None,
         **texts,
     )
     # A host's own template may have lost it, and a message without its token is worse than none: nobody would know.

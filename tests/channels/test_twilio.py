@@ -192,6 +192,13 @@ def test_validity_stays_within_what_twilio_takes(httpserver: HTTPServer, left, e
     assert form.get("ValidityPeriod") == expected
 
 
+def test_validity_is_no_longer_than_the_tokens_life(httpserver: HTTPServer):
+    later = datetime.now(UTC) + timedelta(minutes=10)
+    message = ChannelContract().make_message(expires_at=later, token_ttl=timedelta(minutes=5))
+
+    assert sent(httpserver, message).form["ValidityPeriod"] == "300"
+
+
 @pytest.mark.parametrize("callback", [CALLBACK, f"{CALLBACK}?region=br"])
 def test_callback_carries_the_messages_key(httpserver: HTTPServer, message: Message, callback: str):
     url = sent(httpserver, message, status_callback=callback).form["StatusCallback"]

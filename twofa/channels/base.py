@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -47,6 +47,8 @@ class Message:
     """The same on every repetition of this message, and only then."""
     expires_at: datetime | None = None
     """When its token dies at the latest."""
+    token_ttl: timedelta | None = None
+    """How long its token lives from the hand-off to the provider. None for a notice."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha1, sha256
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -128,9 +128,7 @@ class TwilioChannel(Channel):
         else:
             fields["Body"] = message.text
         if message.expires_at is not None:
-            # A token that waits in Twilio's queue until it is dead only tells its owner that something is wrong.
-            left = math.ceil((message.expires_at - datetime.now(UTC)).total_seconds())
-            fields["ValidityPeriod"] = str(min(max(left, _SHORTEST_VALIDITY), _LONGEST_VALIDITY))
+            fields["ValidityPeriod"] = str(_validity(message.expires_at, message.token_ttl))
         if self.callback_url:
             fields["StatusCallback"] = _with_reference(self.callback_url, message.idempotency_key)
         return fields
@@ -194,6 +192,16 @@ def _form(body: bytes) -> list[tuple[str, str]]:
         return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
         raise ReceiptRefused from None
+
+
+def _validity(expires_at: datetime, token_ttl: timedelta | None) -> int:
+    """Return for how many seconds Twilio may try: a token that comes dead only tells that something is wrong.
+
+    Its life counts from the hand-off, which is now, and is cut by ``expires_at`` where that comes first.
+    """
+    left = expires_at - datetime.now(UTC)
+    life = left if token_ttl is None else min(left, token_ttl)
+    return min(max(math.ceil(life.total_seconds()), _SHORTEST_VALIDITY), _LONGEST_VALIDITY)
 
 
 def _with_reference(url: str, key: str) -> str:
