@@ -14,7 +14,8 @@ from tests.fulfillment import RecordingBackend
 from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
-from twofa.models import Challenge, Delivery, Event, Redemption, StorefrontKey
+from twofa.models import Campaign, Challenge, Delivery, Event, PolicyChange, Redemption, StorefrontKey
+from twofa.models.clock import now
 
 PASSWORD = "a password of the tests"
 
@@ -29,6 +30,7 @@ class World:
     delivery: Delivery
     key: StorefrontKey
     secrets: dict[str, bytes]
+    proposal: PolicyChange
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -43,6 +45,7 @@ class World:
             "challenge": self.challenge,
             "delivery": self.delivery,
             "event": Event.objects.filter(redemption=self.redemption).first(),
+            "policychange": self.proposal,
         }
 
 
@@ -68,7 +71,25 @@ def _world(**policy: Any) -> World:
         "key's secret": text.partition("_")[2].partition("_")[2].encode(),
         "key's hash": bytes(key.hashed_key),
     }
-    return World(shop, redemption, challenge, Delivery.objects.get(pk=delivery.pk), key, secrets)
+    return World(
+        shop, redemption, challenge, Delivery.objects.get(pk=delivery.pk), key, secrets, propose(shop.campaign)
+    )
+
+
+def propose(campaign: Campaign, **columns: Any) -> PolicyChange:
+    """A proposal to ask nobody any more, by somebody who is not signed in anywhere."""
+    proposer, _new = User.objects.get_or_create(username="paula", is_staff=True)
+    proposed = {
+        "policy_version": campaign.policy_version,
+        "before": {"two_factor_mode": campaign.two_factor_mode},
+        "after": {"two_factor_mode": "off"},
+        "loosens": ["two_factor_mode"],
+        "reason": "Support asked for it.",
+        "requested_by": proposer,
+        "requested_at": now(),
+        **columns,
+    }
+    return PolicyChange.objects.create(campaign=campaign, **proposed)
 
 
 @pytest.fixture

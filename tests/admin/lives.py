@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from tests import factories
 from tests.factories import token_of, wrong_token
@@ -14,19 +15,21 @@ from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
-from twofa.exceptions import RedemptionRefused, TemporaryFailure, TransactionChanged
+from twofa.exceptions import PolicyRefused, RedemptionRefused, TemporaryFailure, TransactionChanged
 from twofa.flows import (
     campaigns,
     completions,
     devices,
     disclosures,
+    exports,
     participants,
+    policy_changes,
     redemptions,
     roles,
     storefronts,
     sweeps,
 )
-from twofa.models import Campaign, Challenge, Device, Participant
+from twofa.models import Campaign, Challenge, Device, Participant, PolicyChange
 
 PAUSE = timedelta(seconds=31)
 POLICY: dict[str, Any] = {
@@ -50,6 +53,7 @@ def live_all(settings: Any) -> None:
     settings.TWOFA_COMPLETION_MAX_TRIES = 2
     ScriptedChannel.follow()
     _staff()
+    _proposals(settings)
     _ends()
     _messages()
     _points(settings)
@@ -67,6 +71,34 @@ def _staff() -> None:
     key, _text = storefronts.issue_key(shop, actor=STAFF)
     storefronts.revoke_key(key, actor=STAFF)
     roles.restore(actor=STAFF)
+    exports.record(actor=STAFF, filters=["status__exact=rejected", "q=u-1"], rows=3)
+
+
+def _proposals(settings: Any) -> None:
+    settings.TWOFA_FOUR_EYES = True
+    maria, joao = (User.objects.create_superuser(name, password="1") for name in ("maria", "joao"))
+    campaign = factories.campaign()
+
+    def propose() -> PolicyChange:
+        changes, reason = {"two_factor_mode": "optional"}, "Support asked for it."
+        outcome = policy_changes.submit(campaign, by=maria, actor=STAFF, changes=changes, reason=reason)
+        assert isinstance(outcome, PolicyChange)
+        return outcome
+
+    policy_changes.withdraw(propose(), by=maria, actor=STAFF)
+    policy_changes.reject(propose(), by=joao, actor=STAFF, reason="Not before the audit.")
+    propose()
+    travel(timedelta(days=7))
+    sweeps.sweep()
+    outdated = propose()
+    campaigns.update(campaign, actor=STAFF, changes={"max_attempts": 4})
+    change = propose()
+    for who, password in ((maria, "1"), (joao, "2")):
+        with pytest.raises(PolicyRefused):
+            policy_changes.approve(change, by=who, actor=STAFF, password=password)
+    policy_changes.approve(change, by=joao, actor=STAFF, password="1")
+    assert PolicyChange.objects.get(pk=outdated.pk).status == "expired"
+    settings.TWOFA_FOUR_EYES = False
 
 
 def _ends() -> None:
@@ -83,6 +115,10 @@ def _ends() -> None:
     reject(shop, shop.open(), 5)
     cancel(shop, shop.open())
     redemptions.cancel(shop.open().pk, storefront=None, actor=STAFF, reason="The participant called.")
+    again = shop.open()
+    travel(PAUSE)
+    redemptions.resend(again.pk, storefront=None, actor=STAFF, reason="The message was deleted.")
+    cancel(shop, again)
     changed = shop.open()
     tamper(changed, amount="1.00")
     with pytest.raises(TransactionChanged):

@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from tests import factories
 from tests.admin.conftest import World, page
 from twofa.exceptions import PolicyRefused
-from twofa.flows import campaigns
+from twofa.flows import campaigns, policy_changes
 from twofa.flows.history import WORKER
 from twofa.models import Campaign, Challenge, Event
 
@@ -306,7 +306,8 @@ def test_toggle_changes_the_policy_and_leaves_open_challenges_alone(world: World
     campaign = world.shop.campaign
     challenge = Challenge.objects.filter(pk=world.challenge.pk).values().get()
 
-    response = staff(*EDITOR).post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "off"})
+    sent = {"two_factor_mode": "off", "policy_version": 1}
+    response = staff(*EDITOR).post(page("campaign", "two-factor", campaign.pk), sent)
 
     assert response.status_code == 302
     campaign.refresh_from_db()
@@ -337,7 +338,8 @@ def test_refusal_of_the_flow_is_told(boss: Client):
     campaign = factories.campaign(two_factor_mode="off", token_length=12)
     Campaign.objects.filter(pk=campaign.pk).update(allowed_channels=[])
 
-    response = boss.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "required"}, follow=True)
+    sent = {"two_factor_mode": "required", "policy_version": 1}
+    response = boss.post(page("campaign", "two-factor", campaign.pk), sent, follow=True)
 
     assert [str(message) for message in response.context["messages"]] != []
     campaign.refresh_from_db()
@@ -348,7 +350,7 @@ def test_refusal_of_the_flow_at_saving_is_told(campaign: Campaign, boss: Client,
     def refuse(*_args: object, **_values: object) -> None:
         raise PolicyRefused("Somebody else was faster.")
 
-    monkeypatch.setattr(campaigns, "update", refuse)
+    monkeypatch.setattr(policy_changes, "submit", refuse)
 
     response = boss.post(page("campaign", "change", campaign.pk), values(campaign, max_attempts=2), follow=True)
 

@@ -27,6 +27,7 @@ MODELS = (
     "challenge",
     "delivery",
     "event",
+    "policychange",
 )
 WRITTEN = ("campaign", "storefront")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)

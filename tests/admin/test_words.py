@@ -21,10 +21,11 @@ CODE = Path(words.__file__).parents[1]
 STATES = {
     "redemption.": Redemption.FINAL,
     "challenge.": Challenge.FINAL,
+    "campaign.change_": ("approved", "rejected", "withdrawn"),
     # A claim is no event, and receipts come later.
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
-_TYPE = re.compile(r"(role|storefront|campaign|participant|device|redemption|points|challenge|delivery)\.[a-z_]*")
+_TYPE = re.compile(r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery)\.[a-z_]*")
 # What is somebody's own text, and not a code of ours.
 FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries"}
 
@@ -37,7 +38,10 @@ FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries
         (timedelta(seconds=1), "1 second"),
         (timedelta(minutes=1), "1 minute"),
         (timedelta(minutes=2, seconds=30), "2 minutes 30 seconds"),
-        (timedelta(days=2), "2880 minutes"),
+        (timedelta(days=2), "2 days"),
+        (timedelta(days=1, hours=1, minutes=30), "1 day 1 hour 30 minutes"),
+        (timedelta(minutes=90), "1 hour 30 minutes"),
+        (timedelta(seconds=29, microseconds=700_000), "30 seconds"),
     ],
 )
 def test_duration_in_words(value: timedelta | None, expected: str):

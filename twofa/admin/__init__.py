@@ -6,6 +6,26 @@ a flow.
 
 from __future__ import annotations
 
-from twofa.admin import campaigns, challenges, deliveries, devices, events, participants, redemptions, storefronts
+from twofa.admin import (
+    campaigns,
+    challenges,
+    deliveries,
+    devices,
+    events,
+    participants,
+    policy_changes,
+    redemptions,
+    storefronts,
+)
 
-__all__ = ["campaigns", "challenges", "deliveries", "devices", "events", "participants", "redemptions", "storefronts"]
+__all__ = [
+    "campaigns",
+    "challenges",
+    "deliveries",
+    "devices",
+    "events",
+    "participants",
+    "policy_changes",
+    "redemptions",
+    "storefronts",
+]

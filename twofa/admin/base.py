@@ -19,7 +19,9 @@ from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from twofa import correlation
 from twofa.admin import searches
@@ -166,7 +168,14 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def way(self, request: HttpRequest) -> Callable[[Model], str]:
         """Return what tells where a row's page is, or nothing where this member may not open it."""
-        return lambda row: self.page_of(row) if may_view(request, type(row)) else ""
+
+        def where(row: Model) -> str:
+            # The page itself decides who may open it, which may be more or fewer than those of Django's permission.
+            model_admin = self.admin_site._registry.get(type(row))
+            may_open = model_admin is not None and model_admin.has_view_permission(request, row)
+            return self.page_of(row) if may_open else ""
+
+        return where
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -210,6 +219,8 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         ]
         return [*own, *super().get_urls()]
 
+    @method_decorator(sensitive_post_parameters("password"))
+    @sensitive_variables("form")
     @transaction.non_atomic_requests
     def flow_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Ask for confirmation, then call the action's flow: it owns its transaction, whatever ATOMIC_REQUESTS says."""
@@ -224,13 +235,18 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return self._perform(request, action, row, form.cleaned_data)
         return self.ask(request, action, row, form)
 
+    @sensitive_variables("values")
     def _perform(self, request: HttpRequest, action: FlowAction, row: Any, values: dict[str, Any]) -> HttpResponse:
         try:
             with acting(request) as actor:
-                outcome = action.run(row, actor=actor, **values)
+                outcome = action.run(row, actor=actor, **self.arguments(request), **values)
         except TwoFactorError as error:
             return self.refuse(request, action, row, error)
         return self.answer(request, action, row, outcome)
+
+    def arguments(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what every flow of this page is given besides the form's values."""
+        return {}
 
     def refuse(self, request: HttpRequest, action: FlowAction, row: Any, error: TwoFactorError) -> HttpResponse:
         """Tell why nothing was done, on the row's page."""

@@ -17,12 +17,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofa.admin import dashboard, words
-from twofa.admin.base import FlowAction, Tool, TwofaAdmin, acting, explain
+from twofa.admin.base import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
-from twofa.admin.forms import CampaignForm, ModeForm, form_field
+from twofa.admin.forms import CampaignForm, form_field
+from twofa.admin.four_eyes import REASON, FourEyesAdmin, ProposingModeForm
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.exceptions import TwoFactorError
-from twofa.flows import campaigns
+from twofa.flows import campaigns, policy_changes
 from twofa.flows.history import Actor
 from twofa.models import (
     CAMPAIGN_EVENTS,
@@ -33,6 +34,7 @@ from twofa.models import (
     Device,
     Event,
     Participant,
+    PolicyChange,
     TwoFactorMode,
 )
 from twofa.models.clock import Clock
@@ -66,10 +68,14 @@ def impact(campaign: Campaign) -> Sequence[tuple[StrOrPromise, object]]:
     )
 
 
-def set_mode(campaign: Campaign, *, actor: Actor, two_factor_mode: str, policy_version: int) -> Campaign:
-    """Switch the toggle, if the policy is still the one that the page showed."""
+def set_mode(
+    campaign: Campaign, *, by: Any, actor: Actor, two_factor_mode: str, policy_version: int, reason: str = ""
+) -> Campaign | PolicyChange:
+    """Switch the toggle, if the policy is still the one that the page showed; or propose that."""
     changes = {"two_factor_mode": two_factor_mode}
-    return campaigns.update(campaign, actor=actor, changes=changes, expected_version=policy_version)
+    return policy_changes.submit(
+        campaign, by=by, actor=actor, changes=changes, reason=reason, expected_version=policy_version
+    )
 
 
 def sentences(campaign: Campaign) -> list[str]:
@@ -120,7 +126,7 @@ def _shown(name: str, title: StrOrPromise, render: Callable[[Any], str]) -> Call
 
 
 @admin.register(Campaign)
-class CampaignAdmin(TwofaAdmin):
+class CampaignAdmin(FourEyesAdmin):
     """The one page on which staff write: each save is a flow, and an event with who, before and after."""
 
     form = CampaignForm
@@ -167,7 +173,7 @@ class CampaignAdmin(TwofaAdmin):
             explanation=_("Checkouts opened from now on follow the new rule. Open challenges keep theirs."),
             done=_("Two-factor was changed."),
             run=set_mode,
-            form=ModeForm,
+            form=ProposingModeForm,
             initial=lambda campaign: {
                 "two_factor_mode": campaign.two_factor_mode,
                 "policy_version": campaign.policy_version,
@@ -236,6 +242,9 @@ class CampaignAdmin(TwofaAdmin):
         """Show what its tokens came to."""
         return dashboard.page(self, request, unquote(object_id))
 
+    def arguments(self, request: HttpRequest) -> dict[str, Any]:
+        return {"by": request.user}
+
     def refuse(self, request: HttpRequest, action: FlowAction, row: Campaign, error: TwoFactorError) -> HttpResponse:
         """Come back to the page that asks: it says how things are now, and whom a change would touch."""
         self.message_user(request, explain(error), messages.ERROR)
@@ -280,24 +289,25 @@ class CampaignAdmin(TwofaAdmin):
                 return tuple(map(displayed, name))
             return self.WORDS.get(name, name) if name in locked else name
 
-        return [
+        shown: list[Any] = [
             (title, {"fields": [displayed(name) for name in options["fields"]]}) for title, options in self.fieldsets
         ]
+        return [*shown, self.reason_fieldset()] if self.is_proposing(request, obj) else shown
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: ModelForm[Campaign], change: bool) -> None:
         with acting(request) as actor:
             if change:
-                changes = {name: form.cleaned_data[name] for name in form.changed_data}
-                saved = campaigns.update(obj, actor=actor, changes=changes)
+                changes = {name: form.cleaned_data[name] for name in form.changed_data if name != REASON}
+                reason = form.cleaned_data.get(REASON, "")
+                self.keep(obj, policy_changes.submit(obj, by=request.user, actor=actor, changes=changes, reason=reason))
             else:
-                saved = campaigns.open_campaign(actor=actor, **form.cleaned_data)
-        obj.pk, obj.policy_version = saved.pk, saved.policy_version
+                self.keep(obj, campaigns.open_campaign(actor=actor, **form.cleaned_data))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Write nothing: the flow wrote it all."""
 
     def get_sections(self, request: HttpRequest, row: Campaign) -> list[Section]:
-        return [history(row, self.way(request))]
+        return [*self.proposals(row, self.way(request)), history(row, self.way(request))]
 
 
 def history(campaign: Campaign, way: Callable[[models.Model], str]) -> Section:

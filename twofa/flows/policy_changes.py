@@ -24,7 +24,7 @@ from twofa.models.policy_change import PROPOSAL_LIFE
 
 Status = PolicyChange.Status
 MAY_APPROVE = "twofa.approve_policy"
-PASSWORD_REFUSED = "campaign.password_refused"
+_PASSWORD_REFUSED = "campaign.password_refused"
 WRONG_PASSWORDS = 5
 WINDOW = timedelta(minutes=15)
 """Within it a member of staff may be wrong five times; and who has no password here must have signed in within it."""
@@ -107,7 +107,7 @@ def _propose(edit: campaigns.Edit, by: Any, actor: Actor, reason: str) -> Policy
         requested_by=by,
         requested_at=trail.at,
     )
-    _note(trail, "change_proposed", change)
+    trail.add("campaign.change_proposed", change, **_told(change))
     trail.write()
     return change
 
@@ -172,7 +172,7 @@ def _refusal(change: PolicyChange, by: Any, trail: Trail) -> PolicyRefused | Non
     if change.status != Status.PENDING:
         return _settled(change)
     if by.pk == change.requested_by_id:
-        _note(trail, "self_approval_refused", change)
+        trail.add("campaign.self_approval_refused", change, **_told(change))
         return PolicyRefused(_("You proposed this yourself. Somebody else must approve it; your attempt was noted."))
     if not by.is_active or not by.has_perm(MAY_APPROVE):
         return _not_entitled()
@@ -203,38 +203,36 @@ def _doubt(change: PolicyChange, by: Any, password: str, trail: Trail) -> Policy
         if by.last_login is not None and by.last_login > since:
             return None
         return PolicyRefused(_("Sign out, sign in again, and approve within 15 minutes."))
-    wrong = Event.objects.filter(campaign=change.campaign, created_at__gt=since, type=PASSWORD_REFUSED)
+    wrong = Event.objects.filter(campaign=change.campaign, created_at__gt=since, type=_PASSWORD_REFUSED)
     if wrong.filter(actor=by.get_username()).count() >= WRONG_PASSWORDS:
         return PolicyRefused(_("Too many wrong passwords. Wait 15 minutes, and approve then."))
     if by.check_password(password):
         return None
-    trail.add(PASSWORD_REFUSED, change, proposal=change.pk)
+    trail.add("campaign.password_refused", change, proposal=change.pk)
     return PolicyRefused(_("The password is wrong. Nothing was approved."))
 
 
 def _decide(change: PolicyChange, status: PolicyChange.Status, by: Any, trail: Trail, *, answer: str = "") -> None:
     change.status, change.decided_by, change.decided_at = status, by, trail.at
     change.save(update_fields=["status", "decided_by", "decided_at"])
-    _note(trail, f"change_{status.value}", change, **({"answer": answer} if answer else {}))
+    trail.add(f"campaign.change_{status.value}", change, answer=answer, **_told(change))
 
 
 def _expire(change: PolicyChange, trail: Trail, *, cause: str) -> None:
     change.status, change.decided_at = Status.EXPIRED, trail.at
     change.save(update_fields=["status", "decided_at"])
-    _note(trail, "change_expired", change, expired_because=cause)
+    trail.add("campaign.change_expired", change, expired_because=cause, **_told(change))
 
 
-def _note(trail: Trail, what: str, change: PolicyChange, **more: Any) -> None:
-    trail.add(
-        f"campaign.{what}",
-        change,
-        proposal=change.pk,
-        proposed_by=change.requested_by.get_username(),
-        reason=change.reason,
-        before=change.before,
-        after=change.after,
-        **more,
-    )
+def _told(change: PolicyChange) -> dict[str, Any]:
+    """Return what every event of a proposal keeps of it."""
+    return {
+        "proposal": change.pk,
+        "proposed_by": change.requested_by.get_username(),
+        "reason": change.reason,
+        "before": change.before,
+        "after": change.after,
+    }
 
 
 def _settled(change: PolicyChange) -> PolicyRefused:

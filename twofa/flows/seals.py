@@ -41,25 +41,31 @@ def seal(at: datetime) -> int:
     """Seal what is due at ``at``, the database's time; return how many events that were."""
     sealed = _seal_late(at)
     for _batch in range(BATCHES):
-        rows = _due(at)
-        written = _write(rows, at) if rows else 0
+        # Read before the events: if another sealer comes between, the number that follows is taken, and ours refused.
+        last = _last()
+        rows = _due(at, last)
+        written = _write(rows, at, after=last) if rows else 0
         sealed += written
         if written < BATCH:
             break
     return sealed
 
 
-def high_water() -> int | None:
+def _high_water(last: EventSeal | None) -> int | None:
     """Return the id up to which the trail is sealed."""
-    latest = EventSeal.objects.filter(late=False).order_by("-number").values_list("last_event", flat=True)
-    return latest.first()
+    if last is None or not last.late:
+        return None if last is None else last.last_event
+    return EventSeal.objects.filter(late=False).aggregate(last=Max("last_event"))["last"]
 
 
-def _due(at: datetime) -> list[Row]:
+def _due(at: datetime, last: EventSeal | None) -> list[Row]:
     """Return the next batch, or nothing where it had better wait: in the order of ids, up to the first young one."""
     rows = Event.objects.order_by("pk")
-    if (sealed := high_water()) is not None:
+    if (sealed := _high_water(last)) is not None:
         rows = rows.filter(pk__gt=sealed)
+    oldest = rows.values_list("created_at", flat=True).first()
+    if oldest is None or oldest > at - SEAL_AFTER:
+        return []
     batch = list(rows.values_list(*SEALED_COLUMNS)[:BATCH])
     of_age = _prefix(batch, at - SEAL_AFTER)
     if len(of_age) < BATCH and not _prefix(of_age[:1], at - SEAL_AFTER - SEAL_EVERY):
@@ -77,6 +83,7 @@ def _prefix(rows: Sequence[Row], until: datetime) -> list[Row]:
 
 def _seal_late(at: datetime) -> int:
     """Seal what has appeared in gaps of the last hour's seals, marked as late."""
+    newest = _last()
     regular = EventSeal.objects.filter(late=False)
     last = regular.filter(sealed_at__gt=at - LATE_WATCH).aggregate(last=Max("last_event"))["last"]
     if last is None:
@@ -91,13 +98,16 @@ def _seal_late(at: datetime) -> int:
     sealed = {pk for link in links.only("runs") for pk in link.ids()}
     strangers = [pk for pk in events.order_by("pk").values_list("pk", flat=True) if pk not in sealed][:BATCH]
     rows = Event.objects.filter(pk__in=strangers).order_by("pk").values_list(*SEALED_COLUMNS)
-    return _write(list(rows), at, late=True) if strangers else 0
+    return _write(list(rows), at, after=newest, late=True) if strangers else 0
 
 
-def _write(rows: Sequence[Row], at: datetime, *, late: bool = False) -> int:
+def _last() -> EventSeal | None:
+    return EventSeal.objects.order_by("-number").only("number", "digest", "late", "last_event").first()
+
+
+def _write(rows: Sequence[Row], at: datetime, *, after: EventSeal | None, late: bool = False) -> int:
     """Store the next link, unless another sealer has just done so: then the events are sealed, or soon will be."""
-    last = EventSeal.objects.order_by("-number").only("number", "digest").first()
-    number, previous = (1, NO_SEAL) if last is None else (last.number + 1, bytes(last.digest))
+    number, previous = (1, NO_SEAL) if after is None else (after.number + 1, bytes(after.digest))
     link = build(rows, number=number, previous=previous, sealed_at=at, late=late)
     try:
         with transaction.atomic():

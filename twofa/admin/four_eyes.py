@@ -1,0 +1,138 @@
+"""What a campaign's pages have in addition where four eyes are asked for: a reason, a proposal, and the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from twofa.admin import words
+from twofa.admin.base import FlowAction, Tool, TwofaAdmin
+from twofa.admin.forms import CampaignForm, ModeForm
+from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.conf import conf
+from twofa.models import Campaign, PolicyChange
+from twofa.models.loosening import loosened
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+MAY_APPROVE = "twofa.approve_policy"
+REASON = "change_reason"
+SHOWN = 10
+PROPOSED = _("Nothing has changed yet: it loosens the policy, so a second person must approve it.")
+EXPLAINED = _(
+    "Where a change loosens the policy, all of it becomes a proposal: nothing changes until a second person approves. "
+    "What only tightens the policy takes effect at once, and needs no reason."
+)
+
+
+def reason_field() -> forms.CharField:
+    """Return the input of a reason that is needed only where a second person is."""
+    return forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        required=False,
+        help_text=_("Needed where the change loosens the policy. The second person reads it."),
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+    )
+
+
+class ProposingCampaignForm(CampaignForm):
+    """The campaign's form with a reason."""
+
+    change_reason = reason_field()
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        before = self.instance.policy()
+        after = before | {name: cleaned[name] for name in before if name in self.changed_data and name in cleaned}
+        if not self.errors and loosened(before, after) and not cleaned.get(REASON):
+            names = ", ".join(words.label(name) for name in loosened(before, after))
+            self.add_error(REASON, _("Say why: a second person must agree to this (%(names)s).") % {"names": names})
+        return cleaned
+
+
+class ProposingModeForm(ModeForm):
+    """The toggle, with a reason where four eyes are asked for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if conf.four_eyes:
+            self.fields["reason"] = reason_field()
+
+
+class FourEyesAdmin(TwofaAdmin):
+    """Tells staff that what they saved is a proposal, and shows the proposals of a campaign."""
+
+    def is_proposing(self, request: HttpRequest, campaign: Campaign | None) -> bool:
+        """Tell whether this member's changes to the policy may need a second person."""
+        return campaign is not None and conf.four_eyes and request.user.has_perm("twofa.change_policy")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if self.is_proposing(request, obj):
+            kwargs["form"] = ProposingCampaignForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def reason_fieldset(self) -> tuple[StrOrPromise, dict[str, Any]]:
+        """Return the part of the form that asks why."""
+        return _("Second person"), {"fields": (REASON,), "description": EXPLAINED}
+
+    def keep(self, obj: Any, outcome: Campaign | PolicyChange) -> None:
+        """Remember on the form's row what became of it, for the answer to this request."""
+        if isinstance(outcome, PolicyChange):
+            obj.proposal = outcome
+        else:
+            obj.pk, obj.policy_version = outcome.pk, outcome.policy_version
+
+    def answer(self, request: HttpRequest, action: FlowAction, row: Any, outcome: object) -> HttpResponse:
+        if isinstance(outcome, PolicyChange):
+            return self.tell_proposed(request, outcome)
+        return super().answer(request, action, row, outcome)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        proposal = getattr(obj, "proposal", None)
+        return super().response_change(request, obj) if proposal is None else self.tell_proposed(request, proposal)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry | None:  # type: ignore[override]
+        """Note a change in Django's own log, unless it is only proposed."""
+        return super().log_change(request, obj, message) if getattr(obj, "proposal", None) is None else None
+
+    def tell_proposed(self, request: HttpRequest, proposal: PolicyChange) -> HttpResponse:
+        """Lead to the proposal."""
+        self.message_user(request, PROPOSED, messages.WARNING)
+        return HttpResponseRedirect(self.page_of(proposal))
+
+    def get_list_tools(self, request: HttpRequest) -> list[Tool]:
+        tools = super().get_list_tools(request)
+        if conf.four_eyes and request.user.has_perm(MAY_APPROVE):
+            waiting = PolicyChange.objects.filter(status=PolicyChange.Status.PENDING).count()
+            url = reverse("admin:twofa_policychange_changelist", current_app=self.admin_site.name)
+            tools.append(Tool(_("Waiting proposals: %(count)d") % {"count": waiting}, f"{url}?status__exact=pending"))
+        return tools
+
+    def proposals(self, campaign: Campaign, way: Callable[[Model], str]) -> list[Section]:
+        """Return the newest proposals for a campaign, where there are any to be shown; ``way`` leads to their pages."""
+        related = ("requested_by", "decided_by")
+        rows = list(PolicyChange.objects.filter(campaign=campaign).select_related(*related).order_by("-pk")[:SHOWN])
+        if not rows and not conf.four_eyes:
+            return []
+        lines = [
+            cells(
+                Cell(moment(row.requested_at), url=way(row)),
+                row.requested_by.get_username(),
+                words.details({"before": row.before, "after": row.after}, unit=campaign.unit),
+                Cell(row.get_status_display(), tone=tone_of(row.status)),
+                "—" if row.decided_by is None else row.decided_by.get_username(),
+            )
+            for row in rows
+        ]
+        headers = (_("when"), _("proposed by"), _("before → after"), _("state"), _("decided by"))
+        return [Section(_("Proposals"), headers, lines, anchor="proposals", note=EXPLAINED if conf.four_eyes else "")]
