@@ -17,8 +17,13 @@ from django.test import Client
 from tests.admin.conftest import World
 from tests.admin.test_pages import MODELS
 from tests.browser.admin_pages import pages_of
+from tests.browser.customer import Customer, walk
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
+from tests.example.conftest import served
+from tests.example.serving import Served
 from twofa.models import Redemption
+
+__all__ = ["served"]
 
 LANGUAGE = os.environ.get("SCREENSHOTS_LANGUAGE", "en")
 FOLDER = Path(__file__).parents[2] / "build" / "screenshots" / LANGUAGE
@@ -59,3 +64,15 @@ def test_redemptions_in_each_state(
         if (row := Redemption.objects.filter(status=status).first()) is not None:
             visitor.go(f"/admin/twofa/redemption/{row.pk}/change/")
             take(visitor, f"admin-twofa-redemption-{status}")
+
+
+def test_pages_of_the_shop(served: Served, visit: Callable[..., Visitor]) -> None:
+    customer = Customer(visit(served.base, locale=LANGUAGE), served.var / "messages")
+    for name in walk(customer, "+55 11 99999-0034"):
+        take(customer.visitor, f"shop-{name}")
+
+
+def test_door_of_staff(served: Served, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(served.base, locale=LANGUAGE)
+    visitor.go("/admin/")
+    take(visitor, "staff-login")

@@ -58,7 +58,9 @@ _TEXTS = """() => {
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const {data, parentElement} = walk.currentNode;
-    if (!["SCRIPT", "STYLE", "TEXTAREA"].includes(parentElement.tagName)) texts.push(data);
+    // A language is called by its own name, and says so.
+    const isForeign = parentElement.closest("[lang]").lang !== document.documentElement.lang;
+    if (!isForeign && !["SCRIPT", "STYLE", "TEXTAREA"].includes(parentElement.tagName)) texts.push(data);
   }
   for (const element of document.querySelectorAll("*")) {
     for (const name of names) texts.push(element.getAttribute(name) || "");
@@ -103,6 +105,12 @@ class Visitor:
                 return self.page.locator("*:focus")
         raise AssertionError(f"{self.where}: {selector} is not reached by the keyboard")
 
+    def shows_focus(self) -> bool:
+        """Tell whether people see where the keyboard is."""
+        style = "getComputedStyle(document.activeElement)"
+        shown: bool = self.page.evaluate(f"{style}.outlineStyle !== 'none' && parseFloat({style}.outlineWidth) >= 1")
+        return shown
+
     def follow(self, key: str = "Enter") -> None:
         """Press a key that leads to another page, and wait until that is there."""
         with self.page.expect_navigation(wait_until="load"):
@@ -118,11 +126,15 @@ class Visitor:
         found = []
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": HEIGHT})
-            if over := self.page.evaluate(_OVERFLOW):
-                found.append(f"{self.where} at {width}: wider than the page: {', '.join(over)}")
+            found += [f"{self.where} at {width}: wider than the page: {name}" for name in self.too_wide()]
             for scheme, rules in zip(SCHEMES, ((), _OF_COLOURS), strict=True):
                 self.page.emulate_media(color_scheme=scheme)
                 found += [f"{self.where} at {width}, {scheme}: {line}" for line in self.barriers(rules)]
+        return found
+
+    def too_wide(self) -> list[str]:
+        """Return what reaches over the right edge at the present width."""
+        found: list[str] = self.page.evaluate(_OVERFLOW)
         return found
 
     def barriers(self, rules: Sequence[str] = ()) -> list[str]:

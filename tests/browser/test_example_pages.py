@@ -1,0 +1,109 @@
+"""The example's own pages, against `make serve`: readable to all, nothing cut, in one language; the staff's door."""
+
+from __future__ import annotations
+
+from base64 import b32decode
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django_otp.oath import TOTP
+
+from example_project.loyalty.demo import seed
+from example_project.shop.catalogue import PRODUCTS
+from tests.browser.customer import Customer, walk
+from tests.browser.languages import leftovers
+from tests.browser.visitor import WIDTHS, Visitor
+from tests.example.conftest import served
+from tests.example.serving import Served
+
+__all__ = ["served"]
+
+
+def arrive(served: Served, visit: Callable[..., Visitor], locale: str) -> Customer:
+    return Customer(visit(served.base, locale=locale), served.var / "messages")
+
+
+def test_page_of_the_shop_is_readable_at_each_width_and_in_each_scheme(served: Served, visit: Callable[..., Visitor]):
+    customer = arrive(served, visit, "en")
+
+    found, names = [], []
+    for name in walk(customer, "+55 11 99999-0034"):
+        names.append(name)
+        found += [f"{name}: {line}" for line in customer.visitor.inspect()]
+
+    assert len(names) >= 15
+    assert found == []
+    assert customer.visitor.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("code", "language", "number"), [("pt-BR", "pt_BR", "+55 11 99999-0035"), ("es", "es", "+55 11 99999-0036")]
+)
+def test_page_of_the_shop_is_in_one_language(
+    code: str, language: str, number: str, served: Served, visit: Callable[..., Visitor]
+):
+    customer = arrive(served, visit, code)
+    customer.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+
+    found: dict[str, list[str]] = {}
+    for name in walk(customer, number):
+        texts = customer.visitor.texts()
+        if name.startswith(("order", "phone")):
+            # An order keeps the words in which it was begun, and a message is in the member's own language.
+            texts = [text for text in texts if text not in {str(product.name) for product in PRODUCTS}]
+        left = [] if name == "phone" else leftovers(texts, language, "example_project", "twofa")
+        found[name] = left + customer.visitor.too_wide()
+        assert customer.page.get_attribute("html", "lang") == code.lower()
+
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_documentation_of_the_api_loads_nothing_from_elsewhere(served: Served, visit: Callable[..., Visitor]):
+    visitor = visit(served.base)
+
+    visitor.go("/api/v1/docs/")
+    visitor.page.locator("main, #swagger-ui, [class*=swagger], redoc").first.wait_for()
+
+    assert visitor.troubles == []
+
+
+# --- the staff's door ------------------------------------------------------------------------------------------------
+
+
+def authenticator_code(served: Served) -> str:
+    address = urlsplit(served.find(r"(otpauth://totp/\S+)"))
+    return f"{TOTP(b32decode(parse_qs(address.query)['secret'][0])).token():06d}"
+
+
+def log_in(visitor: Visitor, password: str, code: str) -> None:
+    visitor.go("/admin/")
+    visitor.page.locator("[name=username]").fill(seed.STAFF)
+    visitor.page.locator("[name=password]").fill(password)
+    visitor.page.locator("[name=code]").fill(code)
+    with visitor.page.expect_navigation(wait_until="load"):
+        visitor.page.locator("[name=code]").press("Enter")
+
+
+def test_admin_opens_to_password_and_authenticator_together(served: Served, visit: Callable[..., Visitor]):
+    password = served.find(rf"{seed.STAFF} / (\S+)")
+
+    visitor = visit(served.base, locale="en")
+    visitor.go("/admin/")
+    found = visitor.inspect()
+    visitor.page.evaluate("document.querySelectorAll('form').forEach((form) => { form.noValidate = true; })")
+    visitor.page.locator("[name=username]").fill(seed.STAFF)
+    visitor.page.locator("[name=password]").fill(password)
+    with visitor.page.expect_navigation(wait_until="load"):
+        visitor.page.locator("[name=password]").press("Enter")
+    assert visitor.where == "/admin/login/"
+    found += visitor.inspect()
+    visitor.go("/admin/twofa/redemption/")
+    assert visitor.where == "/admin/login/"
+
+    log_in(visitor, password, authenticator_code(served))
+    assert visitor.where == "/admin/"
+    assert visitor.go("/admin/twofa/redemption/").status == 200
+    assert visitor.where == "/admin/twofa/redemption/"
+    assert found == []
+    assert visitor.troubles == []
