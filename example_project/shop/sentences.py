@@ -177,7 +177,7 @@ def _advice(code: str, params: Mapping[str, Any]) -> str | StrPromise | None:
 
 def _attempts(left: int) -> str:
     return ngettext(
-        "Look at the newest message and type it again. You have one more attempt.",
+        "Look at the newest message and type it again. You have %(count)d more attempt.",
         "Look at the newest message and type it again. You have %(count)d more attempts.",
         left,
     ) % {"count": left}

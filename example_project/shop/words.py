@@ -60,9 +60,9 @@ def points(amount: Decimal, unit: str) -> str:
     """Return an amount as the visitor's language writes it, without needless decimals."""
     places = 0 if amount == amount.to_integral_value() else 2
     number = formats.number_format(amount, places, use_l10n=True, force_grouping=True)
-    if unit != "points":
-        return f"{number}\u00a0{unit}"  # the campaign's own word, in the language of its staff
-    return ngettext("%(number)s\u00a0point", "%(number)s\u00a0points", int(amount)) % {"number": number}
+    # Any other unit is the campaign's own word, in the language of its staff.
+    known = ngettext("%(number)s point", "%(number)s points", int(amount)) % {"number": number}
+    return (known if unit == "points" else f"{number} {unit}").replace(" ", "\u00a0")
 
 
 def duration(seconds: int) -> str:

@@ -71,7 +71,7 @@ def test_wrong_tokens_count_down_and_close_the_order(world: World, ana: Shopper)
     ana.type(bad)
 
     assert said[0] == "You have 4 more attempts."
-    assert said[-1] == "You have one more attempt."
+    assert said[-1] == "You have 1 more attempt."
     assert "Rejected, to keep your points safe" in ana.page
     assert orders() == [("rejected", "released")]
     assert balance(world.ana) == Decimal("50000.00")
