@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
 from tests.flows.test_seals import LONG_AGO, written
 from tests.stories import confirm, tamper, travel, unchanged
@@ -216,6 +218,25 @@ def test_trail_that_nobody_seals_is_told():
     assert (audit.unsealed, audit.sealed_through) == (2, None)
     travel(timedelta(minutes=2))
     assert found() == [(Flaw.EVENTS_UNSEALED, None, ids[0])]
+
+
+@pytest.mark.postgres
+def test_rights_of_the_documentation_keep_events_from_being_changed(shop):
+    """The recipe of the page, for a role that owns nothing: all goes on, and nobody changes what was written."""
+    text = (Path(__file__).parents[2] / "docs/explanation/audit-trail.md").read_text()
+    recipe = re.search(r"```sql\n(.*?)```", text, re.DOTALL)[1]
+    execute("CREATE ROLE application")
+    execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO application")
+    execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO application")
+    execute(recipe)
+    execute("SET LOCAL ROLE application")
+    redemption = shop.open()
+    confirm(shop, redemption, shop_token(redemption))
+    assert seals.seal(now() + LONG_AGO) == Event.objects.count()
+    assert found() == []
+    for statement in ("UPDATE twofa_event SET actor = 'x'", "DELETE FROM twofa_event", "DELETE FROM twofa_eventseal"):
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            execute(statement)
 
 
 def test_memory_is_that_of_a_page(monkeypatch, sql):

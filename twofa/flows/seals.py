@@ -55,7 +55,8 @@ def _high_water(last: EventSeal | None) -> int | None:
     """Return the id up to which the trail is sealed."""
     if last is None or not last.late:
         return None if last is None else last.last_event
-    return EventSeal.objects.filter(late=False).aggregate(last=Max("last_event"))["last"]
+    sealed: int | None = EventSeal.objects.filter(late=False).aggregate(last=Max("last_event"))["last"]
+    return sealed
 
 
 def _due(at: datetime, last: EventSeal | None) -> list[Row]:
