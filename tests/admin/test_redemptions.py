@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,14 @@ from django.test import Client
 from tests import factories
 from tests.admin.conftest import World, page
 from tests.fulfillment import RecordingBackend
+from tests.statements import record_statements
+from tests.stories import cancel, reject, travel
+from twofa import correlation
+from twofa.admin.base import FlowAction
+from twofa.admin.redemptions import ACTIONS
 from twofa.exceptions import TemporaryFailure
 from twofa.flows import redemptions
-from twofa.models import Challenge, Event, Redemption
+from twofa.models import Campaign, Challenge, Delivery, Event, Redemption
 
 # Flows own their transactions, so these rows are really committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,7 +143,7 @@ def test_what_is_over_is_not_cancelled(parked: Redemption, boss: Client):
     response = boss.post(page("redemption", "cancel", parked.pk), REASON, follow=True)
 
     assert "Its present state does not allow this." in asked
-    assert "Its present state does not allow this" in response.content.decode()
+    assert "its state does not allow this any more" in response.content.decode()
     row = Redemption.objects.get(pk=parked.pk)
     assert (row.status, row.points) == ("approved", "reserved")
 
@@ -189,3 +195,180 @@ def test_actions_own_their_transaction_in_a_host_with_atomic_requests(
 
     assert boss.post(page("redemption", "cancel", world.redemption.pk), REASON).status_code == 302
     assert Redemption.objects.get(pk=world.redemption.pk).status == "cancelled"
+
+
+# --- a new token, on behalf of staff ---------------------------------------------------------------------------------
+
+
+def test_new_token_is_sent_with_the_reason_and_the_old_one_dies(world: World, staff: Callable[..., Client]):
+    client = staff("view_redemption", "resend_token")
+    travel(timedelta(seconds=31))
+    assert page("redemption", "resend", world.redemption.pk) in shown(client, world.redemption)
+
+    response = client.post(page("redemption", "resend", world.redemption.pk), REASON)
+
+    assert response.status_code == 302
+    challenge = Challenge.objects.get(pk=world.challenge.pk)
+    assert (challenge.generation, challenge.resends, challenge.attempts) == (2, 1, 0)
+    assert Delivery.objects.filter(challenge=challenge).count() == 2
+    explained = Event.objects.get(type="redemption.resend_explained")
+    assert (explained.actor, explained.redemption_id, explained.challenge_id) == (
+        "maria",
+        world.redemption.pk,
+        world.challenge.pk,
+    )
+    assert explained.data == {"reason": "The participant called."}
+    assert Event.objects.get(type="challenge.renewed").actor == "maria"
+
+
+def test_token_is_never_shown_to_who_sends_it(world: World, boss: Client):
+    travel(timedelta(seconds=31))
+
+    response = boss.post(page("redemption", "resend", world.redemption.pk), REASON, follow=True)
+
+    assert factories.token_of(world.challenge) not in response.content.decode()
+    assert "A new token is on its way." in response.content.decode()
+
+
+def test_page_before_it_says_where_it_would_go(world: World, boss: Client):
+    asked = boss.get(page("redemption", "resend", world.redemption.pk))
+
+    facts = dict(asked.context["facts"])
+    assert world.challenge.destination in facts["The last one went to"]
+    assert facts["Resends left (one after a failed message is not counted)"] == 3
+    assert world.shop.device.address not in asked.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda world: None, "The last message was sent a moment ago"),
+        (lambda world: Challenge.objects.update(resends=3), "No more messages can be sent"),
+        (lambda world: Campaign.objects.update(sends_per_participant_per_day=1), "Too many messages were sent"),
+        (lambda world: Campaign.objects.update(failed_attempts_per_day=0), "Too many wrong tokens"),
+        (lambda world: Campaign.objects.update(is_active=False), "not active"),
+        (lambda world: Redemption.objects.update(points="none"), "its state does not allow this any more"),
+        (lambda world: cancel(world.shop, world.redemption), "This challenge has ended"),
+    ],
+)
+def test_staff_have_the_same_pauses_and_budgets_as_the_storefront(
+    spoil: Callable[[World], object], reason: str, world: World, boss: Client
+):
+    spoil(world)
+    if reason != "The last message was sent a moment ago":
+        travel(timedelta(seconds=31))
+    before = list(Challenge.objects.values()), list(Delivery.objects.values()), Event.objects.count()
+
+    response = boss.post(page("redemption", "resend", world.redemption.pk), REASON, follow=True)
+
+    assert reason in response.content.decode()
+    assert (list(Challenge.objects.values()), list(Delivery.objects.values()), Event.objects.count()) == before
+
+
+def test_second_click_sends_no_second_one(world: World, boss: Client):
+    travel(timedelta(seconds=31))
+    for _click in range(2):
+        boss.post(page("redemption", "resend", world.redemption.pk), REASON)
+
+    assert Challenge.objects.get(pk=world.challenge.pk).generation == 2
+
+
+@pytest.mark.parametrize(
+    "permissions", [("view_redemption",), ("resend_token",), ("view_redemption", "cancel_redemption")]
+)
+def test_without_the_permission_no_token_is_sent(
+    permissions: tuple[str, ...], world: World, staff: Callable[..., Client]
+):
+    client = staff(*permissions)
+    travel(timedelta(seconds=31))
+
+    assert client.post(page("redemption", "resend", world.redemption.pk), REASON).status_code == 403
+    assert Challenge.objects.get(pk=world.challenge.pk).generation == 1
+
+
+# --- every action ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_every_action_asks_for_a_reason_and_a_permission_of_its_own(action: FlowAction):
+    assert "reason" in action.form.base_fields
+    assert action.form.base_fields["reason"].required
+    assert set(action.permissions) - {"twofa.view_redemption"}
+
+
+@pytest.mark.parametrize("name", ["cancel", "resend", "retry-completion", "fail"])
+def test_reason_of_every_action_is_in_the_trail_with_a_name(
+    name: str, request: pytest.FixtureRequest, staff: Callable[..., Client]
+):
+    parked = name in ("retry-completion", "fail")
+    redemption = request.getfixturevalue("parked") if parked else request.getfixturevalue("world").redemption
+    travel(timedelta(seconds=31))
+    client = staff("view_redemption", "cancel_redemption", "resend_token", "retry_completion")
+
+    assert client.post(page("redemption", name, redemption.pk), REASON).status_code == 302
+
+    told = Event.objects.filter(redemption=redemption, actor="maria", data__reason="The participant called.")
+    assert told.count() == 1
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_attempts_events_and_messages_are_one_table_with_all_that_is_known(world: World, boss: Client):
+    Delivery.objects.update(provider_message_id="SM0123")
+    with correlation.bound("of-the-confirm"):
+        reject(world.shop, world.redemption, 1)
+
+    (section,) = boss.get(page("redemption", "change", world.redemption.pk)).context["sections"]
+
+    assert [str(header) for header in section.headers] == [
+        "when",
+        "what",
+        "who",
+        "channel",
+        "details",
+        "provider's id",
+        "correlation id",
+    ]
+    lines = {str(row[1].text): [str(cell.text) for cell in row] for row in section.rows}
+    wrong = lines["Wrong token"]
+    assert wrong[2] == f"{world.shop.storefront.name} (storefront)"
+    assert wrong[4] == "typed: not a token of this challenge · attempts used: 1 · token number: 1"
+    assert wrong[5:] == ["—", "of-the-confirm"]
+    sent = lines["Message accepted by the provider"]
+    assert sent[3] == f"SMS {world.challenge.destination}"
+    assert sent[5] == "SM0123"
+    assert not any(str(cell.text) == "" for row in section.rows for cell in row)
+
+
+def test_search_finds_it_by_the_correlation_id_of_its_confirm(world: World, boss: Client):
+    factories.Shop().open()
+    with correlation.bound("of-the-confirm"):
+        reject(world.shop, world.redemption, 1)
+
+    listed = boss.get(page("redemption", "changelist"), {"q": "of-the-confirm"}).context["cl"]
+
+    assert [row.pk for row in listed.result_list] == [world.redemption.pk]
+
+
+def test_very_long_story_keeps_its_end(world: World, boss: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("twofa.admin.stories.MOST", 2)
+    monkeypatch.setattr("twofa.admin.timelines.MOST", 2)
+
+    (section,) = boss.get(page("redemption", "change", world.redemption.pk)).context["sections"]
+
+    assert [str(row[1].text) for row in section.rows][-1] == "Message accepted by the provider"
+    assert "Only the newest 2" in str(section.note)
+
+
+def test_page_costs_the_same_however_much_happened(world: World, boss: Client):
+    def cost() -> int:
+        with record_statements() as statements:
+            shown(boss, world.redemption)
+        return len(statements)
+
+    cost()  # What is cached for the whole process is read once.
+    short = cost()
+    reject(world.shop, world.redemption, 3)
+    assert cost() == short
+    assert short <= 8
