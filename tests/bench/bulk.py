@@ -36,8 +36,8 @@ _UUID = """(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
 # The redemptions of ninety days, oldest first, each with the member, the device and the shop that it belongs to.
 _STAGE = f"""
 CREATE TEMPORARY TABLE shop AS
-SELECT told.n, told.at, told.status, {_UUID.format("r")} AS id, {_UUID.format("c")} AS challenge, md5('t' || n) AS correlation,
-    told.status IN ('approved', 'completed', 'failed') AS is_right,
+SELECT told.n, told.at, told.status, {_UUID.format("r")} AS id, {_UUID.format("c")} AS challenge,
+    md5('t' || n) AS correlation, told.status IN ('approved', 'completed', 'failed') AS is_right,
     member.id AS member, member.campaign_id AS c, device.id AS device, storefront.id AS s
 FROM (
     SELECT n, {_STATUS} AS status, {_STOREFRONT} AS storefront,
@@ -46,7 +46,8 @@ FROM (
 ) AS told
 JOIN twofa_participant AS member ON member.external_id = 'u-' || (1 + (n - 1) % {{members}})
 JOIN twofa_device AS device ON device.participant_id = member.id AND device.is_default
-JOIN (SELECT id, row_number() OVER (ORDER BY id) AS k FROM twofa_storefront) AS storefront ON storefront.k = told.storefront
+JOIN (SELECT id, row_number() OVER (ORDER BY id) AS k FROM twofa_storefront) AS storefront
+    ON storefront.k = told.storefront
 """
 
 # What is told of a redemption, in order; the last column is how it ends, or empty for all.
@@ -97,10 +98,10 @@ _TABLES: tuple[tuple[type[Model], dict[str, str], str], ...] = (
             "amount": "1 + n % 5000",
             "unit": "'points'",
             "description": "'Headphones'",
-            "test": "n % 100 = 99",
+            "test": "n % 100 = 99 AND status <> 'pending_2fa_approval'",
             "status": "status",
-            "points": "CASE WHEN status = 'completed' THEN 'completed' WHEN status IN ('pending_2fa_approval', 'approved') "
-            "THEN 'reserved' ELSE 'released' END",
+            "points": "CASE WHEN status = 'completed' THEN 'completed' "
+            "WHEN status IN ('pending_2fa_approval', 'approved') THEN 'reserved' ELSE 'released' END",
             "failure_code": "CASE WHEN status = 'failed' THEN 'refused' ELSE '' END",
             "two_factor_required": "true",
             "two_factor_reason": "CASE WHEN n % 7 = 0 THEN 'above_threshold' ELSE 'campaign_required' END",

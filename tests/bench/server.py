@@ -23,7 +23,7 @@ class WebServer:
 
     def cpu_seconds(self) -> float:
         """Return user and system time of the workers since they started. Linux only: it reads ``/proc``."""
-        return sum(map(_cpu_seconds, self._workers()))
+        return sum(map(cpu_seconds, self._workers()))
 
     def _workers(self) -> list[int]:
         master = self.child.process.pid
@@ -48,7 +48,8 @@ def _complete(server: WebServer) -> bool:
     return not server.child.alive or len(server._workers()) == WORKERS
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process."""
     # Nanoseconds on a processor, as the scheduler counts them. The ticks of ``stat`` are samples: too coarse for
     # requests that take less than one.
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9

@@ -102,6 +102,7 @@ class SomeRelatedFilter(admin.RelatedFieldListFilter):
     Django's own reads and prints them all: thousands of campaigns, on each look at a list of redemptions.
     """
 
+    is_cut = False
     more = ""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
@@ -110,6 +111,7 @@ class SomeRelatedFilter(admin.RelatedFieldListFilter):
         rows = related._default_manager.order_by(*ordering)
         offered = list(rows[: OFFERED + 1])
         if len(offered) > OFFERED:
+            self.is_cut = True
             self.more = _list_of(model_admin, request, related)
             chosen = [row for row in rows.filter(pk__in=self._chosen(field)) if row not in offered[:OFFERED]]
             offered = [*offered[:OFFERED], *chosen]
@@ -117,6 +119,9 @@ class SomeRelatedFilter(admin.RelatedFieldListFilter):
 
     def _chosen(self, field: Field[Any, Any]) -> list[Any]:
         return [value for value in self.lookup_val or () if str(value).isdecimal()]
+
+    def has_output(self) -> bool:
+        return self.is_cut or super().has_output()
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         yield from super().choices(changelist)

@@ -116,6 +116,16 @@ ACTIONS = (
 )
 
 
+class PointsFilter(admin.ChoicesFieldListFilter):
+    """By where the points are; the index of what is not completed leads to all but those that were spent."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> QuerySet[Redemption]:
+        found: QuerySet[Redemption] = super().queryset(request, queryset) or queryset
+        unspent = self.lookup_val and Points.COMPLETED not in self.lookup_val
+        # A constraint says so: what is completed has its points spent.
+        return found.exclude(status=Status.COMPLETED) if unspent else found
+
+
 class ParkedFilter(admin.SimpleListFilter):
     """Completions that wait for staff."""
 
@@ -141,7 +151,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     sortable_by = ("created",)
     list_filter = (
         "status",
-        "points",
+        ("points", PointsFilter),
         ParkedFilter,
         ("campaign", SomeRelatedFilter),
         ("storefront", SomeRelatedFilter),

@@ -45,8 +45,10 @@ def found(rows: QuerySet[Any], asked: list[Q]) -> QuerySet[Any]:
 
     One subquery for each, because an OR over columns of several tables has no index: it reads the whole table.
     """
+    if len(asked) == 1:
+        return rows.filter(asked[0])
     first, *others = [rows.model._base_manager.using(rows.db).filter(question).values("pk") for question in asked]
-    return rows.filter(pk__in=first.union(*others) if others else first)
+    return rows.filter(pk__in=first.union(*others))
 
 
 def _as_uuid(term: str) -> UUID | None:

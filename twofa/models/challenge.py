@@ -160,6 +160,12 @@ class Challenge(StateMachine):
             models.Index(fields=("participant",), condition=Q(status="pending"), name="twofa_challenge_open"),
             models.Index(fields=("deadline",), condition=Q(status="pending"), name="twofa_challenge_deadline"),
             models.Index(fields=("ended_at",), condition=Q(accepted__isnull=False), name="twofa_challenge_accepted"),
+            # For the list of staff. An approved challenge never enters it, and an open one has the two above.
+            models.Index(
+                fields=("status", "id"),
+                condition=Q(status__in=("rejected", "expired", "cancelled")),
+                name="twofa_challenge_unapproved",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

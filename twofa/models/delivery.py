@@ -162,6 +162,12 @@ class Delivery(StateMachine):
                 condition=~Q(provider_message_id=""),
                 name="twofa_delivery_provider_id",
             ),
+            # For the list of staff. A message that goes out never enters it, and a waiting one has the first above.
+            models.Index(
+                fields=("status", "id"),
+                condition=Q(status__in=("failed", "expired", "superseded")),
+                name="twofa_delivery_unsent",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=("challenge", "generation"), name="twofa_delivery_generation"),

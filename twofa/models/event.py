@@ -141,6 +141,15 @@ class Event(models.Model):
                 condition=models.Q(type__in=CAMPAIGN_EVENTS),
                 name="twofa_event_policy",
             ),
+            # For the list of staff: few subjects and actors among very many events of checkouts, which enter neither.
+            models.Index(
+                fields=("type", "id"), condition=models.Q(redemption__isnull=True), name="twofa_event_unredeemed"
+            ),
+            models.Index(
+                fields=("actor_kind", "id"),
+                condition=~models.Q(actor_kind__in=("storefront", "worker")),
+                name="twofa_event_people",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -41,7 +41,8 @@ class Participant(models.Model):
         ordering = ("-id",)
         permissions = [("view_contacts", _("Can see addresses and document numbers unmasked"))]
         constraints = [
-            models.UniqueConstraint(fields=("campaign", "external_id"), name="twofa_participant_external_id"),
+            # The external id first, so that staff find a member by it alone, with the index that is there anyway.
+            models.UniqueConstraint(fields=("external_id", "campaign"), name="twofa_participant_external_id"),
             models.UniqueConstraint(fields=("campaign", "user"), name="twofa_participant_user"),
             models.UniqueConstraint(
                 fields=("campaign", "document_number"),

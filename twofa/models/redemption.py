@@ -116,9 +116,17 @@ class Redemption(StateMachine):
             models.Index(fields=("participant", "created_at"), name="twofa_redemption_sum"),
             models.Index(fields=("due_at",), condition=Q(due_at__isnull=False), name="twofa_redemption_due"),
             models.Index(fields=("parked_at",), condition=Q(parked_at__isnull=False), name="twofa_redemption_parked"),
+            # Staff look for what did not end well, newest first, and it is rare: without this the list walks them all.
+            # A checkout and an approval write one small entry each; what is completed, nearly all, is not in it.
+            models.Index(
+                fields=("status", "id"), condition=~Q(status="completed"), name="twofa_redemption_not_completed"
+            ),
+            # Free for real redemptions: those of test campaigns alone are in it.
+            models.Index(fields=("id",), condition=Q(test=True), name="twofa_redemption_test"),
         ]
         constraints = [
-            models.UniqueConstraint(fields=("storefront", "campaign", "order_id"), name="twofa_redemption_order"),
+            # The order id first, so that staff find one by it alone: the same index, for nothing more to write.
+            models.UniqueConstraint(fields=("order_id", "storefront", "campaign"), name="twofa_redemption_order"),
             # Below, too: to PostgreSQL NaN and Infinity are numbers, and greater than any other.
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lt=10**12), name="twofa_redemption_amount"),
             models.CheckConstraint(
