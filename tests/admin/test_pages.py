@@ -15,7 +15,6 @@ from django.test import Client
 from tests.admin.conftest import World, make_world, page
 from tests.statements import record_statements
 from twofa.admin.base import ReadOnlyAdmin, TwofaAdmin
-from twofa.models import Event
 
 MODELS = (
     "campaign",
@@ -32,7 +31,6 @@ MODELS = (
 WRITTEN = ("campaign", "storefront")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
-HOSTILE = "<script>alert('x')</script>{{ 7|add:7 }}"
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')
 
 
@@ -109,13 +107,6 @@ def test_no_page_opens_without_a_permission(world: World, staff: Callable[..., C
     client = staff()
 
     assert {client.get(address).status_code for address in addresses(world)} == {403}
-
-
-def test_crawl_finds_no_secret_anywhere(world: World, boss: Client):
-    pages = crawl(boss, filters=True)
-
-    assert len(pages) > 50
-    assert [(address, leaked(world, content)) for address, content in pages.items() if leaked(world, content)] == []
 
 
 def test_search_filter_and_popup_show_no_secret(world: World, boss: Client):
@@ -215,36 +206,6 @@ def test_list_costs_the_same_at_any_length(model: str, world: World, boss: Clien
 
     assert cost() == short
     assert short <= 10
-
-
-def test_text_of_others_is_escaped_on_every_page(boss: Client):
-    world = make_world(name=HOSTILE, unit=HOSTILE[:20])
-    shop = world.shop
-    type(shop.storefront).objects.filter(pk=shop.storefront.pk).update(name=HOSTILE)
-    type(shop.participant).objects.filter(pk=shop.participant.pk).update(name=HOSTILE, external_id=HOSTILE)
-    type(shop.device).objects.filter(pk=shop.device.pk).update(name=HOSTILE, destination=HOSTILE)
-    items = [{"sku": HOSTILE, "name": HOSTILE, "quantity": 1, "amount": "1.00"}]
-    columns = {"order_id": HOSTILE, "description": HOSTILE, "failure_detail": HOSTILE, "items": items}
-    type(world.redemption).objects.filter(pk=world.redemption.pk).update(**columns)
-    type(world.delivery).objects.filter(pk=world.delivery.pk).update(reason=HOSTILE, provider_message_id=HOSTILE)
-    Event(
-        type=HOSTILE,
-        created_at=world.challenge.created_at,
-        actor_kind="staff",
-        actor=HOSTILE,
-        correlation_id=HOSTILE,
-        redemption=world.redemption,
-        challenge=world.challenge,
-        participant=shop.participant,
-        campaign=shop.campaign,
-        data={HOSTILE: HOSTILE},
-    ).save()
-
-    pages = crawl(boss)
-
-    assert [address for address, content in pages.items() if b"<script>alert" in content] == []
-    assert sum(b"&lt;script&gt;alert" in content for content in pages.values()) > 10
-    assert not any(b"{{ 14" in content or b">14<" in content for content in pages.values())
 
 
 def test_permissions_of_actions_exist(db: None):

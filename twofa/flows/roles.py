@@ -28,7 +28,9 @@ APP = "twofa"
 # others did. It is given by name, to the few who need it. An export holds neither contact nor document number, and it
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
 ROLES: dict[str, frozenset[str]] = {
-    POLICY_EDITOR: frozenset({"view_campaign", "change_campaign", "change_policy"}),
+    POLICY_EDITOR: frozenset(
+        {"view_campaign", "change_campaign", "change_policy", "view_policychange", "approve_policy"}
+    ),
     REVIEWER: frozenset({"view_campaign", "view_participant", "view_device"}),
     SUPPORT: frozenset(
         {
@@ -48,6 +50,7 @@ ROLES: dict[str, frozenset[str]] = {
     AUDITOR: frozenset(
         {
             "view_campaign",
+            "view_policychange",
             "view_storefront",
             "view_storefrontkey",
             "view_participant",
