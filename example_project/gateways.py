@@ -36,7 +36,7 @@ def _twilio(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the channels that have a sender at Twilio."""
     if not environ.get("TWILIO_ACCOUNT_SID"):
         return {}
-    account = {
+    account: dict[str, Any] = {
         "account_sid": environ["TWILIO_ACCOUNT_SID"],
         "auth_token": environ.get("TWILIO_AUTH_TOKEN", ""),
         "api_key_sid": environ.get("TWILIO_API_KEY_SID", ""),
@@ -45,7 +45,7 @@ def _twilio(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     if environ.get("TWILIO_BASE_URL"):
         account["base_url"] = environ["TWILIO_BASE_URL"]
-    senders = {
+    senders: dict[str, dict[str, Any]] = {
         "sms": {
             "from_": environ.get("TWILIO_SMS_FROM", ""),
             "messaging_service_sid": environ.get("TWILIO_MESSAGING_SERVICE_SID", ""),

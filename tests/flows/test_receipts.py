@@ -323,10 +323,11 @@ def test_id_that_two_messages_have_is_nobodys(shop, caplog):
     ("alias", "provider"), [("email", ""), ("sandbox", ""), ("pager", ""), ("", ""), ("sms", "three")]
 )
 def test_channel_that_takes_no_receipts_has_no_path(redemption, alias, provider):
+    row = sent()
     before = everything()
 
     with pytest.raises(NotFound):
-        post("delivered", "m-1", alias=alias, provider=provider)
+        post("delivered", "m-1", alias=alias, provider=provider, reference=row.idempotency_key)
 
     assert everything() == before
 
@@ -344,6 +345,15 @@ def test_refused_receipt_leaves_a_line_and_nothing_else(redemption, monkeypatch,
 
     assert everything() == before
     assert "not signed by its provider" in caplog.text
+
+
+def test_text_that_no_database_takes_is_taken(redemption):
+    with pytest.raises(NotFound):
+        post("delivered", "m-\0\ud800")
+    sent()
+    post("failed", "m-1\0", reason="lost\0")
+
+    assert (the_row().status, the_row().reason) == ("failed", "lost")
 
 
 def test_reason_too_long_for_its_column_is_cut(redemption):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from tests.models.violations import copy, tamper, violates
 from twofa.models import Delivery
@@ -67,3 +68,35 @@ def test_provider_may_recognise_a_repeated_message(row):
 def test_address_is_not_in_its_texts(row):
     for text in (str(row), repr(row)):
         assert row.address not in text
+
+
+def test_row_is_found_by_the_key_that_its_provider_has(row):
+    copy(row, challenge_id=None, generation=0)
+    notice = Delivery.objects.latest("id")
+
+    assert Delivery.objects.of_key(row.idempotency_key).get() == row
+    assert Delivery.objects.of_key(notice.idempotency_key).get() == notice
+    assert not Delivery.objects.of_key(f"notice:{row.pk}").exists(), "a token's message is no notice"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", ":", "notice", "notice:", "notice:-1", "notice:٣", f"notice:{'9' * 400}", "x:1", f"{'0' * 32}:1"],
+)
+def test_key_of_no_row_finds_none(row, key):
+    assert not Delivery.objects.of_key(key).exists()
+
+
+@pytest.mark.postgres
+def test_columns_of_receipts_have_defaults_for_workers_of_the_release_before(row):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE twofa_delivery SET provider = DEFAULT, early_report = DEFAULT, delivered_at = DEFAULT "
+            "RETURNING provider, early_report IS NULL, delivered_at IS NULL"
+        )
+        assert cursor.fetchall() == [("", True, True)]
+
+
+@pytest.mark.postgres
+def test_new_row_has_no_early_report_in_the_sense_of_sql(row):
+    assert Delivery.objects.filter(early_report__isnull=True).get() == row

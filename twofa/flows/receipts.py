@@ -34,8 +34,8 @@ class Reported:
     @classmethod
     def of(cls, report: Report, provider: str) -> Reported:
         """Return a report as it may be stored: a channel is anybody's code."""
-        reason = report.reason[:_MAX_REASON] if report.status == Status.FAILED else ""
-        return cls(report.status, reason, provider, report.provider_message_id[:_MAX_ID])
+        reason = _plain(report.reason)[:_MAX_REASON] if report.status == Status.FAILED else ""
+        return cls(report.status, reason, provider, _plain(report.provider_message_id)[:_MAX_ID])
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -51,6 +51,11 @@ class Reported:
             return True
         known = row.provider_message_id
         return row.provider == self.provider and (not known or known == self.provider_message_id)
+
+
+def _plain(text: str) -> str:
+    """Return a text without what no database takes: a NUL, or half a character."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def receive(alias: str, callback: Callback) -> None:
@@ -73,7 +78,7 @@ def receive(alias: str, callback: Callback) -> None:
 
 def _read(alias: str, callback: Callback) -> Report:
     """Raises: NotFound, ReceiptRefused, ReceiptUnreadable."""
-    if alias == channels.SANDBOX or not channels.is_configured(alias):
+    if not channels.is_configured(alias):
         raise NotFound
     channel = channels.get_channel(alias)
     reader = getattr(channel, "read_receipt", None)
