@@ -13,6 +13,7 @@ from tests.admin.conftest import World, boss, make_world, staff
 from tests.admin.lives import live_all
 from tests.browser import chromium
 from tests.browser.visitor import HEIGHT, WIDTHS, Visitor
+from tests.example.serving import Served, serve
 
 __all__ = ["boss", "staff"]
 
@@ -31,6 +32,14 @@ def browser() -> Iterator[Browser]:
             started = chromium.launch(playwright, program)
             yield started
             started.close()
+
+
+@pytest.fixture(scope="package")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`make serve`, with data of its own that the tests share: each leaves behind what people leave behind."""
+    running = serve(tmp_path_factory.mktemp("var"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture

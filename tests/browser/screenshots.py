@@ -19,11 +19,8 @@ from tests.admin.test_pages import MODELS
 from tests.browser.admin_pages import pages_of
 from tests.browser.customer import Customer, walk
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
-from tests.example.conftest import served
 from tests.example.serving import Served
 from twofa.models import Redemption
-
-__all__ = ["served"]
 
 LANGUAGE = os.environ.get("SCREENSHOTS_LANGUAGE", "en")
 FOLDER = Path(__file__).parents[2] / "build" / "screenshots" / LANGUAGE

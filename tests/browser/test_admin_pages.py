@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests.admin.conftest import World
 from tests.admin.test_pages import MODELS
-from tests.browser.admin_pages import DJANGOS, pages_of
+from tests.browser.admin_pages import DJANGOS, made_by_us, pages_of
 from tests.browser.languages import leftovers
 from tests.browser.visitor import Visitor
 
@@ -20,14 +20,14 @@ def test_page_is_readable_at_each_width_and_in_each_scheme(
     model: str, world: World, boss: Client, signed_in: Callable[..., Visitor]
 ):
     visitor = signed_in(boss, others=DJANGOS)
-    addresses = pages_of(boss, model)
+    addresses = made_by_us(pages_of(boss, model))
 
     found = []
     for address in addresses:
         assert visitor.go(address).status == 200
         found += visitor.inspect()
 
-    assert len(addresses) >= 3
+    assert len(addresses) >= 2
     assert found == []
     assert visitor.troubles == []
 
@@ -50,17 +50,16 @@ def test_refused_form_is_readable(world: World, boss: Client, signed_in: Callabl
 
 @pytest.mark.parametrize(("code", "language"), [("pt-br", "pt_BR"), ("es", "es")])
 def test_page_is_in_one_language(
-    code: str, language: str, settings: Any, world: World, boss: Client, signed_in: Callable[..., Visitor]
+    code: str, language: str, settings: Any, world: World, boss: Client, visit: Callable[..., Visitor]
 ):
     settings.LANGUAGE_CODE = code
-    visitor = signed_in(boss, locale=code)
+    visitor = visit("")
 
     found = {}
     for model in MODELS:
-        for address in pages_of(boss, model):
-            visitor.go(address)
-            assert visitor.page.get_attribute("html", "lang") == code
-            found[address] = leftovers(visitor.texts(), language, "twofa")
+        for address, html in pages_of(boss, model).items():
+            assert f'<html lang="{code}"' in html
+            found[address] = leftovers(visitor.texts(html), language, "twofa")
 
+    assert len(found) > 30
     assert {address: texts for address, texts in found.items() if texts} == {}
-    assert visitor.troubles == []

@@ -14,10 +14,7 @@ from example_project.shop.catalogue import PRODUCTS
 from tests.browser.customer import Customer, walk
 from tests.browser.languages import leftovers
 from tests.browser.visitor import WIDTHS, Visitor
-from tests.example.conftest import served
 from tests.example.serving import Served
-
-__all__ = ["served"]
 
 
 def arrive(served: Served, visit: Callable[..., Visitor], locale: str) -> Customer:

@@ -52,17 +52,18 @@ _OVERFLOW = """() => {
   return [...page, ...over.map(name)].slice(0, 6);
 }"""
 
-_TEXTS = """() => {
+_TEXTS = """(html) => {
+  const page = html === null ? document : new DOMParser().parseFromString(html, "text/html");
   const names = ["aria-label", "title", "placeholder", "data-label"];
-  const texts = [document.title];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [page.title];
+  const walk = page.createTreeWalker(page.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const {data, parentElement} = walk.currentNode;
     // A language is called by its own name, and says so.
-    const isForeign = parentElement.closest("[lang]").lang !== document.documentElement.lang;
+    const isForeign = parentElement.closest("[lang]").lang !== page.documentElement.lang;
     if (!isForeign && !["SCRIPT", "STYLE", "TEXTAREA"].includes(parentElement.tagName)) texts.push(data);
   }
-  for (const element of document.querySelectorAll("*")) {
+  for (const element of page.querySelectorAll("*")) {
     for (const name of names) texts.push(element.getAttribute(name) || "");
     if (element.type === "submit") texts.push(element.value);
   }
@@ -116,9 +117,9 @@ class Visitor:
         with self.page.expect_navigation(wait_until="load"):
             self.page.keyboard.press(key)
 
-    def texts(self) -> list[str]:
-        """Return what can be read on the page, piece by piece, names of controls included."""
-        found: list[str] = self.page.evaluate(_TEXTS)
+    def texts(self, html: str | None = None) -> list[str]:
+        """Return what can be read on the page, or in ``html``, piece by piece, names of controls included."""
+        found: list[str] = self.page.evaluate(_TEXTS, html)
         return found
 
     def inspect(self) -> list[str]:
