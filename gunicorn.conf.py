@@ -13,6 +13,8 @@ threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 30
 graceful_timeout = 30
 keepalive = 5
+# Nobody commands it but by signals, and its socket would stand in a home that the image does not have.
+control_socket_disable = True
 # A process of two days old has seen everything once: what leaks, leaks no further.
 max_requests = 20_000
 max_requests_jitter = 2_000

@@ -47,6 +47,8 @@ def configured(*, style: str, level: str) -> dict[str, Any]:
             "django.server": {"level": "INFO", "propagate": True},
             # Says of each job that it arrived, before it is known what it belongs to. That it ran is said after it.
             "celery.worker.strategy": {"level": "WARNING"},
+            # Every few seconds that it is time to sweep.
+            "celery.beat": {"level": "WARNING"},
         },
     }
 

@@ -107,7 +107,8 @@ def ping(*, seconds: float = 1.0) -> None:
         return
     with _connection(app, seconds).clone() as connection:
         # Not ``connect()``, which tries twice with a pause of two seconds between.
-        connection.default_channel.close()
+        channel: Any = connection.default_channel
+        channel.close()
 
 
 def _pool(app: Celery) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -18,13 +18,18 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from example_project.staff import authenticators
 
+if TYPE_CHECKING:
+    _UserAdmin = UserAdmin[User]
+else:
+    _UserAdmin = UserAdmin
+
 # django-otp's own page shows the secret and its QR code, and lets whoever may edit it put in one that they know.
 admin.site.unregister(TOTPDevice)
 admin.site.unregister(User)
 
 
 @admin.register(User)
-class StaffUserAdmin(UserAdmin):
+class StaffUserAdmin(_UserAdmin):
     """Django's, and the way to a second factor."""
 
     actions = ["invite"]
@@ -46,7 +51,7 @@ class StaffUserAdmin(UserAdmin):
         user = chosen[0]
         token = authenticators.link_token(authenticators.invite(user))
         change = _("Invited to set up an authenticator.")
-        LogEntry.objects.log_actions(request.user.pk, [user], CHANGE, change, single_object=True)
+        LogEntry.objects.log_actions(str(request.user.pk), [user], CHANGE, change, single_object=True)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Invitation"),

@@ -52,7 +52,7 @@ class StaffLoginForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         # What Django asks here is the password, and whether the user is active and staff.
-        cleaned: dict[str, Any] = super().clean()  # type: ignore[assignment]  # the stub knows forms that return none
+        cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user is not None:
             device = authenticators.verify(user, cleaned["code"]) if "code" in cleaned else None
@@ -60,7 +60,7 @@ class StaffLoginForm(AdminAuthenticationForm):
                 self.user_cache = None  # type: ignore[assignment]  # Django sets it to None itself
                 raise self.get_invalid_login_error()
             # Read by django-otp when Django's own view logs the user in.
-            user.otp_device = device  # type: ignore[attr-defined]
+            user.otp_device = device
         return cleaned
 
 

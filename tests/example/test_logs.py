@@ -127,8 +127,8 @@ def test_row_that_the_database_refuses_is_not_quoted(style: str):
 
 
 def values_of(participant: Participant) -> dict[str, Any]:
-    kept = {field.attname: getattr(participant, field.attname) for field in participant._meta.concrete_fields}
-    return {name: value for name, value in kept.items() if not participant._meta.get_field(name).primary_key}
+    fields = [field for field in participant._meta.concrete_fields if not field.primary_key]
+    return {field.attname: getattr(participant, field.attname) for field in fields}
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
