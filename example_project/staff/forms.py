@@ -57,10 +57,10 @@ class StaffLoginForm(AdminAuthenticationForm):
         if user is not None:
             device = authenticators.verify(user, cleaned["code"]) if "code" in cleaned else None
             if device is None:
-                self.user_cache = None  # type: ignore[assignment]  # Django sets it to None itself
+                self.user_cache = None
                 raise self.get_invalid_login_error()
             # Read by django-otp when Django's own view logs the user in.
-            user.otp_device = device
+            user.otp_device = device  # type: ignore[attr-defined]
         return cleaned
 
 
