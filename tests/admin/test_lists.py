@@ -80,6 +80,32 @@ def test_estimate_has_two_figures(count: int, shown: int):
     assert lists._round(count) == shown
 
 
+@pytest.mark.parametrize(
+    ("model", "query"),
+    [
+        ("redemption", ""),
+        ("redemption", "?points__exact=reserved"),
+        ("challenge", "?purpose=redemption"),
+        ("delivery", "?message=redemption.token"),
+        ("event", ""),
+        ("event", "?about=participant"),
+        ("participant", ""),
+        ("device", "?status__exact=active"),
+    ],
+)
+def test_list_reads_no_more_than_it_shows(model: str, query: str, world: World, boss: Client, bound: int):
+    """One statement without a limit costs as many statements, and all of the memory."""
+    for _number in range(bound):
+        make_world()
+
+    with record_statements() as statements:
+        boss.get(page(model, "changelist") + query)
+
+    read = [sql for sql in statements.counted if f'FROM "twofa_{model}"' in sql and not sql.startswith("EXPLAIN")]
+    assert len(read) >= 2
+    assert [sql for sql in read if " LIMIT " not in sql and "COUNT(*)" not in sql] == []
+
+
 @pytest.mark.parametrize("model", ["redemption", "challenge", "delivery", "event", "participant", "device"])
 def test_column_without_an_index_is_not_sorted_by(model: str, world: World, boss: Client):
     """The heading is no link, and the address does nothing either: Django itself heeds it."""

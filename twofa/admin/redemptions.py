@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.db import transaction  # noqa: TID251 - only to stay out of the host's
@@ -120,7 +120,7 @@ class PointsFilter(admin.ChoicesFieldListFilter):
     """By where the points are; the index of what is not completed leads to all but those that were spent."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> QuerySet[Redemption]:
-        found: QuerySet[Redemption] = super().queryset(request, queryset) or queryset
+        found = cast("QuerySet[Redemption]", super().queryset(request, queryset))
         unspent = self.lookup_val and Points.COMPLETED not in self.lookup_val
         # A constraint says so: what is completed has its points spent.
         return found.exclude(status=Status.COMPLETED) if unspent else found

@@ -7,6 +7,7 @@ keep their names and their columns; the order of the columns changes, so that th
 from __future__ import annotations
 
 from django.db import migrations, models
+from django.db.models.functions import StrIndex, Substr
 
 
 class Migration(migrations.Migration):
@@ -44,8 +45,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="event",
             index=models.Index(
+                Substr("type", 1, StrIndex("type", models.Value(".")) - 1),
+                models.F("id"),
                 condition=models.Q(("redemption__isnull", True)),
-                fields=["type", "id"],
                 name="twofa_event_unredeemed",
             ),
         ),

@@ -7,7 +7,7 @@ from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
 from twofa.models.device import Device
-from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, ActorKind, Event
+from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
 from twofa.models.policy import (
@@ -36,6 +36,7 @@ __all__ = [
     "MESSAGES",
     "POLICY_FIELDS",
     "STEP_UP",
+    "SUBJECT",
     "TOKEN_LIFE_CAP",
     "ActorKind",
     "Campaign",
