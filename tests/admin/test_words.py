@@ -27,7 +27,7 @@ STATES = {
 }
 _TYPE = re.compile(r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery)\.[a-z_]*")
 # What is somebody's own text, and not a code of ours.
-FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries"}
+FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries", "proposed_by"}
 
 
 @pytest.mark.parametrize(

@@ -135,4 +135,4 @@ class FourEyesAdmin(TwofaAdmin):
             for row in rows
         ]
         headers = (_("when"), _("proposed by"), _("before → after"), _("state"), _("decided by"))
-        return [Section(_("Proposals"), headers, lines, anchor="proposals", note=EXPLAINED if conf.four_eyes else "")]
+        return [Section(_("Proposals"), headers, lines, anchor="proposals")]

@@ -71,7 +71,7 @@ def is_pending(change: PolicyChange) -> bool:
 class PolicyChangeAdmin(ReadOnlyAdmin):
     """Read by all who may change policies, decided by those who may approve, never by whoever proposed it."""
 
-    list_display = ("proposed", "campaign", "summary", "proposer", "state", "decider")
+    list_display = ("proposed", "state", "campaign", "summary", "proposer", "decider")
     list_filter = ("status",)
     list_select_related = ("campaign", "requested_by", "decided_by")
     search_fields = ("campaign__slug__exact",)
