@@ -8,7 +8,8 @@ from example_project.logs import configured
 
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
-threads = int(os.environ.get("WEB_THREADS", "4"))
+# More than SHOP_API_CALLS: where the shop calls its own server, each page of it holds one thread and waits for another.
+threads = int(os.environ.get("WEB_THREADS", "16"))
 # Slower than any request may be, faster than a load balancer gives up.
 timeout = 30
 graceful_timeout = 30
