@@ -71,7 +71,7 @@ class Customer:
             fresh[:] = [message for message in self._messages() if message.key not in self.seen and message.token]
             return bool(fresh)
 
-        wait_until(arrived, seconds=20, what="a message")
+        wait_until(arrived, seconds=60, what="a message")
         self.seen |= {message.key for message in fresh}
         return fresh[0].token
 

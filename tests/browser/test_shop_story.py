@@ -76,7 +76,7 @@ def test_new_token_is_sent_after_the_pause_and_replaces_the_one_before(customer:
     address = customer.page.url
     button.focus()
     customer.page.keyboard.press("Enter")
-    customer.page.locator(".resend button:not([aria-disabled])").wait_for(timeout=20_000)
+    customer.page.locator(".resend button:not([aria-disabled])").wait_for(timeout=60_000)
     assert customer.page.url == address
     assert customer.page.locator("#notice").count() == 0
 

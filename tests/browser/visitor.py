@@ -15,6 +15,9 @@ WIDTHS = (390, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 900
 _PATIENCE = 120
+"""Presses of Tab."""
+_LONGEST = 60_000
+"""Milliseconds: a machine that does other things as well is slow, and no fault of a page."""
 _GRAVE = ("serious", "critical")
 _OF_COLOURS = ("color-contrast", "link-in-text-block")
 """What axe can find in one scheme and not in the other."""
@@ -82,7 +85,7 @@ class Visitor:
     troubles: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(_LONGEST)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.troubles.append(f"{self.where}: {error}"))
         self.page.on("request", self._note_request)
