@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from example_project.loyalty.models import Account, Transfer
 from twofa.models import Campaign, Participant
@@ -75,14 +75,18 @@ def release(*, reference: object) -> Transfer:
 
 def balances(participant: Participant) -> Balances:
     """Return a participant's points."""
-    kept = Account.objects.filter(participant=participant).values_list("kind", "balance")
-    return Balances(**{kind: balance for kind, balance in kept if balance is not None})
+    return _balances(Account.objects.filter(participant=participant))
 
 
 def balances_of(campaign: str, external_id: str) -> Balances:
     """Return the points of a member by the campaign's slug and the storefront's own id; none for nobody."""
-    found = Participant.objects.filter(campaign__slug=campaign, external_id=external_id).first()
-    return Balances() if found is None else balances(found)
+    kept = Account.objects.filter(participant__campaign__slug=campaign, participant__external_id=external_id)
+    return _balances(kept)
+
+
+def _balances(accounts: QuerySet[Account]) -> Balances:
+    kept = accounts.order_by().values_list("kind", "balance")
+    return Balances(**{kind: balance for kind, balance in kept if balance is not None})
 
 
 def discrepancies() -> list[Account]:

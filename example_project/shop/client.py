@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _PAUSES = (0.3, 0.7, 1.0)
 """Seconds between repetitions where the same call is still running: the second half of a double click."""
-_QUEUE_SECONDS = 2.0
+_QUEUE_SECONDS = 0.25
 
 # Redirects are not followed: the key goes to the address that it was given for, and to no other.
 _http = urllib3.PoolManager(maxsize=16, retries=False, timeout=_TIMEOUT)

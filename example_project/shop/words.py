@@ -31,7 +31,7 @@ CHANNELS: dict[str, StrPromise] = {"sms": _("SMS"), "whatsapp": _("WhatsApp"), "
 DELIVERIES: dict[str, StrPromise] = {
     "queued": _("The message is on its way."),
     "sending": _("The message is on its way."),
-    "sent": _("The message was handed to the carrier."),
+    "sent": _("The message was sent."),
     "delivered": _("The message was delivered."),
     "failed": _("The message could not be delivered. Ask for a new token below."),
     "expired": _("The message could not be sent in time. Ask for a new token below."),

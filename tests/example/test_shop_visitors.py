@@ -307,3 +307,16 @@ def test_what_is_not_there_is_no_dead_end(world: World, ana: Shopper, path: str)
 
     assert ana.status == 404
     assert 'href="/"' in ana.page
+
+
+@pytest.mark.parametrize(
+    ("address", "statements"), [("/", 2), ("/products/mug/", 3), ("/orders/", 2), ("/contacts/", 2), ("/sign-in/", 5)]
+)
+def test_page_asks_its_own_database_for_little(world: World, ana: Shopper, sql: Any, address: str, statements: int):
+    """The session and the balance; everything else comes from the API."""
+    ana.get(address)
+
+    with sql() as counted:
+        ana.get(address)
+
+    assert len(counted) <= statements, str(counted)

@@ -109,7 +109,9 @@ def test_home_leads_everywhere(served: Served):
         assert read(served.base + link)
 
 
-@pytest.mark.parametrize(("language", "title"), [("pt-BR", "Os pontos só saem"), ("es", "Los puntos solo salen")])
+@pytest.mark.parametrize(
+    ("language", "title"), [("pt-BR", "Coisas que valem seus pontos"), ("es", "Cosas que valen sus puntos")]
+)
 def test_pages_follow_the_browsers_language(language: str, title: str, served: Served):
     page = read(f"{served.base}/", language=language)
 
