@@ -331,7 +331,7 @@ class ReadOnlyAdmin(TwofaAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [name for _title, options in self.get_fieldsets(request, obj) for name in _flat(options["fields"])]
 
-    @admin.display(description=_("created at"), ordering="pk")
+    @admin.display(description=_("created at"), ordering="id")
     def created(self, row: Any) -> str:
         """Show when a row was made, to the second. Ids are in this order, and they have an index."""
         return moment(row.created_at)

@@ -47,7 +47,6 @@ class ChallengeAdmin(ReadOnlyAdmin):
         "channel",
         "shown_status",
         "shown_attempts",
-        "deadline",
     )
     list_filter = ("status", PurposeFilter, "channel", ("campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("campaign", "participant")
