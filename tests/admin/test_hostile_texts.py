@@ -33,6 +33,8 @@ CORPUS = {
 }
 # What the engine reads itself: it would fall over such a text before a page could show it.
 NOT_OF_OTHERS = {"kid", "slug", "password", "two_factor_reason"}
+# What such a column must begin with, to be one at all.
+BEGINNINGS = {"purpose": STEP_UP, "type": "shop."}
 
 
 def fill(world: World, text: str) -> set[str]:
@@ -42,8 +44,7 @@ def fill(world: World, text: str) -> set[str]:
         for column in text_columns(model):
             if column.choices or column.name in HIDDEN | NOT_OF_OTHERS:
                 continue
-            prefix = STEP_UP if column.name == "purpose" else ""
-            if _put(model, column.name, f"{prefix}{text}"[: column.max_length]):
+            if _put(model, column.name, f"{BEGINNINGS.get(column.name, '')}{text}"[: column.max_length]):
                 filled.add(f"{model._meta.model_name}.{column.name}")
     items = [{"sku": text, "name": text, "quantity": text, "amount": "1.00"}]
     Redemption._base_manager.update(items=items, two_factor_inputs={text: text, "reason": text})
