@@ -56,8 +56,8 @@ class StaffUserAdmin(_UserAdmin):
             **self.admin_site.each_context(request),
             "title": _("Invitation"),
             "invited": user.get_username(),
-            # The one place where the request names the host: shown to the person who typed it, and sent to nobody.
-            "link": request.build_absolute_uri(reverse("enroll", args=[token])),
+            # Without the host, which the request could lie about: the browser knows where it is.
+            "link": reverse("enroll", args=[token]),
         }
         response = render(request, "staff/invited.html", context)
         response["Cache-Control"] = "no-store"

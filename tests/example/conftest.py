@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.cache import cache
 
 from tests.example.blocks import ROOT
@@ -57,3 +58,22 @@ def shopper() -> Shopper:
 def ana(world: World) -> Shopper:
     """Ana's browser, signed in to the campaign that asks for tokens."""
     return Shopper().sign_in()
+
+
+@pytest.fixture
+def staffed(settings: Any) -> None:
+    """A host whose admin is the example's."""
+    settings.ROOT_URLCONF = "tests.example.staffed"
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [ROOT / "example_project" / "templates"]}]
+    place = settings.MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:place],
+        "django_otp.middleware.OTPMiddleware",
+        *settings.MIDDLEWARE[place:],
+    ]
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    """A superuser without an authenticator."""
+    return User.objects.create_superuser("boss", password="a password of the tests")

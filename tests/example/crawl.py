@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
 django.setup()
 
 from django.apps import apps  # noqa: E402 - Django stands from here on
-from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.admin.models import LogEntry  # noqa: E402
+from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.core import serializers  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -143,7 +145,35 @@ def crawl() -> dict[str, Any]:
             assert stored() == before, visitor
     sites = [p for p in get_resolver().url_patterns if isinstance(p, URLResolver) and p.app_name == "admin"]
     shown = [TOTPDevice.objects.filter(confirmed=True).count(), len(sites)]
-    return {"pages": pages, "answers": answers, "devices_and_sites": shown}
+    return {"pages": pages, "answers": answers, "devices_and_sites": shown, "invitations": invitations(people["both"])}
+
+
+def invitations(superuser: Client) -> dict[str, Any]:
+    """Who may invite whom, in the list of users, and what the link does."""
+    maria = User.objects.create_user("maria", password="a-long-password", is_staff=True)
+    maria.user_permissions.set(Permission.objects.filter(content_type__app_label="auth"))
+    page, body = "/admin/auth/user/", {"action": "invite", "_selected_action": [maria.pk]}
+    before = TOTPDevice.objects.count()
+    deputy = signed_in(maria, authenticators.equip(maria))
+    refused = deputy.post(page, body, follow=True)
+    made = TOTPDevice.objects.count() - before - 1
+    wrong = User.objects.create_user("member")
+    superuser.post(page, {"action": "invite", "_selected_action": [wrong.pk]})
+    superuser.post(page, {"action": "invite", "_selected_action": [wrong.pk, maria.pk]})
+    mistaken = TOTPDevice.objects.filter(confirmed=False, user__in=[wrong, maria]).count()
+    shown = superuser.post(page, body, headers={"x-forwarded-host": "evil.example"})
+    text = shown.content.decode()
+    (link,) = set(re.findall(r'"(/staff/enroll/[^"]+)"', text))
+    return {
+        "offered_to_deputy": "invite" in deputy.get(page).content.decode(),
+        "made_by_deputy": made,
+        "deputy_status": refused.status_code,
+        "made_by_mistake": mistaken,
+        "opens": Client(SERVER_NAME="localhost").get(link).status_code,
+        "host_in_page": "evil" in text or "//localhost" in text,
+        "noted": LogEntry.objects.filter(object_id=str(maria.pk)).count(),
+        "cache": shown["Cache-Control"],
+    }
 
 
 if __name__ == "__main__":

@@ -72,7 +72,25 @@ def test_with_both_factors_the_same_pages_open(crawled):
     assert not [answer for answer in answers if answer[3] >= 500]
 
 
-def test_nothing_reads_those_tests_as_a_second_admin():
+def test_superuser_invites_one_colleague_at_a_time_and_it_is_noted(crawled):
+    told = crawled["invitations"]
+
+    assert told["opens"] == 200
+    assert told["noted"] == 1
+    assert told["made_by_mistake"] == 0
+    assert told["host_in_page"] is False
+    assert "no-store" in told["cache"]
+
+
+def test_nobody_else_invites(crawled):
+    """Whoever may edit users could set a password, invite, and come in as somebody else."""
+    told = crawled["invitations"]
+
+    assert told["offered_to_deputy"] is False
+    assert told["made_by_deputy"] == 0
+
+
+def test_example_has_no_second_door():
     """One site, in one place: a second one, or a view of its own that asks for ``is_staff``, would be another door."""
     source = "\n".join(path.read_text() for path in Path(ROOT / "example_project").rglob("*.py"))
 
