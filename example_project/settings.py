@@ -118,7 +118,7 @@ SHOP_API_URL = environment.text("SHOP_API_URL", "http://127.0.0.1:8000/api/v1" i
 SHOP_API_KEY = environment.text("SHOP_API_KEY", "")
 SHOP_API_KEY_FILE = environment.text("SHOP_API_KEY_FILE", str(VAR_DIR / "shop_api_key.txt"))
 # Calls of one process at a time. Where the shop calls its own server: fewer than that has threads.
-SHOP_API_CALLS = int(environment.text("SHOP_API_CALLS", "12"))
+SHOP_API_CALLS = int(environment.text("SHOP_API_CALLS", "3"))
 # Who may sign in by a click: the members of `manage.py seed`, and outside of development nobody.
 SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana"] if DEBUG else []
 
