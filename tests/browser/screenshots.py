@@ -16,7 +16,7 @@ from django.test import Client
 
 from tests.admin.conftest import World
 from tests.admin.test_pages import MODELS
-from tests.browser.admin_pages import pages_of
+from tests.browser.admin_pages import made_by_us, pages_of
 from tests.browser.customer import Customer, walk
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
 from tests.example.serving import Served
@@ -57,10 +57,14 @@ def test_redemptions_in_each_state(
 ) -> None:
     settings.LANGUAGE_CODE = LANGUAGE
     visitor = signed_in(boss, locale=LANGUAGE)
+    tools = "(all) => all.map((one) => one.pathname)"
     for status in Redemption.Status.values:
         if (row := Redemption.objects.filter(status=status).first()) is not None:
             visitor.go(f"/admin/twofa/redemption/{row.pk}/change/")
             take(visitor, f"admin-twofa-redemption-{status}")
+            for address in made_by_us(visitor.page.locator(".object-tools a").evaluate_all(tools)):
+                visitor.go(address)
+                take(visitor, f"{name_of(address)}-{status}")
 
 
 def test_pages_of_the_shop(served: Served, visit: Callable[..., Visitor]) -> None:
