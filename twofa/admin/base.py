@@ -263,6 +263,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         context = {
             **self.admin_site.each_context(request),
             "title": action.label,
+            "subtitle": str(row),
             "opts": self.opts,
             "original": row,
             "action": action,
