@@ -53,7 +53,7 @@ def test_latest_events_of_a_participant_begin_with_the_newest(world: World, boss
 def test_export_is_found_among_the_events_of_redemptions(world: World, boss: Client):
     exports.record(actor=STAFF, filters=["q=u-1"], rows=3)
 
-    listed = boss.get(page("event", "changelist"), {"about": "redemption"})
+    listed = boss.get(page("event", "changelist"), {"about": "redemptions"})
 
     assert "Redemptions exported" in listed.content.decode()
     assert "filters: q=u-1" in listed.content.decode()

@@ -32,7 +32,7 @@ SUBJECTS: tuple[tuple[str, StrOrPromise, tuple[str, ...]], ...] = (
     ("challenge", _("challenge"), _OF_CHALLENGE),
     ("delivery", _("delivery"), ("address",)),
 )
-UNREDEEMED = ("campaign", "role", "storefront", "participant", "device")
+UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemptions")
 """Subjects whose events are of no redemption: rare ones, which have an index of their own."""
 
 
@@ -50,6 +50,7 @@ class AboutFilter(admin.SimpleListFilter):
             ("participant", _("participants")),
             ("device", _("devices")),
             ("redemption", _("redemptions")),
+            ("redemptions", _("exports of redemptions")),
             ("points", _("points")),
             ("challenge", _("challenges")),
             ("delivery", _("messages")),
@@ -60,11 +61,6 @@ class AboutFilter(admin.SimpleListFilter):
             return queryset
         found = queryset.alias(subject=SUBJECT).filter(subject=self.value())
         return found.filter(redemption=None) if self.value() in UNREDEEMED else found
-
-
-def _beginnings(subject: str) -> tuple[str, str]:
-    """Return how the types of a subject begin: of one row, and of many at once."""
-    return f"{subject}.", f"{subject}s."
 
 
 def _unit(event: Event) -> str:

@@ -47,7 +47,9 @@ def found(rows: QuerySet[Any], asked: list[Q]) -> QuerySet[Any]:
     """
     if len(asked) == 1:
         return rows.filter(asked[0])
-    first, *others = [rows.model._base_manager.using(rows.db).filter(question).values("pk") for question in asked]
+    # Without the model's own order, which SQLite refuses within a union.
+    every = rows.model._base_manager.using(rows.db).order_by().values("pk")
+    first, *others = [every.filter(question) for question in asked]
     return rows.filter(pk__in=first.union(*others))
 
 
