@@ -249,3 +249,40 @@ def test_memory_is_that_of_a_page(monkeypatch, sql):
         assert list(audit.findings()) == []
     assert calls == list(range(4, 41, 4))
     assert len(statements) <= 2 * 10 + 5 + 2
+
+
+def test_event_from_the_future_keeps_nothing_from_its_seal():
+    """Whoever may write to the table could put one in, after which nothing is ever of age."""
+    (stopper,) = written(1, ago=-timedelta(days=3650))
+    behind = written(2)
+    assert seals.seal(now()) == 3
+    assert list(EventSeal.objects.get().ids()) == [stopper, *behind]
+    assert found() == []
+
+
+def test_event_from_the_future_does_not_hide_what_is_long_without_a_seal():
+    written(1, ago=-timedelta(days=3650))
+    behind = written(2, ago=timedelta(hours=2))
+    assert found() == [(Flaw.EVENTS_UNSEALED, None, behind[0])]
+
+
+def test_chain_that_was_cut_and_sealed_anew_says_how_late_it_is(monkeypatch, caplog):
+    """The database alone is enough for it: the sweeper has the key, and seals what it finds."""
+    ids = sealed(4, 2, monkeypatch)
+    execute("DELETE FROM twofa_eventseal")
+    tamper(Event.objects.get(pk=ids[0]), actor="somebody else")
+    travel(timedelta(hours=1))
+    caplog.clear()
+    seals.seal(now())
+    assert [record.getMessage().count("(belated)") for record in caplog.records] == [1, 1]
+    audit = Audit()
+    assert list(audit.findings()) == []
+    assert (audit.belated, audit.belated_seal) == (4, 2)
+
+
+def test_what_is_sealed_in_time_is_not_belated(monkeypatch, caplog):
+    sealed(4, 2, monkeypatch)
+    audit = Audit()
+    assert list(audit.findings()) == []
+    assert (audit.belated, audit.belated_seal) == (0, None)
+    assert {record.levelname for record in caplog.records} == {"INFO"}

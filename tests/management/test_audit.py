@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError
@@ -66,3 +67,11 @@ def test_without_a_seal_there_is_nothing_to_note():
 def test_progress_is_told(ids, monkeypatch):
     monkeypatch.setattr(twofa_audit, "TOLD_EVERY", 1)
     assert "3 events verified" in run("twofa_audit")[1]
+
+
+def test_events_that_were_sealed_belatedly_are_told_and_are_no_flaw():
+    written(2, ago=timedelta(days=3))
+    seals.seal(now())
+    out, _err = run("twofa_audit")
+    assert "2 events were sealed more than an hour after they were written, the last of them by seal 1." in out
+    assert "as it was sealed" in out

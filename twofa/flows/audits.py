@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from twofa import alerts, tokens
-from twofa.flows.seals import NO_SEAL
+from twofa.flows.seals import BELATED, CREATED, NO_SEAL
 from twofa.models import Event
 from twofa.models.clock import now
 from twofa.models.seal import LABEL, SEALED_COLUMNS, EventSeal, Row, is_mark, mark
@@ -62,6 +62,10 @@ class Audit:
     seals: int = 0
     events: int = 0
     late: int = 0
+    belated: int = 0
+    """Events that were long without a seal: nobody sealed then, or the chain was cut before them and written anew."""
+    belated_seal: int | None = None
+    """The newest seal of such events."""
     last: EventSeal | None = None
     sealed_through: int | None = None
     unsealed: int = 0
@@ -121,6 +125,8 @@ class Audit:
             self.events += 1
             if not is_mark(mark(row, sign), sealed):
                 yield Finding(Flaw.EVENT_CHANGED, seal=seal.number, event=row[0])
+            if not seal.late and row[CREATED] < seal.sealed_at - BELATED:
+                self.belated, self.belated_seal = self.belated + 1, seal.number
         yield from (Finding(Flaw.EVENT_REMOVED, seal=seal.number, event=pk) for pk in expected)
 
     def _tail(self, at: datetime) -> Iterator[Finding]:
@@ -128,9 +134,10 @@ class Audit:
         if self.sealed_through is not None:
             rows = rows.filter(pk__gt=self.sealed_through)
         self.unsealed = rows.count()
-        oldest = rows.values_list("pk", "created_at").first()
-        if oldest is not None and oldest[1] < at - OVERDUE:
-            yield Finding(Flaw.EVENTS_UNSEALED, event=oldest[0])
+        # Any of them and not the first alone: one that is dated into the future must not hide those behind it.
+        overdue = rows.filter(created_at__lt=at - OVERDUE).values_list("pk", flat=True).first()
+        if overdue is not None:
+            yield Finding(Flaw.EVENTS_UNSEALED, event=overdue)
 
     def _anchored(self) -> Iterator[Finding]:
         if self.anchor is None:

@@ -30,11 +30,18 @@ SEAL_EVERY = timedelta(minutes=5)
 """A batch that is not full waits so much longer, so that a quiet night does not make a seal for each event."""
 LATE_WATCH = timedelta(hours=1)
 """How long after a seal its gaps are looked at. What comes later still stays unsealed, and is reported as such."""
+BELATED = timedelta(hours=1)
+"""An event that is older when it is sealed was without a seal for long: the sweeper stood still, or the chain was cut.
+
+Whoever may write to the database can take seals away and change what was under them, and this sweeper would seal the
+rest anew. It has no way to tell, but to say how late it is: in the log now, and by the seal's own time for ever.
+"""
 BATCH = 500
 BATCHES = 20
 """Seals that one sweep makes at most: ten thousand events every few seconds."""
 NO_SEAL = b""
 """What the first link has in the place of the digest before it."""
+CREATED = SEALED_COLUMNS.index("created_at")
 
 
 def seal(at: datetime) -> int:
@@ -64,8 +71,8 @@ def _due(at: datetime, last: EventSeal | None) -> list[Row]:
     rows = Event.objects.order_by("pk")
     if (sealed := _high_water(last)) is not None:
         rows = rows.filter(pk__gt=sealed)
-    oldest = rows.values_list("created_at", flat=True).first()
-    if oldest is None or oldest > at - SEAL_AFTER:
+    first = list(rows.values_list(*SEALED_COLUMNS)[:1])
+    if not _prefix(first, at - SEAL_AFTER):
         return []
     batch = list(rows.values_list(*SEALED_COLUMNS)[:BATCH])
     of_age = _prefix(batch, at - SEAL_AFTER)
@@ -75,9 +82,10 @@ def _due(at: datetime, last: EventSeal | None) -> list[Row]:
 
 
 def _prefix(rows: Sequence[Row], until: datetime) -> list[Row]:
-    created = SEALED_COLUMNS.index("created_at")
+    # What claims to come from the future has no age to wait for: one such row would keep all behind it from a seal.
+    future = until + SEAL_AFTER + SEAL_EVERY
     for number, row in enumerate(rows):
-        if row[created] > until:
+        if until < row[CREATED] <= future:
             return list(rows[:number])
     return list(rows)
 
@@ -116,7 +124,9 @@ def _write(rows: Sequence[Row], at: datetime, *, after: EventSeal | None, late: 
     except IntegrityError:
         logger.info("seal %s was made by another sweeper at the same moment", number)
         return 0
-    told = logger.warning if late else logger.info
+    belated = not late and any(row[CREATED] < at - BELATED for row in rows)
+    told = logger.warning if late or belated else logger.info
+    mark = " (late)" * late + " (belated)" * belated
     # Where logs are kept apart from the database, this line is what a rewritten chain cannot match.
-    told("sealed %s events, %s to %s%s: %s", link.count, link.first_event, link.last_event, " (late)" * late, link)
+    told("sealed %s events, %s to %s%s: %s", link.count, link.first_event, link.last_event, mark, link)
     return link.count

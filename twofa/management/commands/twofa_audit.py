@@ -60,6 +60,15 @@ class Command(BaseCommand):
             _("%(events)d events under %(seals)d seals, of them %(late)d sealed late; %(unsealed)d are not sealed yet.")
             % {"events": audit.events, "seals": audit.seals, "late": audit.late, "unsealed": audit.unsealed}
         )
+        if audit.belated:
+            self.stdout.write(
+                _(
+                    "%(count)d events were sealed more than an hour after they were written, the last of them by seal "
+                    "%(seal)d. Nothing sealed then, or the chain was cut there and written anew: a seal that was noted "
+                    "elsewhere tells which."
+                )
+                % {"count": audit.belated, "seal": audit.belated_seal}
+            )
         if audit.sealed_through is not None:
             self.stdout.write(
                 _("Sealed up to event %(event)d. The last seal: %(seal)s")
