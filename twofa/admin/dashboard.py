@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -97,15 +98,16 @@ def chosen(request: HttpRequest) -> int:
 
 def told(found: Figures) -> dict[str, Any]:
     """Return what the page shows of the figures."""
-    days = list(found.days)
+    # Written once: to write a date as a language does takes longer than all else about a bar.
+    days = [day(on) for on in found.days]
     return {
         "is_empty": not found.total.issued,
-        "first": day(days[0]),
-        "last": day(days[-1]),
+        "first": days[0],
+        "last": days[-1],
         "headline": headline(found),
-        "rows": rows(found),
+        "rows": rows(found, days),
         "columns": [label for _name, label in COLUMNS] + [_("confirmed of those ended")],
-        "lines": [line(day(on), outcomes) for on, outcomes in reversed(found.days.items())],
+        "lines": [line(*told) for told in zip(reversed(days), reversed(found.days.values()), strict=True)],
         "total": line(str(_("in all")), found.total),
         "messages_by_channel": [message_line(messages) for messages in found.messages],
     }
@@ -121,15 +123,23 @@ def headline(found: Figures) -> list[tuple[StrOrPromise, str]]:
     ]
 
 
-def rows(found: Figures) -> list[Row]:
+def rows(found: Figures, days: Sequence[str]) -> list[Row]:
     """Return each measure with its picture, all on the scale of the largest."""
     most = max((outcomes.issued for outcomes in found.days.values()), default=0)
-    return [_row(found, most, *measure) for measure in MEASURES]
+    return [_row(found, days, most, *measure) for measure in MEASURES]
 
 
-def _row(found: Figures, most: int, name: str, label: StrOrPromise, meaning: StrOrPromise, tone: str) -> Row:
+def _row(
+    found: Figures,
+    days: Sequence[str],
+    most: int,
+    name: str,
+    label: StrOrPromise,
+    meaning: StrOrPromise,
+    tone: str,
+) -> Row:
     counts = [getattr(outcomes, name) for outcomes in found.days.values()]
-    names = [f"{day(on)}: {number(count)}" for on, count in zip(found.days, counts, strict=True)]
+    names = [f"{on}: {number(count)}" for on, count in zip(days, counts, strict=True)]
     total = number(getattr(found.total, name))
     said = {"total": total, "least": number(min(counts)), "most": number(max(counts))}
     description = _("%(total)s in all; on one day between %(least)s and %(most)s.") % said
@@ -176,7 +186,7 @@ def rate(part: float | None) -> str:
 
 def day(on: date) -> str:
     """Return a day as the page's other times are written."""
-    return on.isoformat()
+    return formats.date_format(on, str(_("Y-m-d")))
 
 
 def _days(count: int) -> str:
