@@ -57,10 +57,11 @@ class AboutFilter(admin.SimpleListFilter):
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        if self.value() is None:
+        subject = self.value()
+        if subject is None:
             return queryset
-        found = queryset.alias(subject=SUBJECT).filter(subject=self.value())
-        return found.filter(redemption=None) if self.value() in UNREDEEMED else found
+        found = queryset.alias(subject=SUBJECT).filter(subject=subject)
+        return found.filter(redemption=None) if subject in UNREDEEMED else found
 
 
 def _unit(event: Event) -> str:
