@@ -122,6 +122,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     change_form_template = "twofa/admin/change_form.html"
     change_list_template = "twofa/admin/change_list.html"
+    object_history_template = "twofa/admin/history.html"
     show_full_result_count = False
     # Counts beside the filters would be one count of the table for each of them.
     show_facets = admin.ShowFacets.NEVER
