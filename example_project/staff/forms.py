@@ -16,6 +16,12 @@ from example_project.staff import authenticators
 _CODE = re.compile(r"[0-9]{6}\Z")
 
 
+class CodeInput(forms.PasswordInput):
+    """Visible while it is typed, and empty when the page comes back: the next code is another one."""
+
+    input_type = "text"
+
+
 class CodeField(forms.CharField):
     """Six digits, as an authenticator shows them: in groups or not."""
 
@@ -23,7 +29,7 @@ class CodeField(forms.CharField):
 
     def __init__(self) -> None:
         attributes = {"inputmode": "numeric", "autocomplete": "one-time-code", "maxlength": "9"}
-        super().__init__(label=_("Code of your authenticator app"), widget=forms.TextInput(attrs=attributes))
+        super().__init__(label=_("Code of your authenticator app"), widget=CodeInput(attrs=attributes))
 
     def to_python(self, value: object) -> str:
         return "".join(str(super().to_python(value) or "").split())

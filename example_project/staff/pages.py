@@ -6,6 +6,7 @@ import base64
 
 import segno
 from django.contrib import messages
+from django.contrib.admin import site
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -70,9 +71,11 @@ def _show_secret(request: HttpRequest, invitation: TOTPDevice, form: CodeForm) -
 
 
 def _show(request: HttpRequest, template: str, *, status: int = 200, **context: object) -> HttpResponse:
-    response = render(request, f"staff/{template}", {"title": _("Set up your authenticator"), **context}, status=status)
-    # The address is half of a secret: it goes to no other page.
-    response["Referrer-Policy"] = "no-referrer"
+    named = {"title": _("Set up your authenticator"), "site_header": site.site_header, "site_title": site.site_title}
+    response = render(request, f"staff/{template}", {**named, **context}, status=status)
+    # The address is half of a secret: no other page and no file hears of it. Not "no-referrer", with which browsers
+    # send forms as from nowhere, and Django refuses them.
+    response["Referrer-Policy"] = "strict-origin"
     return response
 
 

@@ -163,7 +163,7 @@ def test_page_of_an_invitation_is_kept_nowhere(client: Client, invitation: TOTPD
     response = client.post(address_of(invitation), {"password": PASSWORD})
 
     assert "no-store" in response["Cache-Control"]
-    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Referrer-Policy"] == "strict-origin"
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "\r\nX: y"])
