@@ -76,7 +76,8 @@ def tone_of(state: str) -> str:
 
 def moment(at: datetime | None) -> str:
     """Return a time to the second, in the time zone of the page."""
-    return "—" if at is None else formats.date_format(timezone.localtime(at), "Y-m-d H:i:s")
+    # A format of the language with seconds: Django's own ones have none. Translators write it in Django's letters.
+    return "—" if at is None else formats.date_format(timezone.localtime(at), str(_("Y-m-d H:i:s")))
 
 
 def cells(*given: object) -> list[Cell]:

@@ -9,8 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import gettext as translated
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from twofa.admin import words
 from twofa.admin.base import Tool, TwofaAdmin, may_view
@@ -92,7 +92,7 @@ class _Page:
                 moment(row.parked_at),
                 self._link(row, row),
                 row.campaign,
-                Cell(translated("%(tries)d calls, no clear answer") % {"tries": row.completion_tries}, tone=BAD),
+                Cell(_unclear(row.completion_tries), tone=BAD),
                 self._link(row, _("Try again, or fail it")),
             ),
         )
@@ -188,7 +188,12 @@ class _Page:
 
 def _call(row: Redemption) -> str:
     name = _GIVING_BACK if row.is_final else _CALLS.get(row.points, row.get_points_display())
-    return translated("%(call)s: %(tries)d failed calls") % {"call": name, "tries": row.completion_tries}
+    said = {"call": name, "tries": row.completion_tries}
+    return ngettext("%(call)s: %(tries)d failed call", "%(call)s: %(tries)d failed calls", row.completion_tries) % said
+
+
+def _unclear(tries: int) -> str:
+    return ngettext("%(tries)d call, no clear answer", "%(tries)d calls, no clear answer", tries) % {"tries": tries}
 
 
 def _section(
