@@ -28,6 +28,7 @@ def values(campaign: Campaign, **changes: Any) -> dict[str, Any]:
     sent |= {name: getattr(campaign, name) for name in ("max_attempts", "max_resends", "max_open_challenges")}
     sent |= {name: getattr(campaign, name) for name in ("failed_attempts_per_day", "sends_per_destination_per_day")}
     sent |= {"sends_per_participant_per_day": campaign.sends_per_participant_per_day, "sends_per_campaign_per_day": ""}
+    sent["shown_version"] = campaign.policy_version
     for number, channel in enumerate([*campaign.allowed_channels, "", "", ""][:3]):
         sent[f"allowed_channels_{number}"] = channel
     for name in ("token_ttl", "resend_cooldown", "redemption_ttl", "device_cooling_off"):

@@ -20,7 +20,7 @@ from twofa.admin import dashboard, words
 from twofa.admin.base import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, form_field
-from twofa.admin.four_eyes import REASON, FourEyesAdmin, ProposingModeForm
+from twofa.admin.four_eyes import REASON, VERSION, FourEyesAdmin, ProposingModeForm
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.exceptions import TwoFactorError
 from twofa.flows import campaigns, policy_changes
@@ -292,14 +292,21 @@ class CampaignAdmin(FourEyesAdmin):
         shown: list[Any] = [
             (title, {"fields": [displayed(name) for name in options["fields"]]}) for title, options in self.fieldsets
         ]
-        return [*shown, self.reason_fieldset()] if self.is_proposing(request, obj) else shown
+        return [*shown, *self.more_fieldsets(request, obj)]
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: ModelForm[Campaign], change: bool) -> None:
         with acting(request) as actor:
             if change:
-                changes = {name: form.cleaned_data[name] for name in form.changed_data if name != REASON}
-                reason = form.cleaned_data.get(REASON, "")
-                self.keep(obj, policy_changes.submit(obj, by=request.user, actor=actor, changes=changes, reason=reason))
+                changed = [name for name in form.changed_data if name not in (REASON, VERSION)]
+                outcome = policy_changes.submit(
+                    obj,
+                    by=request.user,
+                    actor=actor,
+                    changes={name: form.cleaned_data[name] for name in changed},
+                    reason=form.cleaned_data.get(REASON, ""),
+                    expected_version=form.cleaned_data.get(VERSION),
+                )
+                self.keep(obj, outcome)
             else:
                 self.keep(obj, campaigns.open_campaign(actor=actor, **form.cleaned_data))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -21,11 +21,9 @@ from twofa.conf import conf
 from twofa.models import Campaign, PolicyChange
 from twofa.models.loosening import loosened
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
 MAY_APPROVE = "twofa.approve_policy"
 REASON = "change_reason"
+VERSION = "shown_version"
 SHOWN = 10
 PROPOSED = _("Nothing has changed yet: it loosens the policy, so a second person must approve it.")
 EXPLAINED = _(
@@ -45,13 +43,30 @@ def reason_field() -> forms.CharField:
     )
 
 
-class ProposingCampaignForm(CampaignForm):
+class VersionedCampaignForm(CampaignForm):
+    """The campaign's form, made on the policy that the page showed.
+
+    A form sends every column. Without this one that was opened before a colleague's change would take it back, by a
+    member of staff who saw nothing of it and meant another column.
+    """
+
+    shown_version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[VERSION].initial = self.instance.policy_version
+
+
+class ProposingCampaignForm(VersionedCampaignForm):
     """The campaign's form with a reason."""
 
     change_reason = reason_field()
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
+        if VERSION in self.changed_data:
+            # The flow refuses it: the differences are not all this member's.
+            return cleaned
         before = self.instance.policy()
         after = before | {name: cleaned[name] for name in before if name in self.changed_data and name in cleaned}
         if not self.errors and loosened(before, after) and not cleaned.get(REASON):
@@ -72,18 +87,25 @@ class ProposingModeForm(ModeForm):
 class FourEyesAdmin(TwofaAdmin):
     """Tells staff that what they saved is a proposal, and shows the proposals of a campaign."""
 
+    def is_versioned(self, request: HttpRequest, campaign: Campaign | None) -> bool:
+        """Tell whether this member's form has columns of the policy."""
+        may_change = request.user.has_perm("twofa.change_policy")
+        return campaign is not None and may_change and self.has_change_permission(request, campaign)
+
     def is_proposing(self, request: HttpRequest, campaign: Campaign | None) -> bool:
         """Tell whether this member's changes to the policy may need a second person."""
-        return campaign is not None and conf.four_eyes and request.user.has_perm("twofa.change_policy")
+        return conf.four_eyes and self.is_versioned(request, campaign)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if self.is_proposing(request, obj):
-            kwargs["form"] = ProposingCampaignForm
+        if self.is_versioned(request, obj):
+            kwargs["form"] = ProposingCampaignForm if self.is_proposing(request, obj) else VersionedCampaignForm
         return super().get_form(request, obj, change, **kwargs)
 
-    def reason_fieldset(self) -> tuple[StrOrPromise, dict[str, Any]]:
-        """Return the part of the form that asks why."""
-        return _("Second person"), {"fields": (REASON,), "description": EXPLAINED}
+    def more_fieldsets(self, request: HttpRequest, campaign: Campaign | None) -> list[tuple[Any, dict[str, Any]]]:
+        """Return the parts of the form that are no columns: why, and, unseen, on which policy it was made."""
+        if self.is_proposing(request, campaign):
+            return [(_("Second person"), {"fields": (REASON, VERSION), "description": EXPLAINED})]
+        return [(None, {"fields": (VERSION,), "classes": ("hidden",)})] if self.is_versioned(request, campaign) else []
 
     def keep(self, obj: Any, outcome: Campaign | PolicyChange) -> None:
         """Remember on the form's row what became of it, for the answer to this request."""
