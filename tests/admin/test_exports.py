@@ -207,9 +207,9 @@ def test_file_is_as_rfc_4180_has_it(world: World, boss: Client):
         "+1",
         "-1",
         "@SUM(A1)",
-        "\t=1",
-        "\r=1",
-        "\n=1",
+        "\tx",
+        "\rx",
+        "\nx",
         "\0=1",
         "＝1+1",
         "＋1",
@@ -221,9 +221,26 @@ def test_text_that_a_spreadsheet_would_run_is_made_text(text: str):
     assert exports.cell(text) == f"'{text}"
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize(
+    "inner", ["=1+1", "=cmd|'/C calc'!A0", " =1+1", '"=1+1&"', "'=1", "@SUM(A1)", "＝1+1", "\n=1+1"]
+)
+@pytest.mark.parametrize("end", ["", "; end"])
+def test_text_holds_no_formula_for_those_who_split_lines_elsewhere(separator: str, inner: str, end: str):
+    """Excel does at semicolons, wherever a comma is the decimal sign: in the languages of this package, for two."""
+    hostile = f"Gift{separator}{inner}{end}\n{inner}"
+    line = "".join(exports.content(iter([("an id", hostile)]), bom=False)).split("\r\n", 1)[1]
+
+    cells = [cell for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator) for cell in row]
+    as_lines = [cell for text in line.split("\n") for cell in text.split(separator)]
+
+    assert not [cell for cell in cells + as_lines if cell.strip(' \t"\0').startswith(tuple("=+-@＝＋－＠"))]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
+        ("two; three | four", "two; three | four"),
         (Decimal("150.00"), "150.00"),
         (Decimal("999999999999.99"), "999999999999.99"),
         (7, "7"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -59,6 +60,9 @@ HEADERS = tuple(name.partition("__")[0] for name in COLUMNS)
 # are what some of them read as the narrow ones. A line break or a NUL before it is skipped by one or the other (OWASP
 # "CSV injection", ASVS 1.2.10).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+# Where a comma is the decimal sign, as in Brazil and Spain, Excel splits the lines of a CSV file at semicolons, and at
+# line breaks within quotes: what follows one begins a cell there. Others split at tabs and bars.
+_INNER_FORMULA = re.compile(r"""([;|\t\r\n])(?=[\s\0"']*[=+\-@＝＋－＠])""")
 _NO_FILTERS = ("p", "o", "all", "e")
 _LONGEST_FILTER = 200
 
@@ -181,5 +185,5 @@ def cell(value: Any) -> str:
         return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
-    text = str(value)
+    text = _INNER_FORMULA.sub(r"\1'", str(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
