@@ -132,7 +132,8 @@ def test_compiled_catalogue_says_the_same(tree: str, language: str):
         ("pt-br", 120, "2 minutos"),
         ("es", 61, "1 minuto 1 segundo"),
         ("es", 30, "30 segundos"),
-        ("es", 60_000_000, "1000000 de minutos"),
+        ("es", 5400, "1 hora 30 minutos"),
+        ("es", 86_400_000_000, "1000000 de días"),
     ],
 )
 def test_plural_follows_the_language(language: str, seconds: int, expected: str):

@@ -40,12 +40,12 @@ class PasswordForm(forms.Form):
 
 def differences(change: PolicyChange) -> list[tuple[StrOrPromise, str]]:
     """Return what would change: the column, and its value before and after in words."""
-    unit = change.campaign.unit
+    unit, looser = change.campaign.unit, _("looser")
     return [
         (
             words.label(name),
             f"{words.told(name, change.before[name], unit)} → {words.told(name, value, unit)}"
-            + (f" ({_('looser')})" if name in change.loosens else ""),
+            + (f" ({looser})" if name in change.loosens else ""),
         )
         for name, value in change.after.items()
     ]
