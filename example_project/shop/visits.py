@@ -112,7 +112,7 @@ def _visited(
     methods: tuple[str, ...], *, public: bool, back: str | None
 ) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-        @sensitive_post_parameters("token", "csrfmiddlewaretoken")
+        @sensitive_post_parameters("token", "address", "csrfmiddlewaretoken")
         def handle(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             correlation_id = correlation.current() or correlation.accept(request.headers.get("X-Correlation-Id"))
             with correlation.bound(correlation_id):

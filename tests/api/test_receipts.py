@@ -294,3 +294,13 @@ def test_replayed_receipt_of_the_gateway_is_refused(chained):
     chained("gateway")
     with nothing_changes():
         refused(gateway("failed", age=360), 403, "permission_denied")
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "１２", "9" * 19, "0x10", "1 2"])
+def test_length_that_is_no_number_is_malformed(opened, length, caplog):
+    """Nobody needs a key to get here: it must not be an error of ours in the log."""
+    with nothing_changes():
+        response = Client().generic("POST", f"{PREFIX}/receipts/sms/", b"MessageSid=SM1", CONTENT_LENGTH=length)
+
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "length_required")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

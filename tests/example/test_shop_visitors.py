@@ -41,6 +41,29 @@ def test_sign_in_leads_nowhere_else(world: World, shopper: Shopper, elsewhere: s
     assert shopper.path == "/"
 
 
+@pytest.mark.parametrize("word", ["anywhere", "admin:index", "shop:order"])
+def test_word_to_go_on_to_is_an_address_and_not_the_name_of_a_view(world: World, shopper: Shopper, word: str):
+    shopper.get("/sign-in/")
+    fields = {**shopper.fields("/sign-in/"), "customer": "summer:ana", "next": word}
+
+    answer = shopper.client.post("/sign-in/", fields)
+
+    assert answer.status_code == 302
+    assert answer["Location"] in (word, "/")
+
+
+@pytest.mark.parametrize("device", ["x\r\nX-Evil: 1", "\u2603", "nope", "\0"])
+def test_device_that_is_no_id_goes_into_no_header(world: World, ana: Shopper, device: str):
+    world.phone()
+    ana.get("/products/mug/")
+    fields = {**ana.fields("/products/mug/order/"), "device": device}
+
+    with unchanged():
+        ana.post("/products/mug/order/", fields)
+
+    assert ana.status == 404
+
+
 @pytest.mark.parametrize("member", ["summer:carla", "winter:ana", "", "summer:ana "])
 def test_nobody_becomes_a_member_who_is_not_offered(world: World, shopper: Shopper, member: str):
     factories.participant(world.summer, external_id="carla")

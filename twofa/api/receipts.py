@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from twofa.api.base import Endpoint
 from twofa.api.errors import Malformed, PayloadTooLarge
 from twofa.api.negotiation import Negotiation
+from twofa.api.parsing import declared_length
 from twofa.channels import Callback
 from twofa.flows import receipts
 
@@ -49,7 +50,7 @@ def _raw(request: HttpRequest) -> bytes:
     """Return the body as it was sent, which is what was signed. Raises: PayloadTooLarge, Malformed."""
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
         raise Malformed("length_required", _("Send the body with a Content-Length."))
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
+    if declared_length(request.META) > MAX_BYTES:
         raise PayloadTooLarge
     try:
         return request.body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -57,7 +57,8 @@ def sign_in(visit: Visit) -> HttpResponse:
     if known is None:
         return visit.go(reverse("shop:sign-in"), "not_found")
     customers.sign_in(visit.request, known[0])
-    return redirect(_next(visit))
+    # Not ``redirect``, which takes a word without a slash for the name of a view.
+    return HttpResponseRedirect(_next(visit))
 
 
 def _next(visit: Visit) -> str:

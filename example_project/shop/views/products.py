@@ -64,18 +64,27 @@ def _last(visit: Visit, product: Product) -> Row | None:
 @action(back="shop:product")
 def place_order(visit: Visit, slug: str) -> HttpResponse:
     """Open the order of the form. Sent twice, from two tabs or after going back, it is one order."""
-    product, here = _product(slug), visit.request.path.removesuffix("order/")
+    product, here, device = _product(slug), visit.request.path.removesuffix("order/"), _device(visit)
     draft = customers.read_draft(visit.request.POST.get("order", ""), visit.member, product)
     if draft is None:
         customers.finish_draft(visit.request, product)
         return visit.go(here, "stale_form")
     _speak(visit)
     try:
-        order = visit.api.place(product, draft, visit.request.POST.get("device") or None)
+        order = visit.api.place(product, draft, device)
     except Refused as refused:
         return _refused(visit, product, here, refused)
     customers.finish_draft(visit.request, product, order["id"])
     return visit.go(reverse("shop:order", args=[order["id"]]))
+
+
+def _device(visit: Visit) -> str | None:
+    """Return the chosen device, in the one form that its id has: it becomes part of a header."""
+    given = visit.request.POST.get("device", "")
+    try:
+        return str(UUID(given)) if given else None
+    except ValueError:
+        raise Http404 from None
 
 
 def _speak(visit: Visit) -> None:
