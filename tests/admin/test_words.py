@@ -58,6 +58,10 @@ def test_duration_in_words(value: timedelta | None, expected: str):
         ({"reason": "no_such_account"}, "reason: no such account"),
         ({"reason": "He called; see Ana_S."}, "reason: He called; see Ana_S."),
         ({"columns": ["locale", "document_number"]}, "changed: locale, document number"),
+        (
+            {"role": "Support", "added": ["view_redemption", "reset_device"], "removed": ["paint_redemption"]},
+            "role: Support · added: Can see redemptions, Can reset a participant's device · removed: paint redemption",
+        ),
         ({"mode": "required", "threshold": "1500.00"}, "two-factor: required · threshold: 1,500.00 miles"),
         ({"before": {"odd_key": 1}, "after": {"odd_key": None}}, "odd key: 1 → —"),
         ({"before": {"is_active": True}, "after": {"is_active": False}}, "active: yes → no"),

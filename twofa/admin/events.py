@@ -39,7 +39,7 @@ UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemp
 class AboutFilter(admin.SimpleListFilter):
     """By the first word of the type: a list of all types that occur would read the whole table."""
 
-    title = _("subject")
+    title = _("what it is about")
     parameter_name = "about"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db.models import DurationField
 from django.utils import formats
 from django.utils.text import Truncator
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS = 160
 _AMOUNTS = ("amount", "threshold", "total_of_24_hours")
+_MAY: dict[str, StrOrPromise] = {
+    "view": _("Can see %(what)s"),
+    "add": _("Can add %(what)s"),
+    "change": _("Can change %(what)s"),
+    "delete": _("Can delete %(what)s"),
+}
 _CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 
 KEYS: dict[str, StrOrPromise] = {
@@ -170,8 +177,20 @@ def masked(text: str) -> str:
 
 
 def permissions(codenames: Iterable[str]) -> str:
-    """Return permissions as they are read: what Django calls them is in the database, and this is told of the past."""
-    return chosen(codename.replace("_", " ") for codename in codenames)
+    """Return permissions as they are read: what Django calls them is in the database, in one language."""
+    return chosen(map(permission, codenames))
+
+
+def permission(codename: str) -> str:
+    """Return one permission in words. One that is no more loses its underscores: this is told of the past."""
+    action, _underscore, name = codename.partition("_")
+    for options in (model._meta for model in apps.get_app_config("twofa").get_models()):
+        own = dict(options.permissions)
+        if codename in own:
+            return str(own[codename])
+        if name == options.model_name and action in _MAY:
+            return str(_MAY[action]) % {"what": options.verbose_name_plural}
+    return codename.replace("_", " ")
 
 
 def mode(value: str) -> str:
