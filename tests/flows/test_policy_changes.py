@@ -270,6 +270,18 @@ def test_wrong_passwords_are_limited(campaign, maria, joao):
     assert ana.is_active
 
 
+def test_wrong_passwords_are_limited_over_all_campaigns(campaign, maria, joao):
+    """Each waiting proposal would be five more guesses for whoever has a stolen session."""
+    for _campaign in range(policy_changes.WRONG_PASSWORDS):
+        change = propose(factories.campaign(), maria)
+        with noted("campaign.password_refused"):
+            approve(change, joao, "wrong")
+    another = propose(campaign, maria)
+
+    with refused(PolicyRefused):
+        approve(another, joao)
+
+
 def test_wrong_passwords_of_one_person_do_not_lock_another_one(campaign, maria, joao):
     change = propose(campaign, maria)
     for _ in range(5):

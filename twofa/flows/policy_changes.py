@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -196,14 +197,16 @@ def _unfit(change: PolicyChange, trail: Trail) -> PolicyRefused | None:
 def _doubt(change: PolicyChange, by: Any, password: str, trail: Trail) -> PolicyRefused | None:
     """Return why it is not sure that the approver sits there: a stolen session or an open browser approves nothing.
 
-    Under the campaign's lock, so that wrong passwords are counted one after another.
+    Under the approver's lock, so that wrong passwords are counted one after another, over all campaigns.
     """
+    get_user_model()._base_manager.select_for_update(no_key=True).filter(pk=by.pk).first()
     since = trail.at - WINDOW
     if not by.has_usable_password():
         if by.last_login is not None and by.last_login > since:
             return None
         return PolicyRefused(_("Sign out, sign in again, and approve within 15 minutes."))
-    wrong = Event.objects.filter(campaign=change.campaign, created_at__gt=since, type=_PASSWORD_REFUSED)
+    # By the empty participant, because the index begins with it.
+    wrong = Event.objects.filter(participant=None, type=_PASSWORD_REFUSED, created_at__gt=since)
     if wrong.filter(actor=by.get_username()).count() >= WRONG_PASSWORDS:
         return PolicyRefused(_("Too many wrong passwords. Wait 15 minutes, and approve then."))
     if by.check_password(password):
