@@ -245,3 +245,19 @@ def test_events_of_rare_subjects_are_of_no_redemption(settings: Any, db: None):
     rare = [event for event in Event.objects.all() if event.type.partition(".")[0] in UNREDEEMED]
     assert len(rare) > 10
     assert [event.type for event in rare if event.redemption_id is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("redemption", {"status__exact": "\0"}),
+        ("delivery", {"message": "failed\0"}),
+        ("event", {"about": "\0"}),
+        ("policychange", {"status__exact": "\0"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_filter_that_no_column_can_be_asked_for_is_left_out(model: str, asked: dict[str, str], boss: Client):
+    response = boss.get(page(model, "changelist"), asked)
+
+    assert (response.status_code, response["Location"]) == (302, f"{page(model, 'changelist')}?e=1")
