@@ -101,10 +101,12 @@ def _pages(client: Client) -> Iterator[tuple[str, str]]:
         if row is not None:
             for page in ("change", "history"):
                 yield f"{name} {page}", reverse(f"admin:twofa_{name}_{page}", args=(row.pk,))
-        for tool in model_admin.get_list_tools(client.get(address).wsgi_request):
+        request = client.get(address).wsgi_request
+        tools = [*model_admin.get_list_tools(request), *(model_admin.get_tools(request, row) if row else ())]
+        for tool in tools:
             if tool.url not in seen:
                 seen.add(tool.url)
-                yield f"{name} tool: {tool.label}", tool.url
+                yield f"{name} button: {tool.label}", tool.url
 
 
 def _lists(client: Client, name: str, address: str, model_admin: Any) -> Iterator[tuple[str, str]]:

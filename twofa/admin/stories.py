@@ -61,7 +61,7 @@ def lead(story: Story, way: Callable[[Model], str]) -> Lead:
 def _decision(redemption: Redemption, way: Callable[[Model], str]) -> list[Cell]:
     asked = redemption.two_factor_required
     sentence = _("A token was asked for because %(reason)s;") if asked else _("No token was asked for: %(reason)s;")
-    version = _("policy version %(version)d") % {"version": redemption.policy_version}
+    version = _("policy version %(version)d.") % {"version": redemption.policy_version}
     event = policy_event(redemption)
     said = sentence % {"reason": redemption.get_two_factor_reason_display()}
     return [Cell(said), Cell(version, url="" if event is None else way(event))]
@@ -69,7 +69,8 @@ def _decision(redemption: Redemption, way: Callable[[Model], str]) -> list[Cell]
 
 def policy_event(redemption: Redemption) -> Event | None:
     """Return the event that made the policy which the redemption was decided by, where it is still there."""
-    about = Event.objects.filter(campaign_id=redemption.campaign_id)
+    # In the order of the index of these few: in the order of ids, the planner may walk the whole trail to find one.
+    about = Event.objects.filter(campaign_id=redemption.campaign_id).order_by("-created_at")
     if redemption.policy_version == FIRST_VERSION:
         return about.filter(type="campaign.opened").first()
     return about.filter(type="campaign.policy_changed", data__policy_version=redemption.policy_version).first()
