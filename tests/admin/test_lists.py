@@ -233,7 +233,8 @@ def test_what_staff_look_for_has_an_index(model: str, asked: dict[str, str], wor
         cursor.execute("SET LOCAL enable_seqscan = off")
         # Of a page: what the file has is multiplied by it. Taken back with the test's transaction.
         cursor.execute(
-            "UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE relkind = 'r' AND starts_with(relname, 'twofa_')"
+            "UPDATE pg_class SET reltuples = 1000000, relpages = 1 "
+            "WHERE relkind = 'r' AND starts_with(relname, 'twofa_')"
         )
     plan = rows.explain()
 
