@@ -20,7 +20,9 @@ def text(name: str, default: str | None = None) -> str:
     """Return a variable. Raises: ImproperlyConfigured where it is not set and has no default."""
     value = os.environ.get(name) or default
     if value is None:
-        raise ImproperlyConfigured(f"Set {name} in the environment, or DEBUG=1 for development. See README.md.")
+        raise ImproperlyConfigured(
+            f"Set {name} in the environment, or DEBUG=1 for development. See docs/howto/run-the-example.md."
+        )
     return value
 
 

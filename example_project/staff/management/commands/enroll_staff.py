@@ -19,11 +19,11 @@ class Command(BaseCommand):
     help = "Set up the authenticator app that a member of staff signs in to the admin with."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username")
+        parser.add_argument("username", help="An active user with the staff flag.")
         parser.add_argument(
             "--link",
             metavar="BASE",
-            help="print a link instead, below this address: https://points.example.com",
+            help="Print a link for them instead; BASE is the site's address, like https://points.example.com.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
