@@ -380,7 +380,7 @@ def test_history_says_who_changed_what(campaign: Campaign, boss: Client):
         ({"two_factor_mode": "required"}, "Every redemption is asked for a token."),
         ({"two_factor_mode": "required", "threshold": Decimal(1500)}, "reach 1500.00 points."),
         ({"two_factor_mode": "optional", "threshold": Decimal(1500)}, "everybody once 24 hours reach 1500.00 points."),
-        ({"max_attempts": 1, "token_ttl": timedelta(seconds=90)}, "has 1 try; a token lives 1 minute 30 seconds."),
+        ({"max_attempts": 1, "token_ttl": timedelta(seconds=90)}, "has 1 attempt; a token lives 1 minute 30 seconds."),
         ({"allowed_channels": ["email", "sms"]}, "Messages go by: e-mail, SMS."),
     ],
     ids=str,

@@ -40,12 +40,12 @@ def fail(method: str, *errors: Exception) -> None:
 
 def test_open_one_says_until_when_and_how_many_tries_are_left(shop: factories.Shop):
     redemption = shop.open()
-    assert told(redemption).endswith("0 of 5 tries are used. Its last message has not been sent yet.")
+    assert told(redemption).endswith("0 of 5 attempts are used. Its last message has not been sent yet.")
 
     deliver_due()
     reject(shop, redemption, 2)
 
-    assert "2 of 5 tries are used. The provider accepted its last message on" in told(redemption)
+    assert "2 of 5 attempts are used. The provider accepted its last message on" in told(redemption)
 
 
 def test_message_that_never_left_is_part_of_the_answer(shop: factories.Shop, settings: Any):
@@ -184,7 +184,7 @@ def test_page_leads_with_the_answer_and_links_the_policy(shop: factories.Shop, b
     assert str(answer[0].text).startswith("Waits for its token until")
     assert [str(cell.text) for cell in decision] == [
         "A token was asked for because the campaign requires it;",
-        "policy version 3",
+        "policy version 3.",
     ]
     assert boss.get(decision[1].url).status_code == 200
     assert "→ required" in boss.get(decision[1].url).content.decode()

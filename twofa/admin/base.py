@@ -15,7 +15,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction  # noqa: TID251 - only to stay out of the host's
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -59,6 +59,18 @@ def _unlinked(name: str, title: StrOrPromise) -> Callable[[Any], str]:
         related = getattr(row, name)
         return "—" if related is None else str(related)
 
+    return shown
+
+
+@cache
+def _timed(name: str, title: StrOrPromise) -> Callable[[Any], str]:
+    """Return a column of times as all others on the page are written: Django's own have no seconds."""
+
+    @admin.display(description=title, ordering=name)
+    def shown(row: Any) -> str:
+        return moment(getattr(row, name))
+
+    shown.__name__ = name
     return shown
 
 
@@ -177,6 +189,11 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return self.page_of(row) if may_open else ""
 
         return where
+
+    @admin.display(description=_("created at"), ordering="id")
+    def created(self, row: Any) -> str:
+        """Show when a row was made, to the second. Ids are in this order, and they have an index."""
+        return moment(row.created_at)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -319,9 +336,17 @@ class ReadOnlyAdmin(TwofaAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Name a related row without a link where this member may not open its page: Django links it all the same."""
         return [
-            (title, {**options, "fields": [self._openable(request, name) for name in options["fields"]]})
+            (title, {**options, "fields": [self._openable(request, name) for name in self.timed(options["fields"])]})
             for title, options in super().get_fieldsets(request, obj)
         ]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self.timed(self.list_display)
+
+    def timed(self, names: Sequence[Any]) -> list[Any]:
+        """Return columns, those of times to the second."""
+        times = {column.name: column.verbose_name for column in self.opts.fields if isinstance(column, DateTimeField)}
+        return [_timed(name, times[name]) if name in times else name for name in names]
 
     def _openable(self, request: HttpRequest, name: Any) -> Any:
         columns = {column.name: column for column in self.opts.fields if column.is_relation}
@@ -332,11 +357,6 @@ class ReadOnlyAdmin(TwofaAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [name for _title, options in self.get_fieldsets(request, obj) for name in _flat(options["fields"])]
-
-    @admin.display(description=_("created at"), ordering="id")
-    def created(self, row: Any) -> str:
-        """Show when a row was made, to the second. Ids are in this order, and they have an index."""
-        return moment(row.created_at)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -89,11 +89,12 @@ def sentences(campaign: Campaign) -> list[str]:
     if campaign.threshold is not None and campaign.two_factor_mode != TwoFactorMode.OFF:
         amount = words.points(campaign.threshold, campaign.unit)
         lines = [str(_threshold_sentence(campaign.two_factor_mode)) % {"amount": amount}]
-    tries = ngettext("%(count)d try", "%(count)d tries", campaign.max_attempts) % {"count": campaign.max_attempts}
+    most = campaign.max_attempts
+    attempts = ngettext("%(count)d attempt", "%(count)d attempts", most) % {"count": most}
     lines.append(
-        str(_("A participant has %(tries)s; a token lives %(life)s."))
+        str(_("A participant has %(attempts)s; a token lives %(life)s."))
         % {
-            "tries": tries,
+            "attempts": attempts,
             "life": words.duration(campaign.token_ttl),
         }
     )
@@ -130,12 +131,12 @@ class CampaignAdmin(FourEyesAdmin):
     """The one page on which staff write: each save is a flow, and an event with who, before and after."""
 
     form = CampaignForm
-    list_display = ("name", "slug", "toggle", "threshold", "is_active", "test", "figures")
+    list_display = ("name", "slug", "toggle", "shown_threshold", "is_active", "test", "figures")
     list_filter = ("two_factor_mode", "is_active", "test")
     search_fields = ("name", "slug__exact")
     ordering = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "unit", ("is_active", "test"), "in_words")}),
+        (None, {"fields": ("name", "slug", "unit", "is_active", "test", "in_words")}),
         (_("Two-factor"), {"fields": ("two_factor_mode", "threshold", "default_method", "completion_mode")}),
         (_("Channels"), {"fields": ("allowed_channels", "allowed_countries")}),
         (
@@ -219,6 +220,11 @@ class CampaignAdmin(FourEyesAdmin):
             _("Change"),
         )
 
+    @admin.display(description=_("threshold"), ordering="threshold")
+    def shown_threshold(self, campaign: Campaign) -> str:
+        """Show the threshold as amounts are shown elsewhere."""
+        return "—" if campaign.threshold is None else words.points(campaign.threshold, campaign.unit)
+
     @admin.display(description=_("figures"))
     def figures(self, campaign: Campaign) -> str:
         """Show the way to what its tokens came to."""
@@ -253,8 +259,6 @@ class CampaignAdmin(FourEyesAdmin):
     @admin.display(description=_("in plain words"))
     def in_words(self, campaign: Campaign) -> str:
         """Show what the policy comes to."""
-        if campaign.pk is None:
-            return "—"
         return format_html(
             "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((line,) for line in sentences(campaign)))
         )
@@ -289,8 +293,11 @@ class CampaignAdmin(FourEyesAdmin):
                 return tuple(map(displayed, name))
             return self.WORDS.get(name, name) if name in locked else name
 
+        # What is not written yet comes to nothing that words could tell.
+        untold = {"in_words"} if obj is None else set()
         shown: list[Any] = [
-            (title, {"fields": [displayed(name) for name in options["fields"]]}) for title, options in self.fieldsets
+            (title, {"fields": [displayed(name) for name in options["fields"] if name not in untold]})
+            for title, options in self.fieldsets
         ]
         return [*shown, *self.more_fieldsets(request, obj)]
 

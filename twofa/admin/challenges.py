@@ -62,7 +62,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
     fieldsets = (
         (
             None,
-            {"fields": ("shown_purpose", "action", "subject", "redemption", "participant", "campaign", "storefront")},
+            {"fields": ("shown_purpose", "redemption", "action", "subject", "participant", "campaign", "storefront")},
         ),
         (_("State"), {"fields": ("shown_status", "shown_attempts", "shown_resends", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device", "channel_chosen")}),

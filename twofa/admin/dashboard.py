@@ -181,7 +181,9 @@ def number(count: int) -> str:
 
 def rate(part: float | None) -> str:
     """Return a part as a percentage, rounded: Django's formats cut off."""
-    return "—" if part is None else f"{formats.number_format(round(100 * part, 1), 1, use_l10n=True)} %"
+    if part is None:
+        return "—"
+    return _("%(number)s%%") % {"number": formats.number_format(round(100 * part, 1), 1, use_l10n=True)}
 
 
 def day(on: date) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures
 from twofa.admin.base import FlowAction, ReadOnlyAdmin
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Section
+from twofa.admin.sections import Section, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices
 from twofa.flows.disclosures import show_contact
@@ -22,7 +23,7 @@ LATEST = 50
 class DeviceAdmin(ReadOnlyAdmin):
     """The address itself is on no page: what is shown of it is its mask."""
 
-    list_display = ("__str__", "participant", "status", "is_default", "usable_from", "created")
+    list_display = ("__str__", "participant", "shown_status", "is_default", "usable_from", "created")
     sortable_by = ("created",)
     list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("participant",)
@@ -33,7 +34,7 @@ class DeviceAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("channel", "destination", "name", "participant", "uuid")}),
-        (_("State"), {"fields": ("status", "is_default", "usable_from")}),
+        (_("State"), {"fields": ("shown_status", "is_default", "usable_from")}),
         (_("Times"), {"fields": ("created_at", "activated_at", "revoked_at")}),
     )
     flow_actions = (
@@ -59,6 +60,11 @@ class DeviceAdmin(ReadOnlyAdmin):
             is_destructive=True,
         ),
     )
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, device: Device) -> str:
+        tone, label = tone_of(device.status), device.get_status_display()
+        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Device, outcome: object) -> HttpResponse:
         if action.name == "show-contact":

@@ -57,7 +57,7 @@ def _pending(story: Story) -> list[str]:
     if story.redemption.points == Points.NONE:
         return [_("The points system has not set the points aside yet; the token is sent when it has.")]
     challenge = story.challenge
-    sentence = _("Waits for its token until %(deadline)s: %(used)d of %(most)d tries are used.") % {
+    sentence = _("Waits for its token until %(deadline)s: %(used)d of %(most)d attempts are used.") % {
         "deadline": moment(challenge.deadline),
         "used": challenge.attempts,
         "most": challenge.max_attempts,

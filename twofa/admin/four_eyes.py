@@ -156,5 +156,5 @@ class FourEyesAdmin(TwofaAdmin):
             )
             for row in rows
         ]
-        headers = (_("when"), _("proposed by"), _("before → after"), _("state"), _("decided by"))
+        headers = (_("when"), _("proposed by"), _("before → after"), _("status"), _("decided by"))
         return [Section(_("Proposals"), headers, lines, anchor="proposals")]

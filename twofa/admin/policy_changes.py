@@ -71,14 +71,14 @@ def is_pending(change: PolicyChange) -> bool:
 class PolicyChangeAdmin(ReadOnlyAdmin):
     """Read by all who may change policies, decided by those who may approve, never by whoever proposed it."""
 
-    list_display = ("proposed", "state", "campaign", "summary", "proposer", "decider")
+    list_display = ("proposed", "shown_status", "campaign", "summary", "proposer", "decider")
     list_filter = ("status",)
     list_select_related = ("campaign", "requested_by", "decided_by")
     search_fields = ("campaign__slug__exact",)
     search_help_text = _("The slug of a campaign, exactly.")
     ordering = ("-pk",)
     fieldsets = (
-        (None, {"fields": ("campaign", "state", "changes", "reason", "policy_version")}),
+        (None, {"fields": ("campaign", "shown_status", "changes", "reason", "policy_version")}),
         (_("Who and when"), {"fields": ("proposer", "proposed", "decider", "decided")}),
     )
     flow_actions = (
@@ -136,8 +136,8 @@ class PolicyChangeAdmin(ReadOnlyAdmin):
     def decider(self, change: PolicyChange) -> str:
         return "—" if change.decided_by is None else change.decided_by.get_username()
 
-    @admin.display(description=_("state"), ordering="status")
-    def state(self, change: PolicyChange) -> str:
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, change: PolicyChange) -> str:
         tone = tone_of(change.status)
         return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, change.get_status_display())
 

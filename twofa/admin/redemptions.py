@@ -72,7 +72,7 @@ ACTIONS = (
         name="cancel",
         label=_("Cancel the redemption"),
         permissions=("twofa.view_redemption", "twofa.cancel_redemption"),
-        explanation=_("Its token dies, and the points that were set aside are given back."),
+        explanation=_("Its token stops working, and the points that were set aside are given back."),
         done=_("The redemption was cancelled."),
         run=cancel,
         offered=lambda redemption: redemption.status in (Status.PENDING, Status.SCHEDULED),
@@ -83,8 +83,8 @@ ACTIONS = (
         label=_("Send a new token"),
         permissions=("twofa.view_redemption", "twofa.resend_token"),
         explanation=_(
-            "The token that was sent before dies, and a new one goes to the participant's own device: never to you. "
-            "The same pauses and budgets hold as for the storefront."
+            "The token that was sent before stops working, and a new one goes to the participant's own device: never "
+            "to you. The same pauses and budgets hold as for the storefront."
         ),
         done=_("A new token is on its way."),
         run=resend,

@@ -38,11 +38,11 @@ class IssueKeyForm(forms.Form):
 class StorefrontAdmin(TwofaAdmin):
     """Who calls the API, for which campaigns, and with which keys."""
 
-    list_display = ("name", "is_active", "created_at")
+    list_display = ("name", "is_active", "created")
     list_filter = ("is_active",)
     search_fields = ("name",)
     filter_horizontal = ("campaigns",)
-    fields = ("name", "is_active", "campaigns", "created_at")
+    fields = ("name", "is_active", "campaigns", "created")
     flow_actions = (
         FlowAction(
             name="issue-key",
@@ -58,7 +58,7 @@ class StorefrontAdmin(TwofaAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("created_at",)
+        return ("created",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields if obj is not None else ("name", "campaigns")
@@ -106,7 +106,7 @@ class StorefrontAdmin(TwofaAdmin):
             )
             for key in storefront.keys.all()
         ]
-        headers = (_("key"), _("state"), _("issued"), _("last used"), _("expires"), _("revoked"))
+        headers = (_("key"), _("status"), _("issued"), _("last used"), _("expires"), _("revoked"))
         return Section(
             _("Keys"), headers, lines, empty=_("No key yet: this storefront cannot call the API."), note=ROTATION
         )
