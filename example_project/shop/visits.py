@@ -54,6 +54,13 @@ class Visit:
         """Return the API, on behalf of the member."""
         return Storefront(self.client, self.member)
 
+    def speak(self) -> None:
+        """Have messages written in the language of the page that asks for them."""
+        language = words.tag()
+        if not customers.is_spoken(self.request, language):
+            self.api.speak(language)
+            customers.note_spoken(self.request, language)
+
     def balances(self) -> ledger.Balances:
         """Return the member's points: the programme's own ledger, and not a part of the API."""
         return ledger.balances_of(self.member.campaign, self.member.external_id)

@@ -58,9 +58,9 @@ class World:
         summer = factories.campaign(slug="summer", name="Summer rewards")
         everyday = factories.campaign(slug="everyday", name="Everyday rewards", two_factor_mode="off")
         storefront = factories.storefront(summer, everyday)
-        ana = factories.participant(summer, external_id="ana")
-        bruno = factories.participant(summer, external_id="bruno")
-        relaxed = factories.participant(everyday, external_id="ana")
+        ana = factories.participant(summer, external_id="ana", locale="en")
+        bruno = factories.participant(summer, external_id="bruno", locale="en")
+        relaxed = factories.participant(everyday, external_id="ana", locale="en")
         for member, amount in ((ana, "50000.00"), (relaxed, "50000.00"), (bruno, "900.00")):
             ledger.grant(member, Decimal(amount), key=str(member.pk))
         return cls(summer, everyday, ana, bruno, factories.key(storefront), storefront)

@@ -62,6 +62,21 @@ def test_form_sent_twice_adds_one_and_sends_one(world: World, ana: Shopper):
     assert len(states()) == len(outbox) == 1
 
 
+def test_first_message_of_a_new_member_is_in_the_language_of_the_page(world: World, ana: Shopper):
+    ana.get("/contacts/")
+    ana.send("/i18n/setlang/", language="es")
+
+    ana.send("/contacts/", address=PHONE)
+    latest_token()
+    ana.send("/i18n/setlang/", language="pt-br")
+    stories.travel(timedelta(seconds=31))
+    ana.get(ana.path)
+    ana.send(f"{ana.path}resend/")
+    latest_token()
+
+    assert [message.locale for message in outbox] == ["es", "pt-br"]
+
+
 def test_email_is_added_by_its_own_form(world: World, ana: Shopper):
     ana.get("/contacts/")
     ana.send("/contacts/", form=1, address="ana@example.com")

@@ -46,6 +46,7 @@ def add_contact(visit: Visit) -> HttpResponse:
         return visit.go(here, "invalid", {"field_code": "required", **typed})
     channel, address = form.cleaned_data["channel"], form.cleaned_data["address"]
     nonce = nonce_of(visit)
+    visit.speak()
     try:
         device = visit.api.register(channel, address, key=f"register-{nonce}" if nonce else None)
     except Refused as refused:
@@ -106,6 +107,7 @@ def authorize_contact(visit: Visit, device_id: UUID) -> HttpResponse:
         return visit.go(_here(device_id), "token_malformed")
     token: str = form.cleaned_data["token"]
     key = f"authorize-{device_id}-{form.cleaned_data['nonce']}"
+    visit.speak()
     device = visit.api.answer_device(device_id, "authorize", token, key=key)
     if device["status"] == "pending":
         return visit.go(_here(device_id), "device_authorized")
@@ -117,6 +119,7 @@ def authorize_contact(visit: Visit, device_id: UUID) -> HttpResponse:
 def resend_token(visit: Visit, device_id: UUID) -> HttpResponse:
     """Ask for a new token. The same page sent twice asks once."""
     nonce = nonce_of(visit)
+    visit.speak()
     visit.api.resend_device(device_id, key=f"resend-{device_id}-{nonce}" if nonce else None)
     return visit.go(_here(device_id), "token_sent")
 
@@ -124,6 +127,7 @@ def resend_token(visit: Visit, device_id: UUID) -> HttpResponse:
 @action(back="shop:contact")
 def make_default(visit: Visit, device_id: UUID) -> HttpResponse:
     """Ask that tokens go here first."""
+    visit.speak()
     device = visit.api.make_default(device_id)
     if device["authorization"] is None:
         return visit.go(reverse("shop:contacts"), "device_default")
@@ -134,6 +138,7 @@ def make_default(visit: Visit, device_id: UUID) -> HttpResponse:
 @action(back="shop:contact")
 def remove_contact(visit: Visit, device_id: UUID) -> HttpResponse:
     """Ask that it be removed: at once while it is not proven, else by a token."""
+    visit.speak()
     device = visit.api.remove(device_id)
     if not device:
         return visit.go(reverse("shop:contacts"), "device_removed")

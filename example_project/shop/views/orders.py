@@ -84,6 +84,7 @@ def resend_token(visit: Visit, order_id: UUID) -> HttpResponse:
     channel = visit.request.POST.get("channel", "")
     channel = channel if channel in words.CHANNELS else ""
     nonce = nonce_of(visit)
+    visit.speak()
     visit.api.resend(order_id, channel, key=f"resend-{order_id}-{nonce}-{channel}" if nonce else None)
     return visit.go(_here(order_id), "token_sent")
 

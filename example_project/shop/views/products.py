@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 
-from example_project.shop import catalogue, customers, words
+from example_project.shop import catalogue, customers
 from example_project.shop.catalogue import Product
 from example_project.shop.client import Refused
 from example_project.shop.storefront import Row
@@ -69,7 +69,7 @@ def place_order(visit: Visit, slug: str) -> HttpResponse:
     if draft is None:
         customers.finish_draft(visit.request, product)
         return visit.go(here, "stale_form")
-    _speak(visit)
+    visit.speak()
     try:
         order = visit.api.place(product, draft, device)
     except Refused as refused:
@@ -85,14 +85,6 @@ def _device(visit: Visit) -> str | None:
         return str(UUID(given)) if given else None
     except ValueError:
         raise Http404 from None
-
-
-def _speak(visit: Visit) -> None:
-    """Have the message written in the language of the page that asks for it."""
-    language = words.tag()
-    if not customers.is_spoken(visit.request, language):
-        visit.api.speak(language)
-        customers.note_spoken(visit.request, language)
 
 
 def _refused(visit: Visit, product: Product, here: str, refused: Refused) -> HttpResponse:
