@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,8 @@ def start(log: Path) -> WebServer:
     """Start gunicorn on the settings and servers that the environment names, and wait until it listens."""
     port = free_port()
     options = ["--workers", str(WORKERS), "--worker-class", "sync", "--bind", f"127.0.0.1:{port}"]
-    options += ["--log-level", "warning", "--no-control-socket"]
+    # No file of this directory configures it: that of the example has threads, whose time is not the process's here.
+    options += ["--config", os.devnull, "--log-level", "warning", "--no-control-socket"]
     child = spawn([sys.executable, "-m", "gunicorn", "tests.bench.wsgi:application", *options], log=log)
     wait_until(lambda: not child.alive or listens(port), seconds=_BOOT_SECONDS, what="gunicorn")
     server = WebServer(child, port)
