@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo serve code test coverage check docs openapi messages bench screenshots matrix build env clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PYTHON=/path/to/python3 chooses the interpreter of .venv; ARGS=... is passed on to pytest, the demo or the bench"
 
 env: ## build .venv, or do nothing if it is up to date

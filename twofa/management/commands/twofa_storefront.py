@@ -20,7 +20,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="The storefront's name.")
         parser.add_argument(
-            "--campaign", action="append", default=[], metavar="SLUG", help="A campaign it serves; may be repeated."
+            "--campaign",
+            action="append",
+            default=[],
+            metavar="SLUG",
+            help="A campaign it serves; may be repeated. The key of a storefront without one opens nothing.",
         )
         parser.add_argument("--no-key", action="store_true", help="Issue no key.")
 
