@@ -138,6 +138,7 @@ def test_wrong_password_is_told_and_kept_nowhere(campaign: Campaign, joao: Clien
         response = joao.post(page("policychange", "approve", change.pk), {"password": "hunter2!"}, follow=True)
 
     assert "The password is wrong" in told(response)
+    assert response.redirect_chain[-1][0] == page("policychange", "approve", change.pk)
     assert Campaign.objects.get().two_factor_mode == "required"
     assert "hunter2!" not in response.content.decode()
     assert "hunter2!" not in caplog.text.replace("SELECT", "")

@@ -143,7 +143,8 @@ class CampaignAdmin(FourEyesAdmin):
             _("Token"),
             {
                 "fields": (
-                    ("token_alphabet", "token_length"),
+                    "token_alphabet",
+                    "token_length",
                     "token_ttl",
                     "max_attempts",
                     "max_resends",
@@ -194,7 +195,9 @@ class CampaignAdmin(FourEyesAdmin):
     shown_allowed_channels = _shown(
         "allowed_channels", _("allowed channels"), lambda value: words.chosen(value, Channel.choices)
     )
-    shown_allowed_countries = _shown("allowed_countries", _("allowed countries"), words.chosen)
+    shown_allowed_countries = _shown(
+        "allowed_countries", _("allowed countries"), lambda codes: words.told("allowed_countries", codes)
+    )
     shown_required_documents = _shown(
         "required_documents", _("required documents"), lambda value: words.chosen(value, words.DOCUMENTS.items())
     )

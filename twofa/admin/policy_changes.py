@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +17,7 @@ from twofa.admin.campaigns import impact
 from twofa.admin.four_eyes import MAY_APPROVE
 from twofa.admin.sections import moment, tone_of
 from twofa.conf import conf
+from twofa.exceptions import PolicyRefused, TwoFactorError
 from twofa.flows import policy_changes
 from twofa.models import PolicyChange
 
@@ -164,6 +165,15 @@ class PolicyChangeAdmin(ReadOnlyAdmin):
         own = row.requested_by_id == request.user.pk
         withdrawal = self.page("withdraw", row.pk)
         return [tool for tool in super().get_tools(request, row) if (tool.url == withdrawal) == own]
+
+    def refuse(
+        self, request: HttpRequest, action: FlowAction, row: PolicyChange, error: TwoFactorError
+    ) -> HttpResponse:
+        """Come back to the page that asks where a password was wrong; tell the rest on the proposal's page."""
+        told = super().refuse(request, action, row, error)
+        is_own = row.requested_by_id == request.user.pk
+        may_repeat = isinstance(error, PolicyRefused) and not is_own
+        return HttpResponseRedirect(self.page(action.name, row.pk)) if may_repeat else told
 
     def ask(self, request: HttpRequest, action: FlowAction, row: Any, form: forms.Form) -> HttpResponse:
         if action.name == "approve" and row.requested_by_id == request.user.pk:

@@ -21,6 +21,8 @@ ROTATION = _(
     "To rotate: issue a second key, install it in the storefront's backend, see that it is used, then revoke the first."
 )
 
+FULL = _("It has as many live keys as it may have: revoke one before you issue another.")
+
 
 def has_room(storefront: Storefront) -> bool:
     """Tell whether another key may be issued."""
@@ -94,7 +96,7 @@ class StorefrontAdmin(TwofaAdmin):
         return [self._keys(row)] if may_view(request, StorefrontKey) else []
 
     def _keys(self, storefront: Storefront) -> Section:
-        at = now()
+        at, keys = now(), list(storefront.keys.all())
         lines = [
             cells(
                 Cell(str(key), url=self.page_of(key)),
@@ -104,11 +106,13 @@ class StorefrontAdmin(TwofaAdmin):
                 moment(key.expires_at),
                 moment(key.revoked_at),
             )
-            for key in storefront.keys.all()
+            for key in keys
         ]
+        is_full = sum(key.is_live(at) for key in keys) >= MAX_LIVE_KEYS
         headers = (_("key"), _("status"), _("issued"), _("last used"), _("expires"), _("revoked"))
+        note = FULL if is_full else ROTATION
         return Section(
-            _("Keys"), headers, lines, empty=_("No key yet: this storefront cannot call the API."), note=ROTATION
+            _("Keys"), headers, lines, empty=_("No key yet: this storefront cannot call the API."), note=note
         )
 
 
