@@ -43,8 +43,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "message",
         "shown_status",
         "shown_reason",
-        "channel",
-        "destination",
+        "shown_destination",
         "campaign",
     )
     list_filter = ("status", "channel", MessageFilter, ("campaign", SomeRelatedFilter), "created_at")
@@ -74,6 +73,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("message"), ordering="event")
     def message(self, delivery: Delivery) -> StrOrPromise:
         return delivery.message_label
+
+    @admin.display(description=_("destination"))
+    def shown_destination(self, delivery: Delivery) -> str:
+        """Show the channel above the mask, which is not broken."""
+        return format_html(
+            '{} <span class="twofa-mask">{}</span>', delivery.get_channel_display(), delivery.destination
+        )
 
     @admin.display(description=_("reason"), ordering="reason")
     def shown_reason(self, delivery: Delivery) -> str:

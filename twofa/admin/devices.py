@@ -23,7 +23,7 @@ LATEST = 50
 class DeviceAdmin(ReadOnlyAdmin):
     """The address itself is on no page: what is shown of it is its mask."""
 
-    list_display = ("__str__", "participant", "shown_status", "is_default", "usable_from", "created")
+    list_display = ("shown_device", "participant", "shown_status", "is_default", "usable_from", "created")
     sortable_by = ("created",)
     list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), "created_at")
     list_select_related = ("participant",)
@@ -60,6 +60,11 @@ class DeviceAdmin(ReadOnlyAdmin):
             is_destructive=True,
         ),
     )
+
+    @admin.display(description=_("device"))
+    def shown_device(self, device: Device) -> str:
+        """Show the channel above the mask, which is not broken."""
+        return format_html('{} <span class="twofa-mask">{}</span>', device.get_channel_display(), device.destination)
 
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, device: Device) -> str:
