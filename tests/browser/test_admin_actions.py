@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -10,8 +11,12 @@ from django.test import Client
 
 from tests.admin.conftest import World, page
 from tests.browser.visitor import Visitor
+from tests.factories import token_of
+from tests.fulfillment import RecordingBackend
+from tests.stories import confirm
 from twofa.admin.base import TwofaAdmin
-from twofa.models import Campaign, Event
+from twofa.exceptions import TemporaryFailure
+from twofa.models import Campaign, Event, Participant
 
 ACTIONS = [
     (str(model._meta.model_name), action.name)
@@ -71,8 +76,21 @@ def test_redemption_is_cancelled_by_keyboard_alone(world: World, boss: Client, s
     assert visitor.troubles == []
 
 
+def prepare(world: World, name: str, settings: Any) -> None:
+    """Bring a row to where staff may do it: a page offers nothing else."""
+    if name == "show-document-number":
+        Participant.objects.update(document_number="12345678909")
+    if name in ("retry-completion", "fail"):
+        settings.TWOFA_COMPLETION_MAX_TRIES = 1
+        RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
+        confirm(world.shop, world.redemption, token_of(world.challenge))
+
+
 @pytest.mark.parametrize(("model", "name"), ACTIONS)
-def test_double_click_asks_once(model: str, name: str, world: World, boss: Client, signed_in: Callable[..., Visitor]):
+def test_double_click_asks_once(
+    model: str, name: str, settings: Any, world: World, boss: Client, signed_in: Callable[..., Visitor]
+):
+    prepare(world, name, settings)
     visitor = signed_in(boss)
     visitor.go(page(model, name, world.rows[model].pk))
     for text in visitor.page.locator("form.twofa-once input[type=text]").all():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import path, reverse
@@ -22,7 +23,11 @@ def break_down(request: HttpRequest) -> None:
     raise RuntimeError("what nobody may read")
 
 
-urlpatterns = [*urls.urlpatterns, path("broken/", break_down)]
+def forbid(request: HttpRequest) -> None:
+    raise PermissionDenied("what nobody may read")
+
+
+urlpatterns = [*urls.urlpatterns, path("broken/", break_down), path("forbidden/", forbid)]
 
 
 @pytest.fixture
@@ -33,8 +38,8 @@ def browser(settings: Any) -> Client:
     return Client(raise_request_exception=False)
 
 
-@pytest.mark.parametrize(("address", "status"), [("/nothing/", 404), ("/broken/", 500)])
-def test_page_that_is_not_there_or_breaks_is_no_dead_end(address: str, status: int, browser: Client):
+@pytest.mark.parametrize(("address", "status"), [("/nothing/", 404), ("/broken/", 500), ("/forbidden/", 403)])
+def test_page_that_is_not_there_or_not_open_or_breaks_is_no_dead_end(address: str, status: int, browser: Client):
     answer = browser.get(address)
     page = answer.content.decode()
 
