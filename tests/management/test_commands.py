@@ -31,6 +31,7 @@ def test_storefront_is_opened_with_a_key_that_works():
     campaign = factories.campaign()
     key, told = run("twofa_storefront", "My shop", "--campaign", campaign.slug)
     assert "My shop" in told
+    assert "opens nothing" not in told
     storefront = storefronts.authenticate(key.strip())
     assert storefront.name == "My shop"
     assert list(storefront.campaigns.all()) == [campaign]
@@ -41,6 +42,11 @@ def test_storefront_that_exists_is_given_another_campaign_without_a_key():
     storefront = factories.storefront(first)
     assert run("twofa_storefront", storefront.name, "--campaign", second.slug, "--no-key") == ("", "")
     assert set(storefront.campaigns.all()) == {first, second}
+
+
+def test_key_of_a_storefront_without_a_campaign_is_said_to_open_nothing():
+    _key, told = run("twofa_storefront", "My shop")
+    assert "It opens nothing yet: name a campaign" in told
 
 
 def test_third_key_is_refused_with_what_to_do():

@@ -43,6 +43,8 @@ class Command(BaseCommand):
             raise CommandError(str(refused.detail)) from refused
         self.stderr.write(_("The key of %(name)s, shown this once:") % {"name": storefront.name})
         self.stdout.write(text)
+        if not storefront.campaigns.exists():
+            self.stderr.write(_("It opens nothing yet: name a campaign with --campaign, or in the admin."))
 
     def _campaign(self, slug: str) -> Campaign:
         try:

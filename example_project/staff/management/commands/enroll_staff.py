@@ -29,7 +29,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["username"], is_active=True, is_staff=True).first()
         if user is None:
-            raise CommandError(_("There is no active member of staff “%(name)s”.") % {"name": options["username"]})
+            raise CommandError(
+                _(
+                    "There is no active member of staff “%(name)s”. "
+                    "Make one with createsuperuser, or give a user Staff status in the admin."
+                )
+                % {"name": options["username"]}
+            )
         invitation = authenticators.invite(user)
         if options["link"]:
             self.stderr.write(_("It works once, for 24 hours, and together with the password:"))
