@@ -34,6 +34,12 @@ class Canary:
         return [disguise for disguise in self.disguises() if disguise in joined]
 
 
+def secret_of(key: str) -> str:
+    """The part of a storefront's key that opens: the alphabet of its base64 has an underscore too."""
+    _mark, _prefix, secret = key.split("_", 2)
+    return secret
+
+
 def disguises(token: str) -> list[str]:
     raw = token.encode()
     return [

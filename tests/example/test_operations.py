@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.canary import disguises
+from tests.canary import disguises, secret_of
 from tests.example.processes import Stack, stack
 from tests.servers.process import wait_until
 
@@ -127,7 +127,7 @@ def assert_kept(running: Stack, tokens: list[str], key: str) -> None:
     """LOG-2: tokens, contacts, documents, keys, in any disguise of a token, are in no log of any process."""
     logs = {name: child.output for name, child in running.children.items()}
     secrets = [spelled for token in tokens for spelled in disguises(token)]
-    secrets += [PHONE, PHONE[1:], PHONE[-8:], CPF, CPF.replace(".", "").replace("-", ""), key, key.rpartition("_")[2]]
+    secrets += [PHONE, PHONE[1:], PHONE[-8:], CPF, CPF.replace(".", "").replace("-", ""), key, secret_of(key)]
     secrets += [running.settings[name] for name in ("SECRET_KEY", "TWOFA_TOKEN_KEY")]
     assert [(name, secret) for name, text in logs.items() for secret in secrets if secret in text] == []
 
