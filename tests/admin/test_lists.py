@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.db import connection
 from django.test import Client, RequestFactory
@@ -12,6 +13,8 @@ from django.test import Client, RequestFactory
 from tests import factories
 from tests.admin.conftest import World, make_world, page
 from tests.admin.lives import live_all
+from tests.admin.test_pages import MODELS
+from tests.admin.trees import Tree
 from tests.statements import record_statements
 from twofa.admin import lists
 from twofa.admin.events import UNREDEEMED
@@ -38,6 +41,32 @@ def listed(client: Client, model: str, **asked: str) -> str:
 
 def campaigns(count: int) -> list[Campaign]:
     return [factories.campaign() for _number in range(count)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_cell_names_its_column(model: str, world: World, boss: Client):
+    """On a phone a row is a card, whose lines would else be values without names."""
+    elements = Tree(listed(boss, model)).elements
+
+    headings = len(admin.site._registry[apps.get_model("twofa", model)].list_display)
+    cells = [
+        one for one in elements if one.attributes.get("class", "").startswith("field-") and one.name in ("td", "th")
+    ]
+    assert cells
+    assert len(cells) % headings == 0
+    names = [one.attributes["data-label"] for one in cells]
+    assert all(names)
+    assert len(set(names)) == headings, "the same name in each row, another for each column"
+
+
+def test_name_of_a_column_is_text(world: World, boss: Client, monkeypatch: pytest.MonkeyPatch):
+    column = admin.site._registry[Campaign].list_display[-1]
+    monkeypatch.setattr(getattr(type(admin.site._registry[Campaign]), column), "short_description", 'a "b" <i>c</i>')
+
+    elements = Tree(listed(boss, "campaign")).elements
+
+    assert 'A "b" <i>c</i>' in [one.attributes.get("data-label") for one in elements]
+    assert not [one for one in elements if one.name == "i"]
 
 
 def test_list_within_the_bound_is_counted_exactly(boss: Client, bound: int):
