@@ -198,6 +198,15 @@ def test_actions_own_their_transaction_in_a_host_with_atomic_requests(
     assert Redemption.objects.get(pk=world.redemption.pk).status == "cancelled"
 
 
+@pytest.mark.parametrize("given", ["", "of-the-host"])
+def test_event_is_found_by_the_correlation_id_of_its_request(given: str, world: World, boss: Client):
+    with correlation.bound(given):
+        boss.post(page("redemption", "cancel", world.redemption.pk), REASON)
+
+    found = Event.objects.get(type="redemption.cancelled").correlation_id
+    assert found == given if given else len(found) == 32
+
+
 # --- a new token, on behalf of staff ---------------------------------------------------------------------------------
 
 
@@ -212,14 +221,13 @@ def test_new_token_is_sent_with_the_reason_and_the_old_one_dies(world: World, st
     challenge = Challenge.objects.get(pk=world.challenge.pk)
     assert (challenge.generation, challenge.resends, challenge.attempts) == (2, 1, 0)
     assert Delivery.objects.filter(challenge=challenge).count() == 2
-    explained = Event.objects.get(type="redemption.resend_explained")
-    assert (explained.actor, explained.redemption_id, explained.challenge_id) == (
+    renewed = Event.objects.get(type="challenge.renewed")
+    assert (renewed.actor, renewed.redemption_id, renewed.challenge_id) == (
         "maria",
         world.redemption.pk,
         world.challenge.pk,
     )
-    assert explained.data == {"reason": "The participant called."}
-    assert Event.objects.get(type="challenge.renewed").actor == "maria"
+    assert renewed.data["reason"] == "The participant called."
 
 
 def test_token_is_never_shown_to_who_sends_it(world: World, boss: Client):

@@ -261,7 +261,7 @@ def test_completed_redemption_is_not_cancelled(shop, redemption):
 
 def test_reason_of_staff_is_kept(shop, redemption):
     redemptions.cancel(redemption.pk, storefront=None, actor=STAFF, reason="asked by phone")
-    event = Event.objects.get(type="redemption.cancel_explained")
+    event = Event.objects.get(type="redemption.cancelled")
     assert (event.actor_kind, event.actor, event.data) == ("staff", "maria", {"reason": "asked by phone"})
 
 

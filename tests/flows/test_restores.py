@@ -56,7 +56,7 @@ def test_who_and_why_stand_in_the_history(shop):
 
     restores.end_pending(actor=STAFF, reason="restored from backup")
 
-    told = Event.objects.get(type="redemption.cancel_explained", redemption=redemption.pk)
+    told = Event.objects.get(type="redemption.cancelled", redemption=redemption.pk)
     assert told.data["reason"] == "restored from backup"
     assert told.actor == "maria"
     assert told.correlation_id

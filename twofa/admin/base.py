@@ -39,8 +39,8 @@ _LOOKUPS = ("", "__exact", "__id__exact", "__isnull", "__gte", "__lt")
 
 @contextmanager
 def acting(request: HttpRequest) -> Iterator[Actor]:
-    """Run a flow on behalf of the signed-in member of staff, under a correlation id of its own."""
-    with correlation.bound(correlation.accept(None)):
+    """Run a flow on behalf of the signed-in member of staff, under the host's correlation id, or one of its own."""
+    with correlation.bound(correlation.current() or correlation.accept(None)):
         yield Actor.staff(request.user)
 
 

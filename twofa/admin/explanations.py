@@ -133,9 +133,8 @@ def _cancelled(story: Story) -> list[str]:
     if story.redemption.failure_code:
         said["reason"] = words.reason(story.redemption.failure_code)
         return [_("Cancelled on %(at)s, because the points system refused it: %(reason)s.") % said]
-    explained = story.last("redemption.cancel_explained")
-    if explained is not None:
-        said["reason"] = words.reason(str(explained.data.get("reason", "")))
+    if event is not None and "reason" in event.data:
+        said["reason"] = words.reason(str(event.data["reason"]))
         return [_("Cancelled on %(at)s by %(who)s: %(reason)s") % said]
     return [(_("Cancelled on %(at)s by %(who)s.") if event is not None else _("Cancelled on %(at)s.")) % said]
 

@@ -136,6 +136,11 @@ class Trail:
         self._events, self._told, self._alerts = [], [], []
 
 
+def explained(reason: str) -> dict[str, str]:
+    """Return what an event says of why it was done: nothing where nobody was asked for a reason."""
+    return {"reason": reason} if reason else {}
+
+
 def _refer(event: dict[str, Any], row: models.Model) -> None:
     """Point the event at ``row``, and at what the row itself belongs to."""
     event[f"{_SUBJECTS[type(row)]}_id"] = row.pk

@@ -12,7 +12,7 @@ from twofa import alerts, correlation, jobs, tokens
 from twofa.alerts import Alert
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows.facts import DAY, Budgets
-from twofa.flows.history import Trail
+from twofa.flows.history import Trail, explained
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     STEP_UP,
@@ -123,6 +123,7 @@ def rotate(
     cause: str,
     counted: bool = False,
     chosen: bool = False,
+    reason: str = "",
 ) -> Delivery:
     """Replace the token by one of a new generation, and queue it. Attempts stay (NIST SP 800-63B-4, 3.1.3.2).
 
@@ -150,6 +151,7 @@ def rotate(
         generation=challenge.generation,
         channel=contact.channel,
         destination=contact.destination,
+        **explained(reason),
     )
     return queue(challenge, at=at, reminted=cause == "reminted")
 

@@ -23,7 +23,7 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows import completions, facts, renewals, verdicts
-from twofa.flows.history import WORKER, Actor, Trail
+from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption, Storefront, statements, writes
@@ -143,7 +143,7 @@ def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None
     trail.add("redemption.approved", redemption)
 
 
-def _end(redemption: Redemption, challenge: Challenge, trail: Trail) -> None:
+def _end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str = "") -> None:
     """End a redemption as its challenge ended; its points are due to be given back."""
     status = _ENDS[Challenge.Status(challenge.status)]
     points = redemption.points
@@ -154,7 +154,7 @@ def _end(redemption: Redemption, challenge: Challenge, trail: Trail) -> None:
     redemption.move(at=trail.at, status=status, due_at=trail.at if points == Points.RESERVED else None)
     if challenge.status == Challenge.Status.CANCELLED and not _matches(redemption, challenge):
         trail.add("redemption.tampered", redemption)
-    trail.add(f"redemption.{status.value}", redemption)
+    trail.add(f"redemption.{status.value}", redemption, **explained(reason))
 
 
 def _matches(redemption: Redemption, challenge: Challenge) -> bool:
@@ -187,11 +187,7 @@ def _resend(pk: UUID, storefront: Storefront | None, actor: Actor, channel: str 
             raise ChallengeClosed(challenge=challenge, redemption=redemption)
         if redemption.points != Points.RESERVED:
             raise WrongState(redemption=redemption)
-        redemption.read_at = renewals.renew(challenge, actor=actor, channel=channel)
-        if reason:
-            trail = Trail(actor, redemption.read_at)
-            trail.add("redemption.resend_explained", redemption, challenge, reason=reason)
-            trail.write()
+        redemption.read_at = renewals.renew(challenge, actor=actor, channel=channel, reason=reason)
     return redemption
 
 
@@ -226,9 +222,7 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
             raise WrongState(redemption=redemption)
         trail = Trail(actor, redemption.read_at)
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
-        _end(redemption, challenge, trail)
-        if reason:
-            trail.add("redemption.cancel_explained", redemption, reason=reason)
+        _end(redemption, challenge, trail, reason)
         trail.write()
     return redemption
 

@@ -16,7 +16,7 @@ from twofa.models import Challenge, Delivery, Device, Participant, Purpose
 
 
 @sensitive_variables()
-def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> datetime:
+def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, reason: str = "") -> datetime:
     """Rotate a pending, locked challenge and queue the new token; return the time. Called inside a transaction.
 
     A resend after a failed delivery skips the pause and is not counted: the participant never got what was sent.
@@ -45,6 +45,7 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
         cause="resent",
         counted=not undelivered,
         chosen=channel is not None,
+        reason=reason,
     )
     trail.write()
     return budgets.at

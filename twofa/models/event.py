@@ -52,8 +52,6 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "redemption.rejected": _("Rejected"),
     "redemption.expired": _("Expired"),
     "redemption.cancelled": _("Cancelled"),
-    "redemption.cancel_explained": _("Cancelled by staff: the reason"),
-    "redemption.resend_explained": _("Sent again by staff: the reason"),
     "redemption.tampered": _("The stored row is not what the token was issued for"),
     "redemptions.exported": _("Redemptions exported"),
     "points.reserved": _("Points set aside"),
