@@ -8,9 +8,9 @@ import pytest
 
 from tests import factories
 from tests.flows.channels import SETTING, ScriptedChannel
-from tests.stories import deliver_due
+from tests.stories import STAFF, deliver_due
 from twofa.channels import Callback, Receipt
-from twofa.flows import receipts
+from twofa.flows import devices, receipts
 from twofa.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -42,3 +42,15 @@ def test_page_of_a_delivery_names_the_provider(boss, reported):
 
     assert ">two<" in page
     assert "m-4711" in page
+
+
+def test_page_of_a_notice_tells_what_became_of_it(boss):
+    shop = factories.Shop()
+    email = factories.device(shop.participant, channel="email", address="ana@example.com")
+    devices.reset(email, actor=STAFF, reason="lost")
+    deliver_due()
+    notice = Delivery.objects.filter(challenge=None).latest("pk")
+
+    page = boss.get(f"/admin/twofa/delivery/{notice.pk}/change/").content.decode()
+
+    assert "Message accepted by the provider" in page

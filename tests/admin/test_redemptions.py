@@ -171,8 +171,16 @@ def test_parked_completion_is_tried_again(parked: Redemption, staff: Callable[..
     assert Event.objects.get(redemption=row, type="redemption.completion_retried").actor == "maria"
 
 
-def test_parked_completion_is_failed_and_its_points_given_back(parked: Redemption, staff: Callable[..., Client]):
+def test_who_may_retry_may_not_fail(parked: Redemption, staff: Callable[..., Client]):
     client = staff("view_redemption", "retry_completion")
+
+    assert page("redemption", "fail", parked.pk) not in shown(client, parked)
+    assert client.post(page("redemption", "fail", parked.pk), REASON).status_code == 403
+    assert Redemption.objects.get(pk=parked.pk).status == "approved"
+
+
+def test_parked_completion_is_failed_and_its_points_given_back(parked: Redemption, staff: Callable[..., Client]):
+    client = staff("view_redemption", "fail_completion")
 
     client.post(page("redemption", "fail", parked.pk), REASON)
 
@@ -312,7 +320,7 @@ def test_reason_of_every_action_is_in_the_trail_with_a_name(
     parked = name in ("retry-completion", "fail")
     redemption = request.getfixturevalue("parked") if parked else request.getfixturevalue("world").redemption
     travel(timedelta(seconds=31))
-    client = staff("view_redemption", "cancel_redemption", "resend_token", "retry_completion")
+    client = staff("view_redemption", "cancel_redemption", "resend_token", "retry_completion", "fail_completion")
 
     assert client.post(page("redemption", name, redemption.pk), REASON).status_code == 302
 
@@ -361,7 +369,7 @@ def test_search_finds_it_by_the_correlation_id_of_its_confirm(world: World, boss
 
 
 def test_very_long_story_keeps_its_end(world: World, boss: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("twofa.admin.stories.MOST", 2)
+    monkeypatch.setattr("twofa.admin.stories.READ", 3)
     monkeypatch.setattr("twofa.admin.timelines.MOST", 2)
 
     (section,) = boss.get(page("redemption", "change", world.redemption.pk)).context["sections"]

@@ -181,3 +181,16 @@ def test_figures_write_nothing(shop: factories.Shop):
 
     assert {sql.split()[0] for sql in statements.counted} == {"SELECT"}
     assert list(Redemption.objects.values()) == before
+
+
+def test_whom_a_change_touches_is_told_by_the_channels_that_it_brings(shop: factories.Shop):
+    factories.device(shop.participant, channel="email", usable_from=timezone.now() + timedelta(days=1))
+    shop.open()
+
+    with record_statements() as statements:
+        kept = figures.touched_by(shop.campaign, allowed_channels=["sms"])
+
+    assert kept == figures.Touched(participants=1, without_device=0, open_challenges=1)
+    assert len(statements) <= 4
+    # Its e-mail address is cooling off.
+    assert figures.touched_by(shop.campaign, allowed_channels=["email"]).without_device == 1

@@ -26,7 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from twofa import correlation
 from twofa.admin import searches
 from twofa.admin.lists import BoundedList, BoundedPaginator
-from twofa.admin.sections import Lead, Section, moment
+from twofa.admin.sections import Lead, Section, badge, moment
 from twofa.exceptions import TwoFactorError, WrongState
 from twofa.flows.history import Actor
 
@@ -161,8 +161,12 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [
             Tool(action.label, self.page(action.name, row.pk))
             for action in self.flow_actions
-            if action.is_permitted(request) and action.offered(row)
+            if action.is_permitted(request) and self.is_offered(request, action, row)
         ]
+
+    def is_offered(self, request: HttpRequest, action: FlowAction, row: Any) -> bool:
+        """Tell whether a row's page has the button of an action, for this member."""
+        return action.offered(row)
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
         """Return the buttons of the list."""
@@ -285,7 +289,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "original": row,
             "action": action,
-            "offered": action.offered(row),
+            "offered": self.is_offered(request, action, row),
             "facts": action.facts(row),
             "form": form,
             "media": self.media + form.media,
@@ -339,6 +343,11 @@ class ReadOnlyAdmin(TwofaAdmin):
             (title, {**options, "fields": [self._openable(request, name) for name in self.timed(options["fields"])]})
             for title, options in super().get_fieldsets(request, obj)
         ]
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, row: Any) -> str:
+        """Show a state in words, with the mark of its tone."""
+        return badge(row.status, row.get_status_display())
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.timed(self.list_display)

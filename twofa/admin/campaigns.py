@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import models
-from django.db.models import Exists, OuterRef
 from django.forms import Field, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -16,28 +15,25 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from twofa.admin import dashboard, words
+from twofa.admin import figures, words
 from twofa.admin.base import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, form_field
 from twofa.admin.four_eyes import REASON, VERSION, FourEyesAdmin, ProposingModeForm
-from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import Cell, Section, badge, cells, moment
 from twofa.exceptions import TwoFactorError
 from twofa.flows import campaigns, policy_changes
+from twofa.flows.figures import touched_by
 from twofa.flows.history import Actor
 from twofa.models import (
     CAMPAIGN_EVENTS,
     POLICY_FIELDS,
     Campaign,
-    Challenge,
     Channel,
-    Device,
     Event,
-    Participant,
     PolicyChange,
     TwoFactorMode,
 )
-from twofa.models.clock import Clock
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -47,24 +43,17 @@ WRITABLE = CampaignForm.Meta.fields
 HISTORY = 50
 
 
-def impact(campaign: Campaign) -> Sequence[tuple[StrOrPromise, object]]:
-    """Return whom a change of the toggle touches."""
-    members = Participant.objects.filter(campaign=campaign, is_active=True)
-    usable = Device.objects.filter(
-        participant=OuterRef("pk"),
-        status=Device.Status.ACTIVE,
-        usable_from__lte=Clock(),
-        channel__in=campaign.allowed_channels,
-    )
-    waiting = Challenge.objects.filter(campaign=campaign, status=Challenge.Status.PENDING, deadline__gt=Clock())
+def impact(campaign: Campaign, allowed_channels: Sequence[str] = ()) -> Sequence[tuple[StrOrPromise, object]]:
+    """Return whom a change touches; ``allowed_channels`` are those that it brings, where it brings others."""
+    touched = touched_by(campaign, allowed_channels=allowed_channels or campaign.allowed_channels)
     return (
         (
             _("Two-factor now (policy version %(version)d)") % {"version": campaign.policy_version},
             campaign.get_two_factor_mode_display(),
         ),
-        (_("Active participants"), members.count()),
-        (_("Of them without a usable device (they could not redeem)"), members.filter(~Exists(usable)).count()),
-        (_("Open challenges (they keep the rule they began with)"), waiting.count()),
+        (_("Active participants"), touched.participants),
+        (_("Of them without a usable device (they could not redeem)"), touched.without_device),
+        (_("Open challenges (they keep the rule they began with)"), touched.open_challenges),
     )
 
 
@@ -209,8 +198,7 @@ class CampaignAdmin(FourEyesAdmin):
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def mode(self, campaign: Campaign) -> str:
         """Show the toggle to those who may not switch it."""
-        tone, name = tone_of(campaign.two_factor_mode), words.mode(campaign.two_factor_mode)
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, name)
+        return badge(campaign.two_factor_mode, words.mode(campaign.two_factor_mode))
 
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def toggle(self, campaign: Campaign) -> str:
@@ -233,7 +221,7 @@ class CampaignAdmin(FourEyesAdmin):
         """Show the way to what its tokens came to."""
         label = _("Figures of %(campaign)s") % {"campaign": campaign}
         return format_html(
-            '<a href="{}" aria-label="{}">{}</a>', self.page("dashboard", campaign.pk), label, _("Figures")
+            '<a href="{}" aria-label="{}">{}</a>', self.page("figures", campaign.pk), label, _("Figures")
         )
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
@@ -241,15 +229,15 @@ class CampaignAdmin(FourEyesAdmin):
         return ["mode" if name == "toggle" and not may_change else name for name in self.list_display]
 
     def get_tools(self, request: HttpRequest, row: Campaign) -> list[Tool]:
-        return [Tool(_("Figures"), self.page("dashboard", row.pk)), *super().get_tools(request, row)]
+        return [Tool(_("Figures"), self.page("figures", row.pk)), *super().get_tools(request, row)]
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.dashboard_view)
-        return [path("<path:object_id>/figures/", view, name="twofa_campaign_dashboard"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.figures_view)
+        return [path("<path:object_id>/figures/", view, name="twofa_campaign_figures"), *super().get_urls()]
 
-    def dashboard_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def figures_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what its tokens came to."""
-        return dashboard.page(self, request, unquote(object_id))
+        return figures.page(self, request, unquote(object_id))
 
     def arguments(self, request: HttpRequest) -> dict[str, Any]:
         return {"by": request.user}

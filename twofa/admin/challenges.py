@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import searches, stuck, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Section, tone_of
-from twofa.admin.timelines import MOST, timeline
+from twofa.admin.sections import Section
+from twofa.admin.timelines import READ, timeline
 from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Purpose
 
 if TYPE_CHECKING:
@@ -86,11 +85,6 @@ class ChallengeAdmin(ReadOnlyAdmin):
     def shown_purpose(self, challenge: Challenge) -> str:
         return challenge.purpose_label
 
-    @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, challenge: Challenge) -> str:
-        tone, label = tone_of(challenge.status), challenge.get_status_display()
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
-
     @admin.display(description=_("attempts"), ordering="attempts")
     def shown_attempts(self, challenge: Challenge) -> str:
         return f"{challenge.attempts} / {challenge.max_attempts}"
@@ -121,14 +115,12 @@ class ChallengeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "storefront", "redemption", "device", "subject")
-        # What this page must not show is not even read.
-        hidden = ("seed", "superseded", "accepted", "transaction_digest", "address")
-        return super().get_queryset(request).select_related(*related).defer(*hidden)
+        return super().get_queryset(request).select_related(*related).defer(*Challenge.SECRET_COLUMNS)
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
         return stuck.tools(self, request)
 
     def get_sections(self, request: HttpRequest, row: Challenge) -> list[Section]:
-        events = Event.objects.filter(challenge=row).order_by("-pk")[:MOST]
-        deliveries = Delivery.objects.filter(challenge=row).defer("address").order_by("-pk")[:MOST]
+        events = Event.objects.filter(challenge=row).order_by("-pk")[:READ]
+        deliveries = Delivery.objects.filter(challenge=row).defer("address").order_by("-pk")[:READ]
         return [timeline(events, deliveries, way=self.way(request))]

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import sandbox, searches, stuck, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Section, moment, tone_of
+from twofa.admin.sections import Section, moment
 from twofa.admin.timelines import timeline
-from twofa.models import MESSAGES, Delivery, Event
+from twofa.models import MESSAGES, Challenge, Delivery, Event
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -61,11 +61,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
         (_("Trace"), {"fields": ("correlation_id", "created_at")}),
     )
 
-    @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, delivery: Delivery) -> str:
-        tone, label = tone_of(delivery.status), delivery.get_status_display()
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
-
     @admin.display(description=_("when"), ordering="id")
     def when(self, delivery: Delivery) -> str:
         return moment(delivery.created_at)
@@ -87,7 +82,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "challenge", "device")
-        hidden = ("address", "challenge__seed", "challenge__superseded", "challenge__accepted")
+        hidden = ("address", *(f"challenge__{name}" for name in Challenge.SECRET_COLUMNS))
         return super().get_queryset(request).select_related(*related).defer(*hidden)
 
     def questions(self, term: str) -> list[Q]:
@@ -101,9 +96,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [Tool(_("Sandbox"), self.page("sandbox")), *stuck.tools(self, request)]
 
     def get_sections(self, request: HttpRequest, row: Delivery) -> list[Section]:
-        if row.challenge_id is None:
-            return []
-        events = Event.objects.filter(challenge_id=row.challenge_id, delivery=row).order_by("pk")
+        # By what an index begins with: a notice is of no challenge.
+        known = {"challenge_id": row.challenge_id} if row.challenge_id else {"participant_id": row.participant_id}
+        events = Event.objects.filter(**known, delivery=row).order_by("pk")
         return [timeline(events, way=self.way(request))]
 
     def get_urls(self) -> list[URLPattern]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import disclosures
 from twofa.admin.base import FlowAction, ReadOnlyAdmin
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Section, tone_of
+from twofa.admin.sections import Section
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices
 from twofa.flows.disclosures import show_contact
@@ -65,11 +65,6 @@ class DeviceAdmin(ReadOnlyAdmin):
     def shown_device(self, device: Device) -> str:
         """Show the channel above the mask, which is not broken."""
         return format_html('{} <span class="twofa-mask">{}</span>', device.get_channel_display(), device.destination)
-
-    @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, device: Device) -> str:
-        tone, label = tone_of(device.status), device.get_status_display()
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Device, outcome: object) -> HttpResponse:
         if action.name == "show-contact":

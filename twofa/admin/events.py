@@ -15,21 +15,18 @@ from twofa.admin import words
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.explanations import who
 from twofa.admin.sections import Cell, Section, cells, moment
-from twofa.models import SUBJECT, Event
+from twofa.models import SUBJECT, Challenge, Event
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-
-# What is not shown is not read.
-_OF_CHALLENGE = ("seed", "superseded", "accepted", "transaction_digest", "address")
 SUBJECTS: tuple[tuple[str, StrOrPromise, tuple[str, ...]], ...] = (
     ("campaign", _("campaign"), ()),
     ("storefront", _("storefront"), ()),
     ("participant", _("participant"), ("document_number",)),
     ("device", _("device"), ("address",)),
     ("redemption", _("redemption"), ("approved_digest",)),
-    ("challenge", _("challenge"), _OF_CHALLENGE),
+    ("challenge", _("challenge"), Challenge.SECRET_COLUMNS),
     ("delivery", _("delivery"), ("address",)),
 )
 UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemptions")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
 from twofa.admin.words import DOCUMENTS, duration
-from twofa.models import Campaign, Channel, TwoFactorMode
+from twofa.models import POLICY_FIELDS, Campaign, Channel, TwoFactorMode
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -65,34 +65,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Campaign
-        fields = (
-            "slug",
-            "name",
-            "test",
-            "is_active",
-            "unit",
-            "two_factor_mode",
-            "threshold",
-            "default_method",
-            "allowed_channels",
-            "allowed_countries",
-            "token_length",
-            "token_alphabet",
-            "token_ttl",
-            "max_attempts",
-            "max_resends",
-            "resend_cooldown",
-            "redemption_ttl",
-            "max_open_challenges",
-            "failed_attempts_per_day",
-            "sends_per_destination_per_day",
-            "sends_per_participant_per_day",
-            "sends_per_campaign_per_day",
-            "identity_required",
-            "required_documents",
-            "device_cooling_off",
-            "completion_mode",
-        )
+        fields = ("slug", "name", "test", *POLICY_FIELDS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -18,10 +18,10 @@ from twofa.admin.base import FlowAction, Tool, TwofaAdmin
 from twofa.admin.forms import CampaignForm, ModeForm
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.conf import conf
+from twofa.flows.policy_changes import MAY_APPROVE
 from twofa.models import Campaign, PolicyChange
 from twofa.models.loosening import loosened
 
-MAY_APPROVE = "twofa.approve_policy"
 REASON = "change_reason"
 VERSION = "shown_version"
 SHOWN = 10
@@ -102,7 +102,7 @@ class FourEyesAdmin(TwofaAdmin):
         return super().get_form(request, obj, change, **kwargs)
 
     def more_fieldsets(self, request: HttpRequest, campaign: Campaign | None) -> list[tuple[Any, dict[str, Any]]]:
-        """Return the parts of the form that are no columns: why, and, unseen, on which policy it was made."""
+        """Return the parts of the form that are no columns: the reason, and a hidden policy version."""
         if self.is_proposing(request, campaign):
             return [(_("Second person"), {"fields": (REASON, VERSION), "description": EXPLAINED})]
         return [(None, {"fields": (VERSION,), "classes": ("hidden",)})] if self.is_versioned(request, campaign) else []

@@ -12,13 +12,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
-from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, Tool
+from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, explain
 from twofa.admin.campaigns import impact
-from twofa.admin.four_eyes import MAY_APPROVE
-from twofa.admin.sections import moment, tone_of
+from twofa.admin.sections import moment
 from twofa.conf import conf
-from twofa.exceptions import PolicyRefused, TwoFactorError
+from twofa.exceptions import TwoFactorError
 from twofa.flows import policy_changes
+from twofa.flows.policy_changes import MAY_APPROVE
 from twofa.models import PolicyChange
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def consequences(change: PolicyChange) -> Sequence[tuple[StrOrPromise, object]]:
         (_("Proposed by"), change.requested_by.get_username()),
         (_("Reason"), change.reason),
         *((_("Change of %(column)s") % {"column": name}, value) for name, value in differences(change)),
-        *impact(change.campaign),
+        *impact(change.campaign, change.after.get("allowed_channels", ())),
     ]
 
 
@@ -137,11 +137,6 @@ class PolicyChangeAdmin(ReadOnlyAdmin):
     def decider(self, change: PolicyChange) -> str:
         return "—" if change.decided_by is None else change.decided_by.get_username()
 
-    @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, change: PolicyChange) -> str:
-        tone = tone_of(change.status)
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, change.get_status_display())
-
     @admin.display(description=_("before → after"))
     def summary(self, change: PolicyChange) -> str:
         return "; ".join(f"{name}: {value}" for name, value in differences(change))
@@ -161,19 +156,19 @@ class PolicyChangeAdmin(ReadOnlyAdmin):
     def arguments(self, request: HttpRequest) -> dict[str, Any]:
         return {"by": request.user}
 
-    def get_tools(self, request: HttpRequest, row: PolicyChange) -> list[Tool]:
-        own = row.requested_by_id == request.user.pk
-        withdrawal = self.page("withdraw", row.pk)
-        return [tool for tool in super().get_tools(request, row) if (tool.url == withdrawal) == own]
+    def is_offered(self, request: HttpRequest, action: FlowAction, row: PolicyChange) -> bool:
+        """Offer the withdrawal to whoever proposed it, and the decision to everybody else."""
+        is_own = row.requested_by_id == request.user.pk
+        return super().is_offered(request, action, row) and (action.name == "withdraw") == is_own
 
     def refuse(
         self, request: HttpRequest, action: FlowAction, row: PolicyChange, error: TwoFactorError
     ) -> HttpResponse:
-        """Come back to the page that asks where a password was wrong; tell the rest on the proposal's page."""
-        told = super().refuse(request, action, row, error)
-        is_own = row.requested_by_id == request.user.pk
-        may_repeat = isinstance(error, PolicyRefused) and not is_own
-        return HttpResponseRedirect(self.page(action.name, row.pk)) if may_repeat else told
+        """Come back to the page that asks while it may still be answered, as after a wrong password."""
+        self.message_user(request, explain(error), messages.ERROR)
+        row.refresh_from_db(fields=["status"])
+        name = action.name if self.is_offered(request, action, row) else "change"
+        return HttpResponseRedirect(self.page(name, row.pk))
 
     def ask(self, request: HttpRequest, action: FlowAction, row: Any, form: forms.Form) -> HttpResponse:
         if action.name == "approve" and row.requested_by_id == request.user.pk:

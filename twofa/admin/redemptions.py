@@ -11,13 +11,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import exports, searches, stories, stuck, words
 from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Lead, Section, moment, tone_of
+from twofa.admin.sections import Lead, Section, moment
 from twofa.admin.timelines import timeline
 from twofa.flows import completions, redemptions
 from twofa.flows.history import Actor
@@ -103,7 +102,7 @@ ACTIONS = (
     FlowAction(
         name="fail",
         label=_("Fail and give the points back"),
-        permissions=("twofa.view_redemption", "twofa.retry_completion"),
+        permissions=("twofa.view_redemption", "twofa.fail_completion"),
         explanation=_(
             "Nobody knows whether the points were spent: look into the points system first. "
             "If they were, do not do this."
@@ -192,11 +191,6 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, redemption: Redemption) -> str:
         return words.points(redemption.amount, redemption.unit)
-
-    @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, redemption: Redemption) -> str:
-        tone, label = tone_of(redemption.status), redemption.get_status_display()
-        return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
 
     @admin.display(description=_("points"))
     def shown_points(self, redemption: Redemption) -> StrOrPromise:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -72,6 +74,11 @@ class Lead:
 def tone_of(state: str) -> str:
     """Return the tone of a state."""
     return _TONES.get(state, ENDED)
+
+
+def badge(state: str, label: StrOrPromise) -> SafeString:
+    """Return a state's label with the mark of its tone."""
+    return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone_of(state), label)
 
 
 def moment(at: datetime | None) -> str:

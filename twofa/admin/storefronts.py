@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting, may_view
+from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import ENDED, GOOD, Cell, Section, cells, moment
 from twofa.flows import storefronts
 from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey
@@ -22,12 +23,6 @@ ROTATION = _(
 )
 
 FULL = _("It has as many live keys as it may have: revoke one before you issue another.")
-
-
-def has_room(storefront: Storefront) -> bool:
-    """Tell whether another key may be issued."""
-    at = now()
-    return sum(key.is_live(at) for key in storefront.keys.all()) < MAX_LIVE_KEYS
 
 
 class IssueKeyForm(forms.Form):
@@ -53,7 +48,7 @@ class StorefrontAdmin(TwofaAdmin):
             explanation=_("The key is shown once, on the next page. Have a safe place for it ready."),
             done="",
             run=storefronts.issue_key,
-            offered=has_room,
+            offered=storefronts.has_room,
             form=IssueKeyForm,
             initial=lambda storefront: {"newest": storefronts.newest_key(storefront)},
         ),
@@ -128,7 +123,7 @@ class StorefrontKeyAdmin(ReadOnlyAdmin):
     """What may be known of a key: its prefix, and when it was used. Neither its text nor its hash."""
 
     list_display = ("__str__", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
-    list_filter = ("storefront",)
+    list_filter = (("storefront", SomeRelatedFilter),)
     list_select_related = ("storefront",)
     search_fields = ("prefix__exact",)
     ordering = ("-pk",)

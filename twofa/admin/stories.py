@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import explanations
 from twofa.admin.explanations import Story
 from twofa.admin.sections import Cell, Lead
-from twofa.admin.timelines import MOST
+from twofa.admin.timelines import READ
 from twofa.models import Challenge, Delivery, Event, Redemption
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ POSITIONS: dict[str, StrOrPromise] = {
     Points.COMPLETED: _("spent"),
     Points.RELEASED: _("given back"),
 }
-HIDDEN = ("seed", "superseded", "accepted", "transaction_digest", "address")
-"""Columns of a challenge that no page shows, so none reads them."""
 FIRST_VERSION = 1
 
 
@@ -35,7 +33,7 @@ def challenge_of(redemption: Redemption) -> Challenge | None:
     if not redemption.two_factor_required:
         return None
     if "challenge" not in redemption._state.fields_cache:
-        redemption.challenge = Challenge.objects.defer(*HIDDEN).get(redemption=redemption)
+        redemption.challenge = Challenge.objects.defer(*Challenge.SECRET_COLUMNS).get(redemption=redemption)
     return redemption.challenge
 
 
@@ -43,12 +41,12 @@ def read(redemption: Redemption) -> Story:
     """Return the newest events and deliveries of a redemption, in the order of time."""
     challenge = challenge_of(redemption)
     if challenge is None:
-        events = Event.objects.filter(redemption=redemption).order_by("-pk")[:MOST]
+        events = Event.objects.filter(redemption=redemption).order_by("-pk")[:READ]
         return Story(redemption, None, _forwards(events), [])
     # What happened to a message is told of its challenge. Its id is read first: an equality has an index, a subquery
     # within an OR has none.
-    events = Event.objects.filter(Q(redemption=redemption) | Q(challenge=challenge)).order_by("-pk")[:MOST]
-    deliveries = Delivery.objects.filter(challenge=challenge).defer("address").order_by("-pk")[:MOST]
+    events = Event.objects.filter(Q(redemption=redemption) | Q(challenge=challenge)).order_by("-pk")[:READ]
+    deliveries = Delivery.objects.filter(challenge=challenge).defer("address").order_by("-pk")[:READ]
     return Story(redemption, challenge, _forwards(events), _forwards(deliveries))
 
 

@@ -29,6 +29,8 @@ HEADERS = (
 TITLE = _("Timeline, from the first to the last")
 LATEST_EVENTS = _("Latest events, the newest first")
 MOST = 200
+READ = MOST + 1
+"""How many rows of a kind are read for a timeline: one more than it shows tells that there are more."""
 CUT = _("Only the newest %(count)d lines are shown.")
 AFTER = 2**63
 """A message is queued by the event of the same moment, so it stands after it."""
@@ -55,9 +57,10 @@ def timeline(
     known = {delivery.pk: delivery for delivery in listed}
     told = [(event.created_at, event.pk, _event_row(event, known, way)) for event in events]
     told += [(delivery.created_at, AFTER, _delivery_row(delivery, way)) for delivery in listed]
-    lines = [line for _at, _pk, line in sorted(told, key=_when, reverse=newest_first)]
-    note = CUT % {"count": MOST} if len(lines) >= MOST else ""
-    return Section(title, HEADERS, lines, note=note, anchor="timeline")
+    told.sort(key=_when)
+    lines = [line for _at, _pk, line in told[-MOST:]]
+    note = CUT % {"count": MOST} if len(told) > MOST else ""
+    return Section(title, HEADERS, lines[::-1] if newest_first else lines, note=note, anchor="timeline")
 
 
 def _when(line: tuple[datetime, int, list[Cell]]) -> tuple[datetime, int]:

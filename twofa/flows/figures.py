@@ -1,17 +1,18 @@
-"""What a campaign's tokens came to, day by day: read for staff, and nothing but counts."""
+"""What a campaign's tokens came to, day by day, and whom a change touches: read for staff, nothing but counts."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, FilteredRelation, Q, QuerySet
+from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, FilteredRelation, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from twofa.models import Campaign, Challenge, Delivery, Purpose
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Purpose
 from twofa.models.clock import now
 
 Status = Challenge.Status
@@ -87,6 +88,26 @@ def of_campaign(campaign: Campaign, *, days: int) -> Figures:
         total.add(outcomes)
     sent = Delivery.objects.filter(campaign=campaign, created_at__gte=since, created_at__lt=until).order_by()
     return Figures(by_day, total, _median(asked, total.confirmed), _messages(sent))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Whom a change of the policy touches."""
+
+    participants: int
+    """Active ones."""
+    without_device: int
+    """Of them, those whom no token could reach."""
+    open_challenges: int
+
+
+def touched_by(campaign: Campaign, *, allowed_channels: Sequence[str]) -> Touched:
+    """Return whom a change touches after which tokens go by ``allowed_channels``; costs three statements."""
+    at = now()
+    members = Participant.objects.filter(campaign=campaign, is_active=True)
+    usable = Device.objects.usable(at).filter(participant=OuterRef("pk"), channel__in=allowed_channels)
+    waiting = Challenge.objects.filter(campaign=campaign, status=Status.PENDING, deadline__gt=at)
+    return Touched(members.count(), members.filter(~Exists(usable)).count(), waiting.count())
 
 
 def period(at: datetime, days: int) -> tuple[list[date], datetime, datetime]:

@@ -44,6 +44,7 @@ ROLES: dict[str, frozenset[str]] = {
             "cancel_redemption",
             "resend_token",
             "retry_completion",
+            "fail_completion",
             "reset_device",
         }
     ),

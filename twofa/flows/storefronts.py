@@ -89,7 +89,7 @@ def issue_key(
         at = now()
         if newest is not None and newest != newest_key(locked):
             raise PolicyRefused(_("A key was issued a moment ago. Look at the keys before you issue another."))
-        if StorefrontKey.objects.filter(storefront=locked).live(at).count() >= MAX_LIVE_KEYS:
+        if not has_room(locked, at=at):
             raise PolicyRefused(_("Two keys are live already. Revoke one of them first, in the admin."))
         lifetime = conf.key_lifetime
         if expires_at is None and lifetime is not None:
@@ -98,6 +98,11 @@ def issue_key(
         key.save(force_insert=True)
         _record("storefront.key_issued", locked, actor, prefix=key.prefix)
     return key, text
+
+
+def has_room(storefront: Storefront, *, at: datetime | None = None) -> bool:
+    """Tell whether another key may be issued ``at`` a time, or now: two may be live."""
+    return StorefrontKey.objects.filter(storefront=storefront).live(at or now()).count() < MAX_LIVE_KEYS
 
 
 def newest_key(storefront: Storefront) -> int:

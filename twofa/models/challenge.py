@@ -92,6 +92,8 @@ class Challenge(StateMachine):
         }
     }
     FINAL = final_states(MACHINES["status"])
+    SECRET_COLUMNS = ("seed", "superseded", "accepted", "transaction_digest", "address")
+    """What no page shows, so that none reads it."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
     storefront = models.ForeignKey(Storefront, models.PROTECT, related_name="challenges", verbose_name=_("storefront"))

@@ -32,6 +32,10 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         """Verified devices, those that cool off included."""
         return self.filter(status=Device.Status.ACTIVE)
 
+    def usable(self, at: datetime) -> Self:
+        """Devices that may receive tokens at ``at``: see :meth:`Device.is_usable`."""
+        return self.active().filter(usable_from__lte=at)
+
     def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
         """Answer django-otp, which asks every device model for a user's devices."""
         rows = self.filter(user=user)

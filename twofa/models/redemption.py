@@ -107,7 +107,8 @@ class Redemption(StateMachine):
         ordering = ("-created_at", "-id")
         permissions = [
             ("cancel_redemption", _("Can cancel a redemption")),
-            ("retry_completion", _("Can retry or fail a parked completion")),
+            ("retry_completion", _("Can retry a parked completion")),
+            ("fail_completion", _("Can fail a parked completion")),
             ("resend_token", _("Can send the token of a redemption again")),
             ("export_redemptions", _("Can export redemptions")),
         ]

@@ -17,8 +17,7 @@ from django.utils.translation import ngettext
 
 from twofa.admin import charts, words
 from twofa.admin.base import TwofaAdmin
-from twofa.flows import figures
-from twofa.flows.figures import Figures, Messages, Outcomes
+from twofa.flows.figures import Figures, Messages, Outcomes, of_campaign
 from twofa.models import Campaign, Channel
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest, object_id: str) -> HttpR
     if not model_admin.has_view_permission(request, campaign):
         raise PermissionDenied
     days = chosen(request)
-    found = figures.of_campaign(campaign, days=days)
+    found = of_campaign(campaign, days=days)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": _("Figures of %(campaign)s") % {"campaign": campaign},
@@ -85,9 +84,9 @@ def page(model_admin: TwofaAdmin, request: HttpRequest, object_id: str) -> HttpR
         "back": model_admin.page("change", campaign.pk),
         "media": model_admin.media,
         "periods": [(offered, offered == days, _days(offered)) for offered in PERIODS],
-        **told(found),
+        **shown(found),
     }
-    return TemplateResponse(request, "twofa/admin/dashboard.html", context)
+    return TemplateResponse(request, "twofa/admin/figures.html", context)
 
 
 def chosen(request: HttpRequest) -> int:
@@ -96,7 +95,7 @@ def chosen(request: HttpRequest) -> int:
     return int(form.cleaned_data["days"]) if form.is_valid() else DEFAULT
 
 
-def told(found: Figures) -> dict[str, Any]:
+def shown(found: Figures) -> dict[str, Any]:
     """Return what the page shows of the figures."""
     # Written once: to write a date as a language does takes longer than all else about a bar.
     days = [day(on) for on in found.days]
@@ -107,7 +106,7 @@ def told(found: Figures) -> dict[str, Any]:
         "headline": headline(found),
         "rows": rows(found, days),
         "columns": [label for _name, label in COLUMNS] + [_("confirmed of those ended")],
-        "lines": [line(*told) for told in zip(reversed(days), reversed(found.days.values()), strict=True)],
+        "lines": [line(*row) for row in zip(reversed(days), reversed(found.days.values()), strict=True)],
         "total": line(str(_("in all")), found.total),
         "messages_by_channel": [message_line(messages) for messages in found.messages],
     }

@@ -15,7 +15,7 @@ from tests.admin.conftest import World, page
 from tests.factories import token_of
 from tests.statements import record_statements
 from tests.stories import confirm, reject
-from twofa.admin import dashboard
+from twofa.admin import figures as pages
 from twofa.flows import figures
 from twofa.flows.figures import Figures, Messages, Outcomes
 from twofa.models import Delivery
@@ -26,7 +26,7 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 
 
 def shown(client: Client, campaign: Any, **query: Any) -> Any:
-    response = client.get(page("campaign", "dashboard", campaign.pk), query)
+    response = client.get(page("campaign", "figures", campaign.pk), query)
     assert response.status_code == 200
     return response
 
@@ -78,7 +78,7 @@ def test_period_is_chosen_and_marked(days: str, lines: int, world: World, boss: 
 def test_period_that_is_not_offered_is_the_usual_one(days: str, world: World, boss: Client):
     response = shown(boss, world.shop.campaign, days=days)
 
-    assert len(response.context["lines"]) == dashboard.DEFAULT
+    assert len(response.context["lines"]) == pages.DEFAULT
     assert HOSTILE not in response.content.decode()
 
 
@@ -86,7 +86,7 @@ def test_pictures_are_well_formed_named_and_need_nothing_from_elsewhere(world: W
     text = shown(boss, world.shop.campaign).content.decode()
 
     # Those of Django's own page stand outside of the content.
-    pictures = SVG.findall(text.partition('class="twofa-dashboard"')[2].partition("<!-- END Content -->")[0])
+    pictures = SVG.findall(text.partition('class="twofa-figures"')[2].partition("<!-- END Content -->")[0])
     assert len(pictures) == 5 + 1
     ids = []
     for picture in pictures:
@@ -105,7 +105,7 @@ def test_pictures_are_the_same_in_every_language(language: str, world: World, bo
     """A template writes numbers as people of a language do: `12,5` is no number in a picture."""
     boss.cookies["django_language"] = language
     with translation.override(language):
-        context = dashboard.told(figures.of_campaign(world.shop.campaign, days=30))
+        context = pages.shown(figures.of_campaign(world.shop.campaign, days=30))
 
     measures = {bar.height for row in context["rows"] for bar in row.chart.bars} | {
         value for row in context["rows"] for bar in row.chart.bars for value in (bar.x, bar.y, bar.place)
@@ -122,7 +122,7 @@ def test_huge_numbers_stay_readable():
     messages = Messages("sms", accepted=10**12, failed=10**9)
     messages.reasons.update({"timeout": 10**9, "a": 4, "b": 3, "c": 2, "d": 1})
 
-    context = dashboard.told(Figures(days, total, timedelta(days=400, seconds=1), [messages]))
+    context = pages.shown(Figures(days, total, timedelta(days=400, seconds=1), [messages]))
 
     assert dict(context["headline"])["Issued"] == "1,000,000,000,001"
     assert dict(context["headline"])["Median time to confirm"] == "400 days 1 second"
@@ -152,7 +152,7 @@ def test_failures_are_told_by_channel(world: World, boss: Client):
 
 
 def test_page_is_for_those_who_may_look_at_the_campaign(world: World, staff: Callable[..., Client]):
-    address = page("campaign", "dashboard", world.shop.campaign.pk)
+    address = page("campaign", "figures", world.shop.campaign.pk)
 
     assert staff("view_campaign", name="a").get(address).status_code == 200
     assert staff("view_redemption", "view_delivery", name="b").get(address).status_code == 403
@@ -160,8 +160,8 @@ def test_page_is_for_those_who_may_look_at_the_campaign(world: World, staff: Cal
 
 
 def test_figures_of_no_campaign_are_not_found(boss: Client):
-    assert boss.get(page("campaign", "dashboard", 10**9)).status_code in (302, 404)
-    assert boss.get(page("campaign", "dashboard", "x")).status_code in (302, 404)
+    assert boss.get(page("campaign", "figures", 10**9)).status_code in (302, 404)
+    assert boss.get(page("campaign", "figures", "x")).status_code in (302, 404)
 
 
 def test_page_is_linked_from_the_list_and_from_the_campaign(world: World, staff: Callable[..., Client]):
@@ -169,7 +169,7 @@ def test_page_is_linked_from_the_list_and_from_the_campaign(world: World, staff:
     campaign = world.shop.campaign
 
     for address in (page("campaign", "changelist"), page("campaign", "change", campaign.pk)):
-        assert page("campaign", "dashboard", campaign.pk) in client.get(address).content.decode()
+        assert page("campaign", "figures", campaign.pk) in client.get(address).content.decode()
 
 
 def test_page_costs_the_same_however_much_there_is(world: World, boss: Client):
