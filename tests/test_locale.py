@@ -28,11 +28,13 @@ CATALOGUES = [(tree, language) for tree in ("twofa", "example_project") for lang
 FUNCTIONS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 # "%(name)s" and "%(seconds).1f" of Python, "{choices}" of str.format.
 PLACEHOLDER = re.compile(r"%\(\w+\)[.\d]*[a-z]|\{\w+\}")
+IN = "\x04"
+"""What gettext keeps between a context and its text."""
 ANEW = "make messages, and translate what is new"
 
 
 class Entry(NamedTuple):
-    """One text of a catalogue; ``targets`` has one form, or one for each plural."""
+    """One text of a catalogue, behind its context if it has one; ``targets`` has one form, or one for each plural."""
 
     source: str
     plural: str
@@ -57,7 +59,8 @@ def _entry(block: str) -> Entry:
             texts[keyword] = ""
         texts[keyword] += ast.literal_eval(line)
     targets = tuple(text for name, text in texts.items() if name.startswith("msgstr"))
-    return Entry(texts["msgid"], texts.get("msgid_plural", ""), targets, flags)
+    source = f"{texts['msgctxt']}{IN}{texts['msgid']}" if "msgctxt" in texts else texts["msgid"]
+    return Entry(source, texts.get("msgid_plural", ""), targets, flags)
 
 
 def catalogue(tree: str, language: str) -> Path:
@@ -78,6 +81,8 @@ def _marked_in_code(path: Path) -> Iterator[str]:
             # A text that is not written there cannot be found by anybody, translators included.
             assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}"
             yield ast.literal_eval(node.args[0])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "pgettext_lazy":
+            yield IN.join(map(ast.literal_eval, node.args))
 
 
 def _marked_in_template(path: Path) -> Iterator[str]:

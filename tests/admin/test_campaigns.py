@@ -112,7 +112,7 @@ def test_friendly_inputs_are_stored_as_the_api_knows_them(campaign: Campaign, bo
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"max_attempts": 6}, "less than or equal to 5"),
+        ({"max_attempts": 6}, "At most 5 attempts."),
         ({"token_ttl_minutes": 11}, "at most 600"),
         ({"token_ttl_minutes": 0, "token_ttl_seconds": 59}, "lives less than a minute"),
         ({"token_ttl_minutes": "", "token_ttl_seconds": ""}, "This field is required"),
@@ -391,3 +391,12 @@ def test_policy_is_said_in_plain_words(policy: dict[str, Any], expected: str, bo
     shown = boss.get(page("campaign", "change", campaign.pk)).content.decode().replace("1,500", "1500")
 
     assert expected in shown
+
+
+def test_refused_policy_is_told_once_and_nowhere_as_if_it_held(campaign: Campaign, boss: Client):
+    response = boss.post(page("campaign", "change", campaign.pk), values(campaign, max_attempts=9))
+
+    shown = response.content.decode()
+    assert "A participant has 5 attempts" in shown
+    assert "A participant has 9 attempts" not in shown
+    assert response.context["adminform"].form.errors == {"max_attempts": ["At most 5 attempts."]}

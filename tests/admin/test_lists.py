@@ -16,9 +16,12 @@ from tests.admin.lives import live_all
 from tests.admin.test_pages import MODELS
 from tests.admin.trees import Tree
 from tests.statements import record_statements
+from tests.stories import STAFF
 from twofa.admin import lists
 from twofa.admin.events import UNREDEEMED
+from twofa.flows import storefronts
 from twofa.models import Campaign, Event, Redemption
+from twofa.models.clock import now
 
 POSTGRES = pytest.mark.postgres
 
@@ -67,6 +70,34 @@ def test_name_of_a_column_is_text(world: World, boss: Client, monkeypatch: pytes
 
     assert 'A "b" <i>c</i>' in [one.attributes.get("data-label") for one in elements]
     assert not [one for one in elements if one.name == "i"]
+
+
+def test_list_that_leaves_nothing_out_offers_no_way_to_all(boss: Client):
+    campaigns(2)
+
+    assert "Show all" not in listed(boss, "campaign")
+    assert "Show all" in listed(boss, "campaign", q="campaign")
+
+
+def test_search_without_a_find_says_what_is_searched_and_how_to_go_on(world: World, boss: Client):
+    text = listed(boss, "redemption", q="A-nowhere")
+
+    assert "Nothing matches. An order id, a participant&#x27;s external id" in text
+    assert '<a href="?">Clear search and filters</a>' in text
+
+
+def test_keys_say_what_they_are_good_for(boss: Client, staff: Callable[..., Client]):
+    shop = factories.Shop()
+    live, _text = storefronts.issue_key(shop.storefront, actor=STAFF)
+    dead, _text = storefronts.issue_key(shop.storefront, actor=STAFF)
+    storefronts.revoke_key(dead, actor=STAFF)
+    late, _text = storefronts.issue_key(shop.storefront, actor=STAFF, expires_at=now())
+
+    rows = boss.get(page("storefrontkey", "changelist")).context["cl"].table().split("<tr>")[2:]
+
+    words = ("live", "revoked", "expired")
+    assert [next(word for word in words if f">{word}<" in row) for row in rows] == ["expired", "revoked", "live"]
+    assert [str(key) in row for key, row in zip((late, dead, live), rows, strict=True)] == [True] * 3
 
 
 def test_list_within_the_bound_is_counted_exactly(boss: Client, bound: int):

@@ -99,6 +99,18 @@ def test_form_says_what_happens_only_where_four_eyes_are_asked_for(
     assert 'name="reason"' not in maria.get(page("campaign", "two-factor", campaign.pk)).content.decode()
 
 
+def test_waiting_proposal_is_told_at_the_top_of_its_campaign(campaign: Campaign, maria: Client):
+    address = page("campaign", "change", campaign.pk)
+    assert "lead" in maria.get(address).context
+    assert maria.get(address).context["lead"] == []
+    change = propose(campaign)
+
+    lead = maria.get(address).context["lead"]
+
+    assert "waits for a second person" in str(lead[0][0].text)
+    assert lead[0][1].url == page("policychange", "change", change.pk)
+
+
 def test_toggle_that_loosens_is_a_proposal(campaign: Campaign, maria: Client):
     address = page("campaign", "two-factor", campaign.pk)
     refused = maria.post(address, mode(campaign, "off"), follow=True)

@@ -389,3 +389,18 @@ def test_page_costs_the_same_however_much_happened(world: World, boss: Client):
     reject(world.shop, world.redemption, 3)
     assert cost() == short
     assert short <= 8
+
+
+def test_parked_one_does_not_look_well_in_the_list(parked: Redemption, boss: Client):
+    assert (
+        '<span class="twofa-tone twofa-tone-bad">waits for staff</span>'
+        in boss.get(page("redemption", "changelist")).content.decode()
+    )
+
+
+def test_page_that_cancels_says_what_would_be_cancelled(world: World, boss: Client):
+    asked = boss.get(page("redemption", "cancel", world.redemption.pk)).content.decode()
+
+    assert world.redemption.description in asked
+    assert "150.00 points" in asked
+    assert str(world.redemption.participant) in asked

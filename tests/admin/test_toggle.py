@@ -42,6 +42,19 @@ def test_list_leads_to_the_toggle_those_who_may_switch_it(permissions: tuple[str
     assert client.get(address).status_code == (200 if permissions == EDITOR else 403)
 
 
+def test_switch_to_what_it_is_changes_nothing_and_says_so(staff: Callable[..., Client]):
+    campaign = factories.campaign()
+    maria = staff(*EDITOR)
+    sent = {**form_of(maria, campaign), "two_factor_mode": campaign.two_factor_mode}
+
+    answer = maria.post(page("campaign", "two-factor", campaign.pk), sent, follow=True).content.decode()
+
+    assert "Nothing was changed" in answer
+    assert "Two-factor was changed" not in answer
+    assert policy_events(campaign) == 0
+    assert Campaign.objects.get(pk=campaign.pk).policy_version == campaign.policy_version
+
+
 def test_switch_is_refused_where_a_colleague_changed_the_policy_meanwhile(staff: Callable[..., Client]):
     campaign = factories.campaign()
     maria, jose = staff(*EDITOR, name="maria"), staff(*EDITOR, name="jose")

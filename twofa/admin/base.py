@@ -26,7 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from twofa import correlation
 from twofa.admin import searches
 from twofa.admin.lists import BoundedList, BoundedPaginator
-from twofa.admin.sections import Lead, Section, badge, moment
+from twofa.admin.sections import Lead, Section, badge, moment, tone_of
 from twofa.exceptions import TwoFactorError, WrongState
 from twofa.flows.history import Actor
 
@@ -143,6 +143,8 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     empty_value_display = "—"
     actions = None
     flow_actions: tuple[FlowAction, ...] = ()
+    is_logged = True
+    """Whether Django's own log has what is saved here; facts are in the audit trail, and their page tells it."""
     uuid_fields: tuple[str, ...] = ()
     """Columns that a search term is held against where it is a UUID."""
     linked_lookups: tuple[str, ...] = ()
@@ -280,6 +282,10 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, action.done, messages.SUCCESS)
         return HttpResponseRedirect(self.page("change", row.pk))
 
+    def explanations(self, action: FlowAction) -> list[StrOrPromise]:
+        """Return what an action's page says of it before it asks."""
+        return [action.explanation]
+
     def ask(self, request: HttpRequest, action: FlowAction, row: Any, form: forms.Form) -> HttpResponse:
         """Show what an action will do, and its form."""
         context = {
@@ -289,6 +295,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "original": row,
             "action": action,
+            "explanations": self.explanations(action),
             "offered": self.is_offered(request, action, row),
             "facts": action.facts(row),
             "form": form,
@@ -306,6 +313,7 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
+        context["is_logged"] = self.is_logged
         if obj is not None and IS_POPUP_VAR not in request.GET:
             sections = self.get_sections(request, obj)
             context |= {
@@ -337,6 +345,8 @@ class TwofaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyAdmin(TwofaAdmin):
     """Facts: looked at, never edited. The explicit ``fields`` of each page keep what it must not show out of it."""
 
+    is_logged = False
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Name a related row without a link where this member may not open its page: Django links it all the same."""
         return [
@@ -347,7 +357,7 @@ class ReadOnlyAdmin(TwofaAdmin):
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Any) -> str:
         """Show a state in words, with the mark of its tone."""
-        return badge(row.status, row.get_status_display())
+        return badge(tone_of(row.status), row.get_status_display())
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.timed(self.list_display)

@@ -20,7 +20,7 @@ from twofa.admin.base import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, form_field
 from twofa.admin.four_eyes import REASON, VERSION, FourEyesAdmin, ProposingModeForm
-from twofa.admin.sections import Cell, Section, badge, cells, moment
+from twofa.admin.sections import Cell, Lead, Section, badge, cells, moment, tone_of
 from twofa.exceptions import TwoFactorError
 from twofa.flows import campaigns, policy_changes
 from twofa.flows.figures import touched_by
@@ -198,7 +198,7 @@ class CampaignAdmin(FourEyesAdmin):
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def mode(self, campaign: Campaign) -> str:
         """Show the toggle to those who may not switch it."""
-        return badge(campaign.two_factor_mode, words.mode(campaign.two_factor_mode))
+        return badge(tone_of(campaign.two_factor_mode), words.mode(campaign.two_factor_mode))
 
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def toggle(self, campaign: Campaign) -> str:
@@ -242,6 +242,19 @@ class CampaignAdmin(FourEyesAdmin):
     def arguments(self, request: HttpRequest) -> dict[str, Any]:
         return {"by": request.user}
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Campaign | None:
+        campaign: Campaign | None = super().get_object(request, object_id, from_field)
+        if campaign is not None:
+            # Before a form writes into the row: a policy that was refused is told nowhere as if it held.
+            campaign.stored_words = sentences(campaign)  # type: ignore[attr-defined]
+        return campaign
+
+    def answer(self, request: HttpRequest, action: FlowAction, row: Campaign, outcome: object) -> HttpResponse:
+        if isinstance(outcome, Campaign) and outcome.policy_version == row.policy_version:
+            self.message_user(request, _("Nothing was changed: it was like this already."), messages.INFO)
+            return HttpResponseRedirect(self.page("change", row.pk))
+        return super().answer(request, action, row, outcome)
+
     def refuse(self, request: HttpRequest, action: FlowAction, row: Campaign, error: TwoFactorError) -> HttpResponse:
         """Come back to the page that asks: it says how things are now, and whom a change would touch."""
         self.message_user(request, explain(error), messages.ERROR)
@@ -251,7 +264,8 @@ class CampaignAdmin(FourEyesAdmin):
     def in_words(self, campaign: Campaign) -> str:
         """Show what the policy comes to."""
         return format_html(
-            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((line,) for line in sentences(campaign)))
+            "<ul>{}</ul>",
+            format_html_join("", "<li>{}</li>", ((line,) for line in campaign.stored_words)),  # type: ignore[attr-defined]
         )
 
     def formfield_for_dbfield(
@@ -311,7 +325,7 @@ class CampaignAdmin(FourEyesAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Write nothing: the flow wrote it all."""
 
-    def get_sections(self, request: HttpRequest, row: Campaign) -> list[Section]:
+    def get_sections(self, request: HttpRequest, row: Campaign) -> list[Section | Lead]:
         return [*self.proposals(row, self.way(request)), history(row, self.way(request))]
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import searches, stuck, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
-from twofa.admin.lists import SomeRelatedFilter
+from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import READ, timeline
 from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Purpose
@@ -47,7 +47,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
         "shown_status",
         "shown_attempts",
     )
-    list_filter = ("status", PurposeFilter, "channel", ("campaign", SomeRelatedFilter), "created_at")
+    list_filter = ("status", PurposeFilter, "channel", ("campaign", SomeRelatedFilter), ("created_at", DateFilter))
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
     sortable_by = ("created",)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import sandbox, searches, stuck, words
 from twofa.admin.base import ReadOnlyAdmin, Tool
-from twofa.admin.lists import SomeRelatedFilter
+from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section, moment
 from twofa.admin.timelines import timeline
 from twofa.models import MESSAGES, Challenge, Delivery, Event
@@ -46,7 +46,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "shown_destination",
         "campaign",
     )
-    list_filter = ("status", "channel", MessageFilter, ("campaign", SomeRelatedFilter), "created_at")
+    list_filter = ("status", "channel", MessageFilter, ("campaign", SomeRelatedFilter), ("created_at", DateFilter))
     list_select_related = ("campaign",)
     sortable_by = ("when",)
     search_fields = ("provider_message_id__exact",)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures
 from twofa.admin.base import FlowAction, ReadOnlyAdmin
-from twofa.admin.lists import SomeRelatedFilter
+from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices
@@ -25,7 +25,7 @@ class DeviceAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_device", "participant", "shown_status", "is_default", "usable_from", "created")
     sortable_by = ("created",)
-    list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), "created_at")
+    list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), ("created_at", DateFilter))
     list_select_related = ("participant",)
     linked_lookups = ("participant",)
     search_fields = ("participant__external_id__exact",)

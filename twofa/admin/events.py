@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import words
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.explanations import who
+from twofa.admin.lists import DateFilter
 from twofa.admin.sections import Cell, Section, cells, moment
 from twofa.models import SUBJECT, Challenge, Event
 
@@ -70,7 +71,7 @@ class EventAdmin(ReadOnlyAdmin):
     """An event may outlive what it speaks of: its page leads to what is still there."""
 
     list_display = ("when", "what", "who", "shown_data", "correlation_id")
-    list_filter = (AboutFilter, "actor_kind", "created_at")
+    list_filter = (AboutFilter, "actor_kind", ("created_at", DateFilter))
     sortable_by = ("when",)
     search_fields = ("correlation_id__exact",)
     search_help_text = _("A correlation id, or the id of a redemption or challenge, exactly.")

@@ -104,6 +104,7 @@ def shown(found: Figures) -> dict[str, Any]:
         "first": days[0],
         "last": days[-1],
         "headline": headline(found),
+        "highest": number(_highest(found)),
         "rows": rows(found, days),
         "columns": [label for _name, label in COLUMNS] + [_("confirmed of those ended")],
         "lines": [line(*row) for row in zip(reversed(days), reversed(found.days.values()), strict=True)],
@@ -124,8 +125,11 @@ def headline(found: Figures) -> list[tuple[StrOrPromise, str]]:
 
 def rows(found: Figures, days: Sequence[str]) -> list[Row]:
     """Return each measure with its picture, all on the scale of the largest."""
-    most = max((outcomes.issued for outcomes in found.days.values()), default=0)
-    return [_row(found, days, most, *measure) for measure in MEASURES]
+    return [_row(found, days, _highest(found), *measure) for measure in MEASURES]
+
+
+def _highest(found: Figures) -> int:
+    return max((outcomes.issued for outcomes in found.days.values()), default=0)
 
 
 def _row(

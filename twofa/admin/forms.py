@@ -77,12 +77,15 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
             documents.choices = [*DOCUMENTS.items(), *_unlisted(self.instance.required_documents)]
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Tell of a column that this member may not edit at the top of the page: ``Campaign.clean`` judges them all."""
-        told = getattr(error, "error_dict", None)
-        if field is None and told is not None:
+        """Tell of a column that this member may not edit at the top of the page: ``Campaign.clean`` judges them all.
+
+        One fault is told once: where Django's own check of a column and the policy's both found it, by the policy's.
+        """
+        found = getattr(error, "error_dict", None)
+        if field is None and found is not None:
             shown: dict[str, list[ValidationError]] = {}
-            for name, errors in told.items():
-                shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(errors)
+            for name, errors in found.items():
+                shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).append(errors[-1])
             error = ValidationError(shown)
         super().add_error(field, error)
 

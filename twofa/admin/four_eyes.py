@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
@@ -16,11 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import words
 from twofa.admin.base import FlowAction, Tool, TwofaAdmin
 from twofa.admin.forms import CampaignForm, ModeForm
-from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import Cell, Lead, Section, cells, moment, tone_of
 from twofa.conf import conf
 from twofa.flows.policy_changes import MAY_APPROVE
 from twofa.models import Campaign, PolicyChange
 from twofa.models.loosening import loosened
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 REASON = "change_reason"
 VERSION = "shown_version"
@@ -140,8 +143,14 @@ class FourEyesAdmin(TwofaAdmin):
             tools.append(Tool(_("Waiting proposals: %(count)d") % {"count": waiting}, f"{url}?status__exact=pending"))
         return tools
 
-    def proposals(self, campaign: Campaign, way: Callable[[Model], str]) -> list[Section]:
-        """Return the newest proposals for a campaign, where there are any to be shown; ``way`` leads to their pages."""
+    def explanations(self, action: FlowAction) -> list[StrOrPromise]:
+        return [*super().explanations(action), EXPLAINED] if conf.four_eyes else super().explanations(action)
+
+    def proposals(self, campaign: Campaign, way: Callable[[Model], str]) -> list[Section | Lead]:
+        """Return the newest proposals for a campaign, where there are any to be shown; ``way`` leads to their pages.
+
+        One that waits is told above all else: nothing on the page shows yet what it would change.
+        """
         related = ("requested_by", "decided_by")
         rows = list(PolicyChange.objects.filter(campaign=campaign).select_related(*related).order_by("-pk")[:SHOWN])
         if not rows and not conf.four_eyes:
@@ -157,4 +166,19 @@ class FourEyesAdmin(TwofaAdmin):
             for row in rows
         ]
         headers = (_("when"), _("proposed by"), _("before → after"), _("status"), _("decided by"))
-        return [Section(_("Proposals"), headers, lines, anchor="proposals")]
+        return [*_waiting(rows, way), Section(_("Proposals"), headers, lines, anchor="proposals")]
+
+
+def _waiting(rows: Sequence[PolicyChange], way: Callable[[Model], str]) -> list[Lead]:
+    return [
+        Lead(
+            [
+                [
+                    Cell(_("A change that %(who)s proposed waits for a second person.") % {"who": row.requested_by}),
+                    Cell(_("To the proposal"), url=way(row)),
+                ]
+            ]
+        )
+        for row in rows
+        if row.status == PolicyChange.Status.PENDING
+    ]

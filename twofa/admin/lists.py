@@ -97,9 +97,14 @@ class BoundedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        if self.paginator.is_estimated:
-            # Two equal counts keep Django from printing one of them beside the search.
+        if self.paginator.is_estimated or not self.is_narrowed:
+            # Two equal counts keep Django from printing one of them beside the search, and a link to the same list.
             self.full_result_count = self.result_count
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether a search or a filter leaves rows out."""
+        return bool(self.query or self.has_active_filters)
 
     def table(self) -> SafeString:
         """Return the rows as Django shows them, each cell with its column's name: on a phone each row is a card."""
@@ -126,6 +131,14 @@ def _named(cell: SafeString, name: str) -> SafeString:
     """Return a cell that Django rendered, with its column's name for the style sheet."""
     tag, rest = cell.split(">", 1)
     return mark_safe(tag) + format_html(' data-label="{}">', name) + mark_safe(rest)  # noqa: S308 - it came rendered
+
+
+class DateFilter(admin.DateFieldListFilter):
+    """By when a row was made. Django's own names the column, which makes no phrase in any language."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("date")
 
 
 class SomeRelatedFilter(admin.RelatedFieldListFilter):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures, words
 from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
-from twofa.admin.lists import SomeRelatedFilter
+from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows.disclosures import show_document_number
@@ -26,7 +26,7 @@ LATEST = 20
 class ParticipantAdmin(ReadOnlyAdmin):
     list_display = ("external_id", "name", "campaign", "two_factor_method", "is_active", "created")
     sortable_by = ("external_id", "created")
-    list_filter = (("campaign", SomeRelatedFilter), "two_factor_method", "is_active", "created_at")
+    list_filter = (("campaign", SomeRelatedFilter), "two_factor_method", "is_active", ("created_at", DateFilter))
     list_select_related = ("campaign",)
     search_fields = ("external_id__exact",)
     search_help_text = _("The external id, exactly.")

@@ -15,12 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import exports, searches, stories, stuck, words
 from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
-from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import Lead, Section, moment
+from twofa.admin.lists import DateFilter, SomeRelatedFilter
+from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline
 from twofa.flows import completions, redemptions
 from twofa.flows.history import Actor
 from twofa.models import Challenge, Redemption
+from twofa.models.clock import now
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -53,14 +54,24 @@ def resend(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
     return redemptions.resend(redemption.pk, storefront=None, actor=actor, reason=reason)
 
 
+def purchase(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
+    """Return what is bought, by whom, and for how much."""
+    return (
+        (_("Participant"), redemption.participant),
+        (_("Description"), redemption.description or "—"),
+        (_("Amount"), words.points(redemption.amount, redemption.unit)),
+    )
+
+
 def destination(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
     """Return where a new token would go, and how many more may be asked for."""
     challenge = stories.challenge_of(redemption)
     if challenge is None:
         return ()
+    from_ = challenge.resend_available_at
     return (
         (_("The last one went to"), f"{challenge.get_channel_display()} {challenge.destination}"),
-        (_("The next one may be sent from"), moment(challenge.resend_available_at)),
+        (_("The next one may be sent from"), _("now") if from_ <= now() else moment(from_)),
         (_("Resends left (one after a failed message is not counted)"), challenge.resends_remaining),
         (_("Waits for its token until"), moment(challenge.deadline)),
     )
@@ -75,6 +86,7 @@ ACTIONS = (
         done=_("The redemption was cancelled."),
         run=cancel,
         offered=lambda redemption: redemption.status in (Status.PENDING, Status.SCHEDULED),
+        facts=purchase,
         is_destructive=True,
     ),
     FlowAction(
@@ -98,6 +110,7 @@ ACTIONS = (
         done=_("The completion was tried again. The status below says how it went."),
         run=retry,
         offered=is_parked,
+        facts=purchase,
     ),
     FlowAction(
         name="fail",
@@ -110,6 +123,7 @@ ACTIONS = (
         done=_("The redemption has failed and its points are given back."),
         run=fail,
         offered=is_parked,
+        facts=purchase,
         is_destructive=True,
     ),
 )
@@ -156,7 +170,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ("storefront", SomeRelatedFilter),
         "two_factor_reason",
         "test",
-        "created_at",
+        ("created_at", DateFilter),
     )
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
@@ -191,6 +205,11 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, redemption: Redemption) -> str:
         return words.points(redemption.amount, redemption.unit)
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, row: Redemption) -> str:
+        """Show that a parked completion waits for staff: that it was approved looks as if all were well."""
+        return badge(BAD, _("waits for staff")) if is_parked(row) else super().shown_status(row)
 
     @admin.display(description=_("points"))
     def shown_points(self, redemption: Redemption) -> StrOrPromise:

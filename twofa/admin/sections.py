@@ -76,9 +76,9 @@ def tone_of(state: str) -> str:
     return _TONES.get(state, ENDED)
 
 
-def badge(state: str, label: StrOrPromise) -> SafeString:
-    """Return a state's label with the mark of its tone."""
-    return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone_of(state), label)
+def badge(tone: str, label: StrOrPromise) -> SafeString:
+    """Return a label with the mark of its tone."""
+    return format_html('<span class="twofa-tone twofa-tone-{}">{}</span>', tone, label)
 
 
 def moment(at: datetime | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
@@ -10,13 +11,17 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting, may_view
 from twofa.admin.lists import SomeRelatedFilter
-from twofa.admin.sections import ENDED, GOOD, Cell, Section, cells, moment
+from twofa.admin.sections import ENDED, GOOD, Cell, Lead, Section, badge, cells, moment
 from twofa.flows import storefronts
 from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey
-from twofa.models.clock import now
+from twofa.models.clock import Clock, now
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 ROTATION = _(
     "To rotate: issue a second key, install it in the storefront's backend, see that it is used, then revoke the first."
@@ -87,10 +92,10 @@ class StorefrontAdmin(TwofaAdmin):
         }
         return TemplateResponse(request, "twofa/admin/key.html", context)
 
-    def get_sections(self, request: HttpRequest, row: Storefront) -> list[Section]:
-        return [self._keys(row)] if may_view(request, StorefrontKey) else []
+    def get_sections(self, request: HttpRequest, row: Storefront) -> list[Section | Lead]:
+        return self._keys(row) if may_view(request, StorefrontKey) else []
 
-    def _keys(self, storefront: Storefront) -> Section:
+    def _keys(self, storefront: Storefront) -> list[Section | Lead]:
         at, keys = now(), list(storefront.keys.all())
         lines = [
             cells(
@@ -105,29 +110,36 @@ class StorefrontAdmin(TwofaAdmin):
         ]
         is_full = sum(key.is_live(at) for key in keys) >= MAX_LIVE_KEYS
         headers = (_("key"), _("status"), _("issued"), _("last used"), _("expires"), _("revoked"))
-        note = FULL if is_full else ROTATION
-        return Section(
-            _("Keys"), headers, lines, empty=_("No key yet: this storefront cannot call the API."), note=note
-        )
+        empty = _("No key yet: this storefront cannot call the API.")
+        table = Section(_("Keys"), headers, lines, empty=empty, note="" if is_full else ROTATION, anchor="keys")
+        # Above all else: the button that is not there is looked for at the top.
+        return [Lead([[Cell(FULL)]]), table] if is_full else [table]
 
 
 def state_of(key: StorefrontKey, *, live: bool) -> Cell:
     """Return what a key is good for."""
     if live:
-        return Cell(_("live"), tone=GOOD)
-    return Cell(_("revoked") if key.revoked_at is not None else _("expired"), tone=ENDED)
+        return Cell(pgettext_lazy("key", "live"), tone=GOOD)
+    revoked, expired = pgettext_lazy("key", "revoked"), pgettext_lazy("key", "expired")
+    return Cell(revoked if key.revoked_at is not None else expired, tone=ENDED)
+
+
+def use(key: StorefrontKey) -> Sequence[tuple[StrOrPromise, object]]:
+    """Return whose key it is, and when it was used: whoever revokes the one in use stops a shop."""
+    return ((_("Storefront"), key.storefront), (_("Last used"), moment(key.last_used_at)))
 
 
 @admin.register(StorefrontKey)
 class StorefrontKeyAdmin(ReadOnlyAdmin):
     """What may be known of a key: its prefix, and when it was used. Neither its text nor its hash."""
 
-    list_display = ("__str__", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_display = ("__str__", "state", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (("storefront", SomeRelatedFilter),)
     list_select_related = ("storefront",)
     search_fields = ("prefix__exact",)
+    search_help_text = _("The part of a key between its underscores, exactly.")
     ordering = ("-pk",)
-    fields = ("prefix", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    fields = ("prefix", "state", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
     flow_actions = (
         FlowAction(
             name="revoke",
@@ -138,6 +150,16 @@ class StorefrontKeyAdmin(ReadOnlyAdmin):
             run=storefronts.revoke_key,
             offered=lambda key: key.revoked_at is None,
             form=ConfirmForm,
+            facts=use,
             is_destructive=True,
         ),
     )
+
+    @admin.display(description=_("status"))
+    def state(self, key: Any) -> str:
+        """Show whether it opens anything, by the database's clock."""
+        shown = state_of(key, live=key.is_live(key.clock))
+        return badge(shown.tone, str(shown.text))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(clock=Clock())

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 Points = Redemption.Points
 MAY_SEE = (Redemption, Delivery)
-NONE = _("Nothing here.")
 _CALLS: dict[str, StrOrPromise] = {
     Points.NONE: _("setting the points aside"),
     Points.RESERVED: _("spending the points"),
@@ -52,6 +51,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
     if not may_see(request):
         raise PermissionDenied
     found = stuck.find()
+    sections = _Page(model_admin, request).sections(found)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": _("What is stuck"),
@@ -59,7 +59,8 @@ def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
         "media": model_admin.media,
         "at": moment(found.at),
         "is_empty": found.is_empty,
-        "sections": _Page(model_admin, request).sections(found),
+        "sections": [section for section in sections if section.rows],
+        "nothing_in": [section.title for section in sections if not section.rows],
     }
     return TemplateResponse(request, "twofa/admin/stuck.html", context)
 
@@ -85,12 +86,13 @@ class _Page:
     def _parked(self, rows: Sequence[Redemption]) -> Section:
         return _section(
             _("Completions that wait for staff"),
-            _("The points system was called again and again and never answered clearly. Look there, then decide."),
-            (_("since"), _("redemption"), _("campaign"), _("why"), _("what to do")),
+            _("The points system was called and never answered clearly. Look there, then decide."),
+            (_("since"), _("redemption"), _("participant"), _("campaign"), _("why"), _("what to do")),
             rows,
             lambda row: cells(
                 moment(row.parked_at),
                 self._link(row, row),
+                row.participant,
                 row.campaign,
                 Cell(_unclear(row.completion_tries), tone=BAD),
                 self._link(row, _("Try again, or fail it")),
@@ -101,11 +103,12 @@ class _Page:
         return _section(
             _("Messages that never left, and whose participant still waits"),
             _("The last message of an open challenge failed or came too late, on every channel that was left."),
-            (_("since"), _("message"), _("campaign"), _("why"), _("what to do")),
+            (_("since"), _("message"), _("participant"), _("campaign"), _("why"), _("what to do")),
             rows,
             lambda row: cells(
                 moment(row.created_at),
                 self._link(row, row),
+                row.participant or "—",
                 row.campaign,
                 Cell(words.reason(row.reason) or row.get_status_display(), tone=BAD),
                 self._resend(row),
@@ -116,11 +119,12 @@ class _Page:
         return _section(
             _("Messages that no worker takes"),
             _("They have been due for minutes. Does a worker run, and reach the broker? Does the sweeper run?"),
-            (_("since"), _("message"), _("campaign"), _("why"), _("what to do")),
+            (_("since"), _("message"), _("participant"), _("campaign"), _("why"), _("what to do")),
             rows,
             lambda row: cells(
                 moment(row.leased_until if row.status == Delivery.Status.SENDING else row.due_at),
                 self._link(row, row),
+                row.participant or "—",
                 row.campaign,
                 Cell(row.get_status_display(), tone=OPEN),
                 self._challenge(row),
@@ -206,4 +210,4 @@ def _section(
     """Return one table with its number in the title; where there are more than are shown, the number says so."""
     count = f"{MOST}+" if len(rows) > MOST else str(len(rows))
     lines = [line(row) for row in rows[:MOST]]
-    return Section(f"{title}: {count}", headers, lines, empty=NONE, note=note if rows else "")
+    return Section(f"{title}: {count}" if rows else title, headers, lines, note=note)

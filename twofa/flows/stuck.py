@@ -44,6 +44,7 @@ _DELIVERY = (
     "created_at",
     "campaign__name",
     "challenge__redemption",
+    "participant__external_id",
 )
 _CHALLENGE = ("purpose", "redemption", "deadline", "status", "campaign__name", "participant__external_id")
 _FAILED_CALLS = 2
@@ -79,7 +80,9 @@ def find() -> Stuck:
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
-    deliveries = Delivery.objects.select_related("campaign", "challenge").only(*_DELIVERY).order_by("-pk")
+    deliveries = (
+        Delivery.objects.select_related("campaign", "challenge", "participant").only(*_DELIVERY).order_by("-pk")
+    )
     return Stuck(
         at=at,
         parked=_newest(

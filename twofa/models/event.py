@@ -69,7 +69,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "delivery.sent": _("Message accepted by the provider"),
     "delivery.delivered": _("Message delivered"),
     "delivery.failed": _("Message failed"),
-    "delivery.superseded": _("Message superseded by a newer one"),
+    "delivery.superseded": _("Message taken back: its token is not valid any more"),
     "delivery.expired": _("Message not sent: it came too late"),
 }
 """What staff call each type of event."""

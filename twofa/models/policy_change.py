@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa.models.campaign import Campaign
 
@@ -21,10 +22,10 @@ class PolicyChange(models.Model):
 
     class Status(models.TextChoices):
         PENDING = "pending", _("waits for a second person")
-        APPROVED = "approved", _("approved")
-        REJECTED = "rejected", _("rejected")
-        WITHDRAWN = "withdrawn", _("withdrawn")
-        EXPIRED = "expired", _("expired")
+        APPROVED = "approved", pgettext_lazy("proposal", "approved")
+        REJECTED = "rejected", pgettext_lazy("proposal", "rejected")
+        WITHDRAWN = "withdrawn", pgettext_lazy("proposal", "withdrawn")
+        EXPIRED = "expired", pgettext_lazy("proposal", "expired")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="policy_changes", verbose_name=_("campaign"))
     policy_version = models.PositiveIntegerField(_("policy version"))

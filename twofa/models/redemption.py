@@ -37,7 +37,7 @@ class Redemption(StateMachine):
 
     class Points(models.TextChoices):
         NONE = "none", _("none")
-        RESERVED = "reserved", _("reserved")
+        RESERVED = "reserved", _("set aside")
         COMPLETED = "completed", _("spent")
         RELEASED = "released", _("given back")
 
