@@ -65,7 +65,7 @@ class Exchange:
             try:
                 return self._request(method, url, body, headers)
             except urllib3.exceptions.SSLError:
-                return DeliveryError("tls", retryable=True)
+                return DeliveryError("timeout" if deadline.passed else "tls", retryable=True)
             except urllib3.exceptions.NewConnectionError:
                 # A kind of timeout to urllib3, but mostly a refusal.
                 return DeliveryError("connection", retryable=True)
