@@ -109,6 +109,9 @@ class HttpChannel(Channel):
 
     def _failure_in_body(self, answer: Answer) -> DeliveryError | None:
         if self._error_path is None:
+            # The status is all that is known of this provider's yes. However long its answer: one that sends much, and
+            # were taken for none, would be given the message again and again, while the short page of a portal between
+            # us passes all the same. Against that helps ``error_path``, and https.
             return None
         content = bodies.parse(answer.body) if answer.whole else None
         if content is None:

@@ -220,6 +220,10 @@ def _read(answer: Answer) -> Receipt | DeliveryError:
     known = content if isinstance(content, dict) else {}
     if not 200 <= answer.status < 300:
         return twilio_codes.error(known.get("code")) or failure_of(answer.status)
+    if answer.is_too_long:
+        # Twilio's have a thousand bytes: this is the page of a portal between us, which says yes to everything, and
+        # would swallow each message that was taken as sent.
+        return DeliveryError("answer_unreadable", retryable=True)
     if not answer.whole:
         # Taken: only its id is lost.
         return Receipt()
