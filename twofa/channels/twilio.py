@@ -72,7 +72,7 @@ class TwilioChannel(Channel):
             raise ValueError("give from_ or messaging_service_sid")
         ensure_fixed_url(base_url)
         self._authorization = _basic(account_sid, auth_token, api_key_sid, api_key_secret)
-        self._url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{account_sid}/Messages.json"
+        self.provider_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{account_sid}/Messages.json"
         self._prefix = "whatsapp:" if whatsapp else ""
         self._sender = _sender(from_, messaging_service_sid, self._prefix)
         self._content_sids = {"*": content_sid} if isinstance(content_sid, str) else dict(content_sid)
@@ -96,7 +96,7 @@ class TwilioChannel(Channel):
             "Accept": "application/json",
         }
         body = urlencode(self._fields(message), errors="replace").encode()
-        outcome = self._exchange.ask("POST", self._url, body=body, headers=headers)
+        outcome = self._exchange.ask("POST", self.provider_url, body=body, headers=headers)
         receipt = outcome if isinstance(outcome, DeliveryError) else _read(outcome)
         # Raised out here, where no exception is being handled: those of the libraries would travel in __context__.
         if isinstance(receipt, DeliveryError):

@@ -179,6 +179,12 @@ CALLBACK_ELSEWHERE = Finding(
     "TWOFA_CHANNELS[{alias!r}]: its delivery receipts are called back at {url!r}, {why}.",
     "Give the https address at which the provider reaches .../{path} of this API.",
 )
+UNENCRYPTED_PROVIDER = Finding(
+    "twofa.W014",
+    "TWOFA_CHANNELS[{alias!r}]: messages go to {host!r} unencrypted, and DEBUG is off: tokens, the participants' "
+    "addresses and the provider's credentials can be read on the way.",
+    "Give the provider's https address; ca_certs names a certificate of your own.",
+)
 
 EAGER_JOBS = Finding(
     "twofa.W001",
