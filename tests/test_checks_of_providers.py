@@ -8,6 +8,8 @@ from django.test import override_settings
 from tests.test_checks import GOOD, MEMORY, found
 from twofa import checks
 
+SID = "AC0123456789abcdef0123456789ABCDEF"
+
 
 def gateway(**options: object) -> dict[str, object]:
     url = {"url": "https://sms.example.org/", "body": {}}
@@ -15,7 +17,7 @@ def gateway(**options: object) -> dict[str, object]:
 
 
 def twilio(callback: str, **options: object) -> dict[str, object]:
-    account = {"account_sid": "AC1", "auth_token": "auth-token", "from_": "+15005550006"}
+    account = {"account_sid": SID, "auth_token": "auth-token", "from_": "+15005550006"}
     return {
         "BACKEND": "twofa.channels.twilio.TwilioChannel",
         "OPTIONS": {**account, "status_callback": callback, **options},
@@ -44,6 +46,11 @@ BAD_PROVIDERS = {
     "W014-twilio": ("twofa.W014", {"TWOFA_CHANNELS": {"sms": twilio("", base_url="http://api.example.org")}}),
     "W014-upper-case": ("twofa.W014", {"TWOFA_CHANNELS": {"sms": gateway(url="HTTP://SMS.EXAMPLE.ORG/")}}),
     "W014-provider": ("twofa.W014", {"TWOFA_CHANNELS": chained(gateway(), gateway(url="http://localhost.evil.org/"))}),
+    "W015-short": ("twofa.W015", {"TWOFA_CHANNELS": {"sms": twilio("", account_sid="AC123")}}),
+    "W015-key": ("twofa.W015", {"TWOFA_CHANNELS": {"sms": twilio("", account_sid=SID.replace("AC", "SK"))}}),
+    "W015-letters": ("twofa.W015", {"TWOFA_CHANNELS": {"sms": twilio("", account_sid=SID.replace("0", "x"))}}),
+    "W015-debug": ("twofa.W015", {"TWOFA_CHANNELS": {"sms": twilio("", account_sid=f"{SID}0")}, "DEBUG": True}),
+    "W015-provider": ("twofa.W015", {"TWOFA_CHANNELS": chained(gateway(), twilio("", account_sid="AC123"))}),
     "W013-provider": ("twofa.W013", {"TWOFA_CHANNELS": chained(twilio("https://x.example.org/receipts/sms/"))}),
 }
 

@@ -103,6 +103,8 @@ def _fit(alias: str, provider: str, channel: Any) -> Iterator[CheckMessage]:
         yield findings.CHANNEL_OUTLASTS_LEASE(alias=name, seconds=seconds, lease=lease)
     if (host := _host_in_clear(getattr(channel, "provider_url", ""))) and not conf.is_debug:
         yield findings.UNENCRYPTED_PROVIDER(alias=name, host=host)
+    if not getattr(channel, "has_plausible_account", True):
+        yield findings.IMPLAUSIBLE_ACCOUNT(alias=name)
     url = getattr(channel, "callback_url", "")
     path = f"receipts/{alias}/{provider}/" if provider else f"receipts/{alias}/"
     if url and (why := _flaw_of_callback(url, path)):
@@ -110,8 +112,8 @@ def _fit(alias: str, provider: str, channel: Any) -> Iterator[CheckMessage]:
 
 
 def _host_in_clear(url: str) -> str | None:
-    """Return the other machine to which an address leads without encryption, or None. No more of it is told: the rest
-    may hold a key."""
+    """Return the other machine to which an address leads without encryption, or None."""
+    # The host alone is told: a provider's key may stand behind it.
     parts = urlsplit(url)
     return parts.hostname if parts.scheme == "http" and not _is_here(parts.hostname or "") else None
 

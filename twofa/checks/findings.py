@@ -185,6 +185,12 @@ UNENCRYPTED_PROVIDER = Finding(
     "addresses and the provider's credentials can be read on the way.",
     "Give the provider's https address; ca_certs names a certificate of your own.",
 )
+IMPLAUSIBLE_ACCOUNT = Finding(
+    "twofa.W015",
+    "TWOFA_CHANNELS[{alias!r}]: account_sid is none of Twilio's, which would refuse each message.",
+    "Copy the Account SID from Twilio's console: 'AC' and 32 hexadecimal digits. An API key's ('SK...') goes into "
+    "api_key_sid.",
+)
 
 EAGER_JOBS = Finding(
     "twofa.W001",
