@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 else:
     _UserAdmin = UserAdmin
 
+RIGHTS = ("is_superuser", "is_staff", "groups", "user_permissions")
+
 # django-otp's own page shows the secret and its QR code, and lets whoever may edit it put in one that they know.
 admin.site.unregister(TOTPDevice)
 admin.site.unregister(User)
@@ -30,9 +34,32 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class StaffUserAdmin(_UserAdmin):
-    """Django's, and the way to a second factor."""
+    """Django's, and the way to a second factor.
+
+    To Django, whoever may change users may make themselves a superuser, or set the password of one. What is for
+    superusers only, as inviting is, would be one form away from a member of staff who corrects names.
+    """
 
     actions = ["invite"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Rights are given by superusers; what stands here is not taken from a form, however it was posted."""
+        given = super().get_readonly_fields(request, obj)
+        return given if request.user.is_superuser else (*given, *RIGHTS)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Without the way to a password that could not be set."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or _may_set_password(request, obj):
+            return fieldsets
+        return [(title, {**shown, "fields": _without_password(shown["fields"])}) for title, shown in fieldsets]
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        """Somebody else's password, and the invitation that a superuser sends them, would let two people in as them."""
+        user = self.get_object(request, unquote(id))
+        if user is not None and not _may_set_password(request, user):
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
 
     def get_actions(self, request: HttpRequest) -> Any:
         """An invitation and a password set by the same person would let them in as somebody else: superusers only."""
@@ -62,3 +89,11 @@ class StaffUserAdmin(_UserAdmin):
         response = render(request, "staff/invited.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+
+def _may_set_password(request: HttpRequest, user: User) -> bool:
+    return request.user.is_superuser or user.pk == request.user.pk
+
+
+def _without_password(fields: Any) -> list[Any]:
+    return [field for field in fields if field != "password"]

@@ -20,6 +20,8 @@ from twofa.models import Event, Redemption
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PERMITTED = ("view_redemption", "export_redemptions")
+UNSEEN = (" ", "\xa0", "\u3000", "\u2028", "\x0b", "\x1c", "\0", "\x01", "\x85", "\u200b", "\u200e", "\u2060", "\ufeff")
+"""What may stand before a formula and is not seen."""
 
 
 def address(query: str = "") -> str:
@@ -215,6 +217,9 @@ def test_file_is_as_rfc_4180_has_it(world: World, boss: Client):
         "＋1",
         "－1",
         "＠SUM(A1)",
+        *[f"{unseen}=1+1" for unseen in UNSEEN],
+        "  @SUM(1)",
+        "\u200b \u2060+1",
     ],
 )
 def test_text_that_a_spreadsheet_would_run_is_made_text(text: str):
@@ -223,7 +228,17 @@ def test_text_that_a_spreadsheet_would_run_is_made_text(text: str):
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
 @pytest.mark.parametrize(
-    "inner", ["=1+1", "=cmd|'/C calc'!A0", " =1+1", '"=1+1&"', "'=1", "@SUM(A1)", "＝1+1", "\n=1+1"]
+    "inner",
+    [
+        "=1+1",
+        "=cmd|'/C calc'!A0",
+        '"=1+1&"',
+        "'=1",
+        "@SUM(A1)",
+        "＝1+1",
+        "\n=1+1",
+        *[f"{unseen}=1+1" for unseen in UNSEEN],
+    ],
 )
 @pytest.mark.parametrize("end", ["", "; end"])
 def test_text_holds_no_formula_for_those_who_split_lines_elsewhere(separator: str, inner: str, end: str):
@@ -234,13 +249,17 @@ def test_text_holds_no_formula_for_those_who_split_lines_elsewhere(separator: st
     cells = [cell for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator) for cell in row]
     as_lines = [cell for text in line.split("\n") for cell in text.split(separator)]
 
-    assert not [cell for cell in cells + as_lines if cell.strip(' \t"\0').startswith(tuple("=+-@＝＋－＠"))]
+    skipped = ' \t"' + "".join(UNSEEN)
+    assert not [cell for cell in cells + as_lines if cell.strip(skipped).startswith(tuple("=+-@＝＋－＠"))]
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("two; three | four", "two; three | four"),
+        ("  two spaces", "  two spaces"),
+        ("\u200b", "\u200b"),
+        ("\u200bone; \u2060two", "\u200bone; \u2060two"),
         (Decimal("150.00"), "150.00"),
         (Decimal("999999999999.99"), "999999999999.99"),
         (7, "7"),

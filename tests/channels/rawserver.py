@@ -70,6 +70,18 @@ def playing(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[RawSe
         server.stop()
 
 
+@contextlib.contextmanager
+def unanswered() -> Iterator[int]:
+    """A port whose connections are never made, as those of a machine that is gone: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _place in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
 def dripping(text: bytes, *, every: float) -> list[bytes | float]:
     """A script of single bytes."""
     script: list[bytes | float] = []

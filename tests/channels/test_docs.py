@@ -27,6 +27,8 @@ GATEWAYS = blocks_of("docs/howto/connect-a-gateway.md")
 GATEWAY = [block for block in GATEWAYS if block.kind == "gateway"]
 CHAIN = [block for block in GATEWAYS if block.kind == "chain"]
 TWILIO = blocks_of("docs/howto/connect-twilio.md")
+SOMETHING = "AC0123456789abcdef0123456789abcdef"
+"""What may stand for any of them: an account of Twilio's for one."""
 VARIABLES = ("SMS_KEY", "SMS_ACCOUNT", "SMS_RECEIPT_SECRET", "WHATSAPP_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
 
@@ -101,7 +103,7 @@ def test_outbox_of_the_page_gives_the_token():
 def channels_of(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The settings of a block, which find nothing amiss at start-up."""
     for name in VARIABLES:
-        monkeypatch.setenv(name, "somethingOfThisTest")
+        monkeypatch.setenv(name, SOMETHING)
     channels: dict[str, Any] = run(block, {})["TWOFA_CHANNELS"]
     with override_settings(TWOFA_CHANNELS=channels):
         assert [finding for check in channel_checks.CHECKS for finding in check()] == []
@@ -113,7 +115,7 @@ def test_twilio_of_the_page_sends(block: Block, httpserver: HTTPServer, monkeypa
     channels = channels_of(block, monkeypatch)
     (alias,) = channels
     channels[alias]["OPTIONS"]["base_url"] = httpserver.url_for("")
-    path = "/2010-04-01/Accounts/somethingOfThisTest/Messages.json"
+    path = f"/2010-04-01/Accounts/{SOMETHING}/Messages.json"
     httpserver.expect_request(path).respond_with_json({"sid": "SM1", "error_code": None}, status=201)
     with override_settings(TWOFA_CHANNELS=channels):
         receipt = get_channel(alias).send(ChannelContract().make_message())

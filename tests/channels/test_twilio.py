@@ -317,9 +317,20 @@ def test_accepting_answer_that_breaks_off_has_lost_its_id_only(message: Message)
         assert raw(server.port).send(message).provider_message_id is None
 
 
-def test_endless_answer_is_read_no_further_than_its_limit(message: Message):
-    with playing([b"HTTP/1.1 201 Created\r\n\r\n", *[b"x" * 65536] * 2000]) as server:
-        assert raw(server.port).send(message).provider_message_id is None
+@pytest.mark.parametrize("status", [b"200 OK", b"201 Created"])
+@pytest.mark.parametrize("pieces", [2, 2000])
+def test_long_answer_is_none_of_twilios_and_no_yes(message: Message, status: bytes, pieces: int):
+    """The page of a captive portal; it is read no further than its limit."""
+    with playing([b"HTTP/1.1 " + status + b"\r\n\r\n", *[b"<p>Welcome</p>".ljust(65536)] * pieces]) as server:
+        error = error_of(raw(server.port), message)
+
+    assert (error.reason, error.retryable) == ("answer_unreadable", True)
+
+
+def test_long_refusal_is_told_by_its_status(httpserver: HTTPServer, message: Message):
+    httpserver.expect_request(PATH).respond_with_data("x" * 100_000, status=403)
+
+    assert error_of(channel_of(httpserver), message).reason == "provider_denied"
 
 
 # --- the options ------------------------------------------------------------------------------------------------------

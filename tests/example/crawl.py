@@ -19,7 +19,7 @@ django.setup()
 
 from django.apps import apps  # noqa: E402 - Django stands from here on
 from django.contrib.admin.models import LogEntry  # noqa: E402
-from django.contrib.auth.models import Permission, User  # noqa: E402
+from django.contrib.auth.models import Group, Permission, User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.core import serializers  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -145,7 +145,13 @@ def crawl() -> dict[str, Any]:
             assert stored() == before, visitor
     sites = [p for p in get_resolver().url_patterns if isinstance(p, URLResolver) and p.app_name == "admin"]
     shown = [TOTPDevice.objects.filter(confirmed=True).count(), len(sites)]
-    return {"pages": pages, "answers": answers, "devices_and_sites": shown, "invitations": invitations(people["both"])}
+    return {
+        "pages": pages,
+        "answers": answers,
+        "devices_and_sites": shown,
+        "invitations": invitations(people["both"]),
+        "rights": rights(people["both"]),
+    }
 
 
 def invitations(superuser: Client) -> dict[str, Any]:
@@ -174,6 +180,66 @@ def invitations(superuser: Client) -> dict[str, Any]:
         "noted": LogEntry.objects.filter(object_id=str(maria.pk)).count(),
         "cache": shown["Cache-Control"],
     }
+
+
+def rights(superuser: Client) -> dict[str, Any]:
+    """What somebody makes of themselves, and of others, who may change users and no more."""
+    hr, colleague = (User.objects.create_user(name, password="a-long-password", is_staff=True) for name in ("hr", "jo"))
+    changing = Permission.objects.filter(codename__in=["view_user", "change_user"])
+    hr.user_permissions.set(changing)
+    boss = User.objects.get(username=seed.STAFF)
+    client = signed_in(hr, authenticators.equip(hr))
+    users = {"self": hr, "colleague": colleague, "superuser": boss}
+    before = {name: rights_of(user) for name, user in users.items()}
+    forged = {name: client.post(page_of(user), form_of(user)).status_code for name, user in users.items()}
+    corrected = User.objects.filter(last_name="Corrected").count()
+    after = {name: rights_of(user) for name, user in users.items()}
+    passwords = {name: set_password(client, user) for name, user in users.items() if name != "self"}
+    shown = {name: "../password/" in client.get(page_of(user)).content.decode() for name, user in users.items()}
+    own = set_password(client, hr)
+    given = superuser.post(page_of(colleague), {**form_of(colleague), "last_name": "Given"}).status_code
+    return {
+        "changed": [name for name in users if before[name] != after[name]],
+        "forged": forged,
+        "corrected": corrected,
+        "passwords": passwords,
+        "way_to_password": shown,
+        "own_password": own,
+        "by_superuser": [given, User.objects.get(pk=colleague.pk).is_superuser, set_password(superuser, colleague)],
+    }
+
+
+def page_of(user: User) -> str:
+    return f"/admin/auth/user/{user.pk}/change/"
+
+
+def form_of(user: User) -> dict[str, Any]:
+    """The form of a user's page, with all the rights there are."""
+    return {
+        "username": user.username,
+        "last_name": "Corrected",
+        "is_active": "on",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": [group.pk for group in Group.objects.all()],
+        "user_permissions": [permission.pk for permission in Permission.objects.all()],
+        "date_joined_0": "2026-01-01",
+        "date_joined_1": "00:00:00",
+    }
+
+
+def rights_of(user: User) -> list[Any]:
+    user = User.objects.get(pk=user.pk)
+    return [user.is_superuser, user.is_staff, sorted(user.get_all_permissions()), user.groups.count()]
+
+
+def set_password(client: Client, user: User) -> list[Any]:
+    """What the page is that sets a user's password, what it answers to a new one, and whether that is theirs now."""
+    page, new = f"/admin/auth/user/{user.pk}/password/", "a-password-of-somebody-else"
+    seen = client.get(page).status_code
+    form = {"usable_password": "true", "password1": new, "password2": new, "set-password": "1"}
+    posted = client.post(page, form).status_code
+    return [seen, posted, User.objects.get(pk=user.pk).check_password(new)]
 
 
 if __name__ == "__main__":

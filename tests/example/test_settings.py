@@ -163,7 +163,7 @@ def test_every_variable_that_is_read_is_in_the_docs():
 
 
 TWILIO = {
-    "TWILIO_ACCOUNT_SID": "AC1",
+    "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
     "TWILIO_AUTH_TOKEN": "auth-token",
     "TWILIO_SMS_FROM": "+15005550006",
     "TWILIO_STATUS_CALLBACK": "https://points.example.com/api/v1/receipts",

@@ -90,6 +90,27 @@ def test_nobody_else_invites(crawled):
     assert told["made_by_deputy"] == 0
 
 
+def test_whoever_may_change_users_gives_themselves_no_rights(crawled):
+    """Else what is for superusers, as inviting is, would be one form away."""
+    told = crawled["rights"]
+
+    assert told["changed"] == []
+    assert set(told["forged"].values()) == {302}
+    assert told["corrected"] == 3, "the rest of the form is theirs to change"
+
+
+def test_nobody_but_a_superuser_sets_the_password_of_another(crawled):
+    told = crawled["rights"]
+
+    assert told["passwords"] == {"colleague": [403, 403, False], "superuser": [403, 403, False]}
+    assert told["way_to_password"] == {"self": True, "colleague": False, "superuser": False}
+    assert told["own_password"] == [200, 302, True]
+
+
+def test_superuser_gives_rights_and_sets_passwords(crawled):
+    assert crawled["rights"]["by_superuser"] == [302, True, [200, 302, True]]
+
+
 def test_example_has_no_second_door():
     """One site, in one place: a second one, or a view of its own that asks for ``is_staff``, would be another door."""
     source = "\n".join(path.read_text() for path in Path(ROOT / "example_project").rglob("*.py"))

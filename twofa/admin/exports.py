@@ -57,12 +57,15 @@ COLUMNS = (
 HEADERS = tuple(name.partition("__")[0] for name in COLUMNS)
 
 # Spreadsheets take a cell that begins like this for a formula, which may fetch, send or run something; the wide forms
-# are what some of them read as the narrow ones. A line break or a NUL before it is skipped by one or the other (OWASP
-# "CSV injection", ASVS 1.2.10).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+# are what some of them read as the narrow ones. What is white, or not seen at all, before it is skipped by one or the
+# other, or cut by whoever trims the cells before a file is opened: spaces of any kind, controls, and Unicode's marks of
+# format (OWASP "CSV injection", ASVS 1.2.10).
+_SIGN = "[=+\\-@＝＋－＠]"
+_UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_FORMULA = re.compile(rf"[\t\r\n\0]|[{_UNSEEN}]*{_SIGN}")
 # Where a comma is the decimal sign, as in Brazil and Spain, Excel splits the lines of a CSV file at semicolons, and at
 # line breaks within quotes: what follows one begins a cell there. Others split at tabs and bars.
-_INNER_FORMULA = re.compile(r"""([;|\t\r\n])(?=[\s\0"']*[=+\-@＝＋－＠])""")
+_INNER_FORMULA = re.compile(rf"""([;|\t\r\n])(?=[{_UNSEEN}"']*{_SIGN})""")
 _NO_FILTERS = ("p", "o", "all", "e")
 _LONGEST_FILTER = 200
 
@@ -186,4 +189,4 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
     text = _INNER_FORMULA.sub(r"\1'", str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text

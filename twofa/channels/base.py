@@ -101,6 +101,8 @@ class Channel(ABC):
     """Whether it shows tokens to whoever runs the server: a system check refuses it where DEBUG is off."""
     time_limit: float = 0.0
     """Seconds that ``send`` takes at most, as far as it knows; 0 where it does not."""
+    provider_url: str = ""
+    """The address that its messages are posted to, where it has one."""
     callback_url: str = ""
     """The public address of its receipts, where the channel has to know it."""
     providers: Collection[str] = ("",)

@@ -2,17 +2,26 @@
 
 A timeout of a socket bounds the pause between two bytes. A provider that sends one byte every four seconds, by malice
 or by a broken balancer, would hold a worker for ever and its delivery beyond the lease (slow loris). Here the socket is
-shut down when the time is over, which wakes whoever reads from it. Connecting, the TLS handshake and sending are
-bounded by the socket's own timeout, in which CPython counts each as a whole; the resolver's patience is the system's.
+shut down when the time is over, which wakes whoever writes to it or reads from it.
+
+Connecting is bounded as well, over all addresses of a name: urllib3 gives each of them the whole ``connect_timeout``,
+and four dead ones before a live one would outlast the exchange. Its message would still leave, its answer would not be
+waited for, and the repetition would send it again. So nothing is written once the time is over: a message that failed
+then was never sent, and the next provider of a chain may take it.
+
+A TLS handshake ends by the socket's timeout, which CPython counts for all of it. What nobody here can bound is the
+resolver: ``getaddrinfo`` takes as long as the system lets it (``resolv.conf(5)``, 10 seconds and more for each silent
+server of names). Its time counts, so that no message leaves after it, but ``send`` comes back late by as much.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -20,7 +29,8 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.response import HTTPResponse
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
 
 class Deadline:
@@ -33,10 +43,15 @@ class Deadline:
         self.passed = False
         """Whether the exchange was cut."""
 
+    @property
+    def left(self) -> float:
+        """Seconds until the end; zero or less behind it."""
+        return self._end - time.monotonic()
+
     def watch(self, connected: Any) -> None:
         """Cut this socket when the time is over."""
         self._socket = connected
-        self._timer = threading.Timer(max(self._end - time.monotonic(), 0), self._cut)
+        self._timer = threading.Timer(max(self.left, 0), self._cut)
         self._timer.daemon = True
         self._timer.start()
 
@@ -48,7 +63,9 @@ class Deadline:
     def _cut(self) -> None:
         self.passed = True
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not by the method of an SSLSocket: it first forgets that there is TLS, and another thread that is sending
+            # could write its next piece, the token, in clear before the shutdown.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             # Closed by then, by either side: there is nobody left to wake.
             return
@@ -75,22 +92,72 @@ def is_past() -> bool:
     return deadline is not None and deadline.passed
 
 
-def _watch(connected: Any) -> None:
-    deadline = _current.get()
-    if deadline is not None:
-        deadline.watch(connected)
-
-
 class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _watch(self.sock)
-        return super().getresponse()
+    def _new_conn(self) -> socket.socket:
+        deadline = _current.get()
+        if deadline is None:
+            return super()._new_conn()
+        try:
+            connected = _connect(self, deadline)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "connecting timed out") from error
+        except (OSError, UnicodeError) as error:
+            # Refused, or a name that nobody knows or that cannot be one.
+            raise NewConnectionError(self, "no connection") from error
+        sys.audit("http.client.connect", self, self.host, self.port)
+        return connected
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Write, and read from then on, within the time: nothing is written where none is left."""
+        deadline = _current.get()
+        if deadline is not None:
+            if self.sock is None:
+                self.connect()
+            if deadline.left <= 0:
+                raise ConnectTimeoutError(self, "connecting took all the time")
+            deadline.watch(self.sock)
+        super().request(*args, **options)
 
 
-class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _watch(self.sock)
-        return super().getresponse()
+class _SecureConnection(_Connection, HTTPSConnection):
+    """By its bases' order, TLS is spoken over the sockets of :class:`_Connection`, and checked as urllib3 does."""
+
+
+def _connect(connection: HTTPConnection, deadline: Deadline) -> socket.socket:
+    """Return a socket to the first of the host's addresses that answers in time. Raises: OSError, UnicodeError."""
+    # With the final dot of a complete name, which spares the resolver its search list. What is told to the server (SNI)
+    # and looked for in its certificate is the connection's ``host`` as ever.
+    host = connection._dns_host.strip("[]")
+    failure = OSError("no address")
+    for *kind, _name, address in socket.getaddrinfo(host, connection.port, allowed_gai_family(), socket.SOCK_STREAM):
+        try:
+            return _open(connection, deadline, kind, address)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _open(connection: HTTPConnection, deadline: Deadline, kind: Sequence[int], address: Any) -> socket.socket:
+    patience = _patience(connection, deadline)
+    opened = socket.socket(*kind)
+    try:
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        opened.settimeout(patience)
+        opened.connect(address)
+        # Anew, for the TLS handshake: it has what is left.
+        opened.settimeout(_patience(connection, deadline))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _patience(connection: HTTPConnection, deadline: Deadline) -> float:
+    left = deadline.left
+    if left <= 0:
+        raise TimeoutError
+    return left if connection.timeout is None else min(connection.timeout, left)
 
 
 class _Pool(HTTPConnectionPool):

@@ -36,6 +36,11 @@ class Answer:
     whole: bool
     """False where the answer broke off, or was longer than anybody reads."""
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it went on beyond what is read."""
+        return len(self.body) > MAX_ANSWER_BYTES
+
 
 class Exchange:
     """The way to one provider. Shared by threads; its connections are kept for the next message.
@@ -65,7 +70,7 @@ class Exchange:
             try:
                 return self._request(method, url, body, headers)
             except urllib3.exceptions.SSLError:
-                return DeliveryError("tls", retryable=True)
+                return DeliveryError("timeout" if deadline.passed else "tls", retryable=True)
             except urllib3.exceptions.NewConnectionError:
                 # A kind of timeout to urllib3, but mostly a refusal.
                 return DeliveryError("connection", retryable=True)

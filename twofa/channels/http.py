@@ -58,7 +58,7 @@ class HttpChannel(Channel):
             raise ValueError("encoding is 'json' or 'form'")
         if encoding == "form" and not all(isinstance(value, str) for value in body.values()):
             raise ValueError("a form's fields are texts")
-        self._url, self._method, self._headers = url, method, dict(headers or {})
+        self.provider_url, self._method, self._headers = url, method, dict(headers or {})
         self._body = bodies.Template(body)
         self._encoding = encoding
         self._idempotency_header = idempotency_header
@@ -76,7 +76,7 @@ class HttpChannel(Channel):
 
     def send(self, message: Message) -> Receipt:
         body, headers = self._request(message)
-        outcome = self._exchange.ask(self._method, self._url, body=body, headers=headers)
+        outcome = self._exchange.ask(self._method, self.provider_url, body=body, headers=headers)
         # Raised out here, where no exception is being handled: those of the libraries would travel in __context__.
         failure = outcome if isinstance(outcome, DeliveryError) else self._failure(outcome)
         if failure is not None:
@@ -109,6 +109,9 @@ class HttpChannel(Channel):
 
     def _failure_in_body(self, answer: Answer) -> DeliveryError | None:
         if self._error_path is None:
+            # The status is all that is known of this provider's yes. However long its answer: one that sends much, and
+            # were taken for none, would be given the message again and again, while the short page of a portal between
+            # us passes all the same. Against that helps ``error_path``, and https.
             return None
         content = bodies.parse(answer.body) if answer.whole else None
         if content is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,13 +97,33 @@ def _fit(alias: str, provider: str, channel: Any) -> Iterator[CheckMessage]:
     # One that stands for itself was looked at before it was built.
     if provider and getattr(channel, "development", False) and not conf.is_debug:
         yield findings.DEVELOPMENT_CHANNEL(alias=f"{alias}/{provider}")
+    name = f"{alias}/{provider}".rstrip("/")
     seconds, lease = getattr(channel, "time_limit", 0.0), _lease()
     if lease and seconds >= lease:
-        yield findings.CHANNEL_OUTLASTS_LEASE(alias=f"{alias}/{provider}".rstrip("/"), seconds=seconds, lease=lease)
+        yield findings.CHANNEL_OUTLASTS_LEASE(alias=name, seconds=seconds, lease=lease)
+    if (host := _host_in_clear(getattr(channel, "provider_url", ""))) and not conf.is_debug:
+        yield findings.UNENCRYPTED_PROVIDER(alias=name, host=host)
+    if not getattr(channel, "has_plausible_account", True):
+        yield findings.IMPLAUSIBLE_ACCOUNT(alias=name)
     url = getattr(channel, "callback_url", "")
     path = f"receipts/{alias}/{provider}/" if provider else f"receipts/{alias}/"
     if url and (why := _flaw_of_callback(url, path)):
         yield findings.CALLBACK_ELSEWHERE(alias=alias, url=url, why=why, path=path)
+
+
+def _host_in_clear(url: str) -> str | None:
+    """Return the other machine to which an address leads without encryption, or None."""
+    # The host alone is told: a provider's key may stand behind it.
+    parts = urlsplit(url)
+    return parts.hostname if parts.scheme == "http" and not _is_here(parts.hostname or "") else None
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether a host is this machine, where nobody is on the way."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _flaw_of_callback(url: str, path: str) -> str | None:

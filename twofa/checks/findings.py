@@ -179,6 +179,18 @@ CALLBACK_ELSEWHERE = Finding(
     "TWOFA_CHANNELS[{alias!r}]: its delivery receipts are called back at {url!r}, {why}.",
     "Give the https address at which the provider reaches .../{path} of this API.",
 )
+UNENCRYPTED_PROVIDER = Finding(
+    "twofa.W014",
+    "TWOFA_CHANNELS[{alias!r}]: messages go to {host!r} unencrypted, and DEBUG is off: tokens, the participants' "
+    "addresses and the provider's credentials can be read on the way.",
+    "Give the provider's https address; ca_certs names a certificate of your own.",
+)
+IMPLAUSIBLE_ACCOUNT = Finding(
+    "twofa.W015",
+    "TWOFA_CHANNELS[{alias!r}]: account_sid is none of Twilio's, which would refuse each message.",
+    "Copy the Account SID from Twilio's console: 'AC' and 32 hexadecimal digits. An API key's ('SK...') goes into "
+    "api_key_sid.",
+)
 
 EAGER_JOBS = Finding(
     "twofa.W001",
