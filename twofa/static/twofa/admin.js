@@ -9,21 +9,29 @@ document.addEventListener("focusin", (event) => {
   if (event.target.id === "twofa-key") event.target.select();
 });
 
-// Without a clipboard the button stays hidden, and the key is selected to be copied by hand.
-for (const button of document.querySelectorAll("[data-twofa-copy]")) {
-  button.hidden = !navigator.clipboard;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.twofaCopy).value);
-    button.textContent = button.dataset.twofaDone;
-  });
-}
+document.addEventListener("DOMContentLoaded", () => {
+  // Without a clipboard the button stays hidden, and the key is selected to be copied by hand.
+  for (const button of document.querySelectorAll("[data-twofa-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.twofaCopy).value);
+      button.textContent = button.dataset.twofaDone;
+    });
+  }
+  foldFilters(document.querySelector(".app-twofa #changelist-filter"));
+});
 
 // On a phone the filters stand above the rows, so they are closed until they are wanted.
-const filters = document.querySelector(".app-twofa #changelist-filter");
-if (filters && matchMedia("(max-width: 767px)").matches) {
+function foldFilters(filters) {
+  if (!filters) return;
+  const phone = matchMedia("(max-width: 767px)");
   const box = document.createElement("details");
   const summary = document.createElement("summary");
+  box.className = "twofa-fold";
   summary.append(filters.querySelector("h2"));
   box.append(summary, ...filters.childNodes);
   filters.append(box);
+  const follow = () => { box.open = !phone.matches; };
+  phone.addEventListener("change", follow);
+  follow();
 }
