@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,10 @@ from tests.example.blocks import Block, blocks_of
 from tests.example.serving import Served, manage, serve
 
 
-class Shell:
-    """A person with a terminal: keeps what was exported, and reads ids off the answers and tokens off the phone."""
+class Typist:
+    """A person with a terminal: keeps what was exported, and reads ids off the answers."""
 
-    def __init__(self, served: Served) -> None:
-        self.served = served
+    def __init__(self) -> None:
         self.lines: list[str] = []
         self.answer: dict[str, Any] = {}
         self.transcript: list[str] = []
@@ -49,15 +49,28 @@ class Shell:
 
     def fill(self, line: str) -> str:
         name = line.removeprefix("export ").partition("=")[0]
-        values = {
+        values = {"DEVICE": lambda: self.answer["id"], "REDEMPTION": lambda: self.answer["id"], **self.values()}
+        assert name in values, f"the reader cannot know {name}"
+        return f"export {name}={values[name]()}"
+
+    def values(self) -> dict[str, Callable[[], str]]:
+        """Return what this person reads elsewhere, by its variable."""
+        raise NotImplementedError
+
+
+class Shell(Typist):
+    """With `make serve`, which printed the address and the key, and has a page with the phone's messages."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self.served = served
+
+    def values(self) -> dict[str, Callable[[], str]]:
+        return {
             "API": lambda: f"{self.served.base}/api/v1",
             "KEY": lambda: self.served.key,
             "TOKEN": lambda: read_messages(self.served.var / "messages")[0].token,
-            "DEVICE": lambda: self.answer["id"],
-            "REDEMPTION": lambda: self.answer["id"],
         }
-        assert name in values, f"the reader cannot know {name}"
-        return f"export {name}={values[name]()}"
 
 
 @pytest.mark.parametrize(
