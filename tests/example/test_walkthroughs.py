@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -18,8 +19,8 @@ import pytest
 from django_otp.oath import hotp
 
 from example_project.phone import read_messages
-from tests.example.blocks import Block, blocks_of
-from tests.example.serving import Served, manage, serve
+from tests.example.blocks import ROOT, Block, blocks_of
+from tests.example.serving import Served, environment, manage, serve
 
 
 class Typist:
@@ -180,6 +181,24 @@ def test_printed_address_is_that_of_the_authenticator(served: Served):
 
     key, now = base64.b32decode(secret), int(time.time()) // 30
     assert told in {f"{hotp(key, now + offset):06d}" for offset in range(-1, 3)}
+
+
+def test_command_of_the_page_works_on_the_data_of_make_serve(served: Served):
+    (block,) = [block for block in blocks_of("docs/howto/run-the-example.md") if block.kind == "serve-data"]
+    line = block.code.replace("sqlite:///var/", f"sqlite:///{served.var}/").replace(".venv/bin/python", sys.executable)
+
+    done = subprocess.run(
+        ["bash", "-euc", line],
+        cwd=ROOT,
+        env=environment(served.var),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Reviewer (new)" in done.stdout
 
 
 def test_code_is_asked_for_before_anything_was_served(tmp_path: Path):
