@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.example.blocks import ROOT, anchors_of, links_of
+from tests.example.blocks import ROOT, anchors_of, blocks_of, links_of
 from twofa.models import Challenge, Delivery, Device, Redemption
 
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")))
@@ -19,7 +19,7 @@ MACHINES = [
     for column, machine in model.MACHINES.items()
 ]
 RUN = re.compile(r"^<!-- (test|run by|not run): [^\n]+ -->$")
-SHOWN = {"po", "json", "mermaid", "toctree", "include", "operations", "eval-rst", "text"}
+SHOWN = {"mermaid", "toctree", "include", "operations", "eval-rst", "text"}
 """Languages of blocks that no machine runs: what they show is data, or a directive of the site."""
 
 
@@ -60,6 +60,14 @@ def test_each_block_of_code_is_run_or_says_why_not(page: str):
 def _opens(line: str) -> str:
     found = re.match(r"^```\{?([\w-]+)", line)
     return found[1] if found else ""
+
+
+def test_text_that_the_page_translates_is_one_of_ours():
+    (block,) = blocks_of("docs/howto/translate.md")
+    text = block.code.splitlines()[0]
+
+    for language in ("pt_BR", "es"):
+        assert text in (ROOT / f"twofa/locale/{language}/LC_MESSAGES/django.po").read_text().splitlines()
 
 
 def test_every_page_of_the_site_is_in_its_contents():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from django.http import Http404, UnreadablePostError
 from django.utils import translation
 from rest_framework import exceptions as drf
 
+from tests.example.blocks import blocks_of
 from twofa import exceptions
 from twofa.api import errors, operations
 from twofa.api.links import NOWHERE, Links
@@ -41,6 +43,16 @@ def test_every_code_has_a_line_in_the_documentation():
         line.split("`")[1] for line in lines if line.startswith("| `") and line.split("|")[2].strip().isdigit()
     }
     assert documented == set(errors.TABLE)
+
+
+def test_example_of_the_documentation_is_such_an_error():
+    (block,) = blocks_of("docs/reference/errors.md")
+    told = json.loads(block.code)
+
+    wrong = errors.describe(exceptions.TokenInvalid(attempts_remaining=4), NOWHERE)
+
+    assert told == wrong.body("order-1001")
+    assert list(told) == list({**wrong.body(""), **told})
 
 
 def test_every_operation_names_only_codes_of_the_table():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from hashlib import sha256
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -100,6 +102,25 @@ def test_outbox_of_the_page_gives_the_token():
     assert names["all_of_hers"] == [message]
 
 
+def shop_channels(monkeypatch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """A host's `shop/channels.py` with these names in it."""
+    module = ModuleType("shop.channels")
+    vars(module).update(names)
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    monkeypatch.setitem(sys.modules, "shop.channels", module)
+
+
+def test_settings_of_the_page_name_the_class(pager: Pager, monkeypatch: pytest.MonkeyPatch):
+    (block,) = [block for block in ADD if block.kind == "settings"]
+    shop_channels(monkeypatch, {"PagerChannel": _page["PagerChannel"]})
+    channels = channels_of(block, monkeypatch)
+    channels["sms"]["OPTIONS"] |= {"host": pager.host, "port": pager.port}
+    with override_settings(TWOFA_CHANNELS=channels):
+        receipt = get_channel("sms").send(ChannelContract().make_message())
+
+    assert receipt.provider_message_id == "1"
+
+
 def channels_of(block: Block, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The settings of a block, which find nothing amiss at start-up."""
     for name in VARIABLES:
@@ -150,6 +171,8 @@ class TestReportingPagerChannel(TestPagerChannel):  # type: ignore[valid-type, m
 
 @pytest.mark.parametrize("block", GATEWAY)
 def test_gateway_of_the_page_sends(block: Block, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
+    (templates,) = [block for block in GATEWAYS if block.kind == "templates"]
+    shop_channels(monkeypatch, run(templates, {}))
     channels = channels_of(block, monkeypatch)
     (alias,) = channels
     httpserver.expect_request("/").respond_with_json({"messages": [{"id": "m-1"}], "sid": "m-1"})
@@ -157,7 +180,13 @@ def test_gateway_of_the_page_sends(block: Block, httpserver: HTTPServer, monkeyp
         assert isinstance(get_channel(alias), HttpChannel)
     channels[alias]["OPTIONS"]["url"] = httpserver.url_for("/")
     with override_settings(TWOFA_CHANNELS=channels):
-        receipt = get_channel(alias).send(ChannelContract().make_message())
+        message = ChannelContract().make_message(text="Redemption of 15,000\n\nToken 1: 7K2M9Q", locale="pt-br")
+        receipt = get_channel(alias).send(message)
 
+    sent = httpserver.log[0][0]
     assert receipt.provider_message_id == "m-1"
-    assert "Authorization" in httpserver.log[0][0].headers
+    assert "Authorization" in sent.headers
+    if alias == "whatsapp":
+        template = sent.get_json()["template"]
+        assert template["language"] == {"code": "pt_BR"}
+        assert template["components"][0]["parameters"][0]["text"] == "Redemption of 15,000 Token 1: 7K2M9Q"

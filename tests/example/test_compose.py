@@ -97,6 +97,15 @@ def variables(path: Path) -> dict[str, str]:
     return dict(row.split("=", 1) for row in rows)
 
 
+def test_variables_of_the_env_file_are_explained_on_the_page():
+    named = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    page = (ROOT / "docs/howto/run-the-example.md").read_text()
+
+    assert {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_SMS_FROM", "TWILIO_STATUS_CALLBACK"} <= named
+    # Only the container of the database reads it.
+    assert {name for name in named if f"`{name}`" not in page} == {"POSTGRES_PASSWORD"}
+
+
 def test_env_file_is_made_with_fresh_keys_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first, second = (tmp_path / name for name in ("first", "second"))
     for target in (first, second):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shlex
 import uuid
 from decimal import Decimal
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from example_project.loyalty import ledger
 from example_project.loyalty.ledger import Balances
 from example_project.loyalty.models import Account, Transfer
+from tests import factories
+from tests.example.blocks import blocks_of
 from tests.example.members import new_participant
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +38,18 @@ def test_grant_arrives_once_per_key():
 
     assert first == second
     assert points(participant) == ("10.00", "0.00")
+
+
+def test_grant_of_the_page_arrives():
+    (block,) = [block for block in blocks_of("docs/howto/run-the-example.md") if block.kind == "grant"]
+    python, manage, *words = shlex.split(block.code)
+    campaign = factories.campaign(slug="summer")
+    participant = factories.participant(campaign, external_id="ana")
+
+    call_command(*words)
+
+    assert (python, manage) == ("python", "manage.py")
+    assert points(participant) == ("50000.00", "0.00")
 
 
 def test_key_of_another_amount_is_refused():

@@ -6,8 +6,10 @@ import base64
 import json
 import re
 import subprocess
+import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,14 @@ import pytest
 from django_otp.oath import hotp
 
 from example_project.phone import read_messages
-from tests.example.blocks import Block, blocks_of
-from tests.example.serving import Served, manage, serve
+from tests.example.blocks import ROOT, Block, blocks_of
+from tests.example.serving import Served, environment, manage, serve
 
 
-class Shell:
-    """A person with a terminal: keeps what was exported, and reads ids off the answers and tokens off the phone."""
+class Typist:
+    """A person with a terminal: keeps what was exported, and reads ids off the answers."""
 
-    def __init__(self, served: Served) -> None:
-        self.served = served
+    def __init__(self) -> None:
         self.lines: list[str] = []
         self.answer: dict[str, Any] = {}
         self.transcript: list[str] = []
@@ -49,15 +50,28 @@ class Shell:
 
     def fill(self, line: str) -> str:
         name = line.removeprefix("export ").partition("=")[0]
-        values = {
+        values = {"DEVICE": lambda: self.answer["id"], "REDEMPTION": lambda: self.answer["id"], **self.values()}
+        assert name in values, f"the reader cannot know {name}"
+        return f"export {name}={values[name]()}"
+
+    def values(self) -> dict[str, Callable[[], str]]:
+        """Return what this person reads elsewhere, by its variable."""
+        raise NotImplementedError
+
+
+class Shell(Typist):
+    """With `make serve`, which printed the address and the key, and has a page with the phone's messages."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self.served = served
+
+    def values(self) -> dict[str, Callable[[], str]]:
+        return {
             "API": lambda: f"{self.served.base}/api/v1",
             "KEY": lambda: self.served.key,
             "TOKEN": lambda: read_messages(self.served.var / "messages")[0].token,
-            "DEVICE": lambda: self.answer["id"],
-            "REDEMPTION": lambda: self.answer["id"],
         }
-        assert name in values, f"the reader cannot know {name}"
-        return f"export {name}={values[name]()}"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +181,24 @@ def test_printed_address_is_that_of_the_authenticator(served: Served):
 
     key, now = base64.b32decode(secret), int(time.time()) // 30
     assert told in {f"{hotp(key, now + offset):06d}" for offset in range(-1, 3)}
+
+
+def test_command_of_the_page_works_on_the_data_of_make_serve(served: Served):
+    (block,) = [block for block in blocks_of("docs/howto/run-the-example.md") if block.kind == "serve-data"]
+    line = block.code.replace("sqlite:///var/", f"sqlite:///{served.var}/").replace(".venv/bin/python", sys.executable)
+
+    done = subprocess.run(
+        ["bash", "-euc", line],
+        cwd=ROOT,
+        env=environment(served.var),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Reviewer (new)" in done.stdout
 
 
 def test_code_is_asked_for_before_anything_was_served(tmp_path: Path):

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, transaction
 
 from tests import factories
+from tests.example.blocks import blocks_of
 from tests.stories import refused, stored, travel, unchanged
 from twofa import alerts, signals
 from twofa.exceptions import Invalid, PolicyRefused
@@ -369,3 +370,21 @@ def test_change_to_the_same_proposes_nothing(campaign, maria):
         policy_changes.submit(
             campaign, by=maria, actor=Actor.staff(maria), changes={"two_factor_mode": "required"}, reason="x"
         )
+
+
+def test_receiver_of_the_page_tells_managers(campaign, maria, settings, mailoutbox, django_capture_on_commit_callbacks):
+    blocks = {block.kind: block.code for block in blocks_of("docs/howto/require-two-people.md")}
+    names: dict[str, Any] = {}
+    exec(blocks["setting"], names)  # noqa: S102 - our own page
+    settings.TWOFA_FOUR_EYES = names["TWOFA_FOUR_EYES"]
+    settings.MANAGERS = [("Managers", "managers@example.com")]
+    exec(blocks["receiver"], names)  # noqa: S102 - (the same)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            propose(campaign, maria)
+    finally:
+        signals.policy_change_proposed.disconnect(names["tell_managers"])
+
+    (mail,) = mailoutbox
+    assert mail.subject.endswith("A policy waits for a second person")
+    assert mail.body == f"{campaign}: Support asked for it"
