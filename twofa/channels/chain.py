@@ -21,6 +21,7 @@ logger = correlation.get_logger(__name__)
 MARGIN = 3.0
 """Seconds of the lease that are not the providers': for composing the message, and for recording what became of it."""
 _UNKNOWN_LIMIT = 10.0
+"""Seconds assumed for a provider that names no limit of its own."""
 _NAME = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
 

@@ -25,6 +25,7 @@ from twofa.exceptions import DeliveryError, NotFound, ReceiptRefused, ReceiptUnr
 
 _SID = re.compile(r"[A-Za-z0-9]+\Z")
 _SHORTEST_VALIDITY, _LONGEST_VALIDITY = 10, 36_000
+"""Seconds of ``ValidityPeriod``: less is not worth a try, and more is refused by Twilio (error 90007)."""
 _MOST_FIELDS = 100
 _STATUSES = {"delivered": DELIVERED, "read": DELIVERED, "failed": FAILED, "undelivered": FAILED, "canceled": FAILED}
 """What Twilio calls the end of a message; everything else is on its way."""

@@ -15,7 +15,11 @@ class Command(BaseCommand):
     help = "End every challenge that is pending, and give back the points that wait for it. For use after a restore."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--reason", required=True, help="Why; it stands in the history of each redemption.")
+        parser.add_argument(
+            "--reason",
+            required=True,
+            help="Why; it stands in the history of all that is cancelled. What is past its deadline expires.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         ended, failed = restores.end_pending(actor=Actor.operator(), reason=options["reason"])
