@@ -102,6 +102,25 @@ def test_page_of_events_has_the_actors_and_data_of_a_story():
         assert event.data.keys() <= members, event.type
 
 
+def test_what_pages_import_is_listed_as_stable():
+    text = (ROOT / "docs/reference/python.md").read_text()
+    listed = dict(re.findall(r"^\| `(twofa[\w.]*)` \| (.*) \|$", text, re.MULTILINE))
+    imported = [
+        (page, module, name)
+        for page in PAGES
+        for module, names in re.findall(r"^ *from (twofa[\w.]*) import (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+        for name in names.split(", ")
+    ]
+
+    assert len(imported) > 10
+    for page, module, name in imported:
+        assert f"`{name}`" in listed[module] or re.search(r"\b(every|its modules)\b", listed[module]), (
+            page,
+            module,
+            name,
+        )
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str):
     for path, anchor in links_of(page):
