@@ -33,7 +33,7 @@ TOLERATED = timedelta(minutes=2)
 @require_safe
 @never_cache
 def show_live(request: HttpRequest) -> JsonResponse:
-    """Answer, which is all there is to prove: a process that does not is to be started anew."""
+    """Answer 200: a process that does not answer is to be restarted."""
     return JsonResponse({"status": "ok"})
 
 

@@ -3,7 +3,8 @@
 A timeout of a socket bounds the pause between two bytes. A provider that sends one byte every four seconds, by malice
 or by a broken balancer, would hold a worker for ever and its delivery beyond the lease (slow loris). Here the socket is
 shut down when the time is over, which wakes whoever reads from it. Connecting, the TLS handshake and sending are
-bounded by the socket's own timeout, in which CPython counts each as a whole; the resolver's patience is the system's.
+bounded by the socket's own timeout, in which CPython counts each as a whole; the system limits how long the resolver
+waits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Deadline:
         self._timer.start()
 
     def stop(self) -> None:
-        """Let the socket live."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -50,7 +51,7 @@ class Deadline:
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            # Closed by then, by either side: there is nobody left to wake.
+            # Either side has closed it already, so no read is left waiting.
             return
 
 
@@ -70,7 +71,10 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 
 def is_past() -> bool:
-    """Tell whether the present exchange was cut: what looks like the end of an answer may be our own scissors."""
+    """Tell whether the present exchange was cut.
+
+    What looks like the end of an answer may be our own timeout closing the socket.
+    """
     deadline = _current.get()
     return deadline is not None and deadline.passed
 
@@ -102,7 +106,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class PoolManager(urllib3.PoolManager):
-    """urllib3's, with connections that keep to the deadline of their exchange."""
+    """The pool manager of urllib3, with connections that keep to the deadline of their exchange."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -196,7 +196,7 @@ def _form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _validity(expires_at: datetime, token_ttl: timedelta | None) -> int:
-    """Return for how many seconds Twilio may try: a token that comes dead only tells that something is wrong.
+    """Return for how many seconds Twilio may try: a token that arrives after its expiry is of no use.
 
     Its life counts from the hand-off, which is now, and is cut by ``expires_at`` where that comes first.
     """
@@ -229,7 +229,7 @@ def _read(answer: Answer) -> Receipt | DeliveryError:
     if code or _STATUSES.get(str(known.get("status"))) == FAILED:
         return twilio_codes.error(code) or DeliveryError("provider_unavailable", retryable=True)
     if sid is None:
-        # No answer of Twilio's: something between us and it says yes to everything.
+        # Not Twilio's answer: a proxy on the way may answer every request with 200.
         return DeliveryError("answer_unreadable", retryable=True)
     return Receipt(provider_message_id=sid)
 
@@ -260,7 +260,7 @@ def _signing_tokens(auth_token: str, others: Collection[str]) -> list[str]:
 
 def _ensure_callback(url: str, signing_tokens: list[str]) -> None:
     parts = urlsplit(url)
-    # Asked for its port as well: one that is no number is told by urllib, with a ValueError.
+    # Reading the port makes urllib raise ValueError where it is not a number.
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.fragment or parts.username or parts.port == 0:
         raise ValueError("status_callback is a plain http or https address")
     if not signing_tokens:
