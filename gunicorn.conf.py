@@ -10,13 +10,13 @@ bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 # More than SHOP_API_CALLS: where the shop calls its own server, each page of it holds one thread and waits for another.
 threads = int(os.environ.get("WEB_THREADS", "16"))
-# Slower than any request may be, faster than a load balancer gives up.
+# Seconds. Above the slowest request, below the load balancer's limit.
 timeout = 30
 graceful_timeout = 30
 keepalive = 5
-# Nobody commands it but by signals, and its socket would stand in a home that the image does not have.
+# It is controlled by signals alone, and the socket would need a home directory, which the image does not have.
 control_socket_disable = True
-# A process of two days old has seen everything once: what leaks, leaks no further.
+# Restart workers regularly to bound leaks.
 max_requests = 20_000
 max_requests_jitter = 2_000
 

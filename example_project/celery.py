@@ -45,7 +45,7 @@ def bind_correlation(task_id: str, task: Any, **_more: Any) -> None:
 
 @task_postrun.connect
 def release_correlation(task_id: str, **_more: Any) -> None:
-    """And no longer."""
+    """Unbind it after the task."""
     bound = _contexts.pop(task_id, None)
     if bound is not None:
         bound.__exit__(None, None, None)

@@ -2,7 +2,8 @@
 
 Load balancers ask the first: a web process that works must not be taken away because a worker is late. Alarms watch the
 second. Neither asks for a key, and so neither says anything worth one: names of checks, yes or no,
-milliseconds. What went wrong is in the log, where its text may name hosts and users.
+milliseconds. The log has the classes of errors and not their texts: of a broker's address that cannot be parsed, the
+client quotes what it took for the port, and that is a part of the password where the password holds a slash.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TOLERATED = timedelta(minutes=2)
 @require_safe
 @never_cache
 def show_live(request: HttpRequest) -> JsonResponse:
-    """Answer, which is all there is to prove: a process that does not is to be started anew."""
+    """Answer 200: a process that does not answer is to be restarted."""
     return JsonResponse({"status": "ok"})
 
 
@@ -50,9 +51,16 @@ def _timed(name: str, check: Callable[[], dict[str, object]]) -> dict[str, objec
     try:
         found = {"ok": True, **check()}
     except Exception as error:  # noqa: BLE001 - whatever a driver raises, the answer is no
-        logger.warning("health: %s failed: %s", name, type(error).__name__)
+        logger.warning("health: %s failed: %s", name, _causes(error))
         found = {"ok": False}
     return {**found, "ms": round((time.perf_counter() - began) * 1000, 1)}
+
+
+def _causes(error: BaseException) -> str:
+    """Return the classes of an error and of what it came from: drivers wrap a refusal and a timeout in the same one."""
+    came_from = error.__cause__ or error.__context__
+    name = type(error).__name__
+    return name if came_from is None else f"{name} from {_causes(came_from)}"
 
 
 def _ask_database() -> dict[str, object]:

@@ -45,7 +45,7 @@ def configured(*, style: str, level: str) -> dict[str, Any]:
             # Django gives these two handlers of their own, without the correlation id.
             "django": {"level": "INFO"},
             "django.server": {"level": "INFO", "propagate": True},
-            # Says of each job that it arrived, before it is known what it belongs to. That it ran is said after it.
+            # Logs each job when it arrives, without its correlation id. That it ran is logged elsewhere, with the id.
             "celery.worker.strategy": {"level": "WARNING"},
             # Every few seconds that it is time to sweep.
             "celery.beat": {"level": "WARNING"},
@@ -93,7 +93,7 @@ class CorrelationMiddleware:
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line, of a closed set of members: what libraries hang on records is not all for logs."""
+    """One JSON object a line, of a closed set of members: what libraries add to records does not all belong in logs."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data |= {

@@ -10,7 +10,7 @@ _SECONDS = 3.0
 
 
 def answers(path: str = "/health/live/") -> bool:
-    """Ask as the proxy would: by a name that the server goes by."""
+    """Send a ``Host`` that ``ALLOWED_HOSTS`` has, as the proxy would."""
     host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".*") or "localhost"
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=_SECONDS)
     try:

@@ -92,7 +92,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    # A database that does not answer is an answer of 503 in seconds, and not a thread that hangs.
+    # Where the database does not answer, requests are answered by 503 within seconds, and no thread hangs.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 HTTPS = environment.flag("HTTPS", default=not DEBUG)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from within, where no proxy adds the S
+# Health checks on the same machine do not come through the proxy that adds HTTPS.
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_HSTS_SECONDS = int(environment.text("HSTS_SECONDS", "3600")) if HTTPS else 0
 if environment.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -165,7 +166,7 @@ if environment.flag("BEHIND_PROXY", default=False):
 # --- staff -----------------------------------------------------------------------------------------------------------
 
 OTP_TOTP_ISSUER = "Points"
-# Its page is not there at all; should a host bring it back, it still shows no secrets.
+# The page is not in our URLs; should a host add it, it still shows no secrets.
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
 # --- logs: the correlation id in every record, and one line for each where machines read them ------------------------

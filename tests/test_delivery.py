@@ -14,6 +14,7 @@ from django.test import override_settings
 from django.utils import translation
 
 from tests.letters import ADDRESSES, AT, LOCALES, NOTICES, PURPOSES, row
+from tests.test_wording import is_gsm7
 from twofa import delivery, wording
 from twofa.channels import Channel, DeliveryError, Message, Receipt
 from twofa.models import Delivery
@@ -88,7 +89,7 @@ def test_sms_fits_one_segment(event: str, locale: str):
     )
     text = delivery.compose(delivered).text
 
-    assert wording.is_gsm7(text)
+    assert is_gsm7(text)
     assert len(text) <= 160
     assert "\n" not in text
     assert "http" not in text

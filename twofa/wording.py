@@ -123,8 +123,3 @@ def gsm7(text: str) -> str:
 def _unaccented(character: str) -> str:
     base = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
     return base if base and set(base) <= _GSM7 else character
-
-
-def is_gsm7(text: str) -> bool:
-    """Tell whether SMS can carry ``text`` in its own alphabet."""
-    return set(text) <= _GSM7

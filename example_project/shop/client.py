@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 logger = logging.getLogger(__name__)
 
-# Together below the patience of a person, and of a proxy in front of this server.
+# Their sum stays below what a person, or a proxy in front of this server, waits.
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _PAUSES = (0.3, 0.7, 1.0)
 """Seconds between repetitions where the same call is still running: the second half of a double click."""
@@ -85,7 +85,7 @@ class _Lines:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Hold a line inside the block. Raises: Unreachable where none becomes free."""
+        """Take one of the calls inside the block. Raises: Unreachable where none becomes free in time."""
         if not self._free.acquire(timeout=_QUEUE_SECONDS):
             logger.warning("no line to the API became free")
             raise Unreachable

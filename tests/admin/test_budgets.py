@@ -59,7 +59,7 @@ def crowd(world: World) -> None:
         "created_at": challenge.created_at,
         "actor_kind": "worker",
     }
-    types = ("challenge.attempt_failed", "delivery.sent", "campaign.policy_changed", "device.reset")
+    types = ("challenge.attempt_failed", "delivery.sent", "campaign.policy_changed", "device.revoked")
     Event.objects.bulk_create([Event(type=type_, **about) for type_ in types for _number in range(ROWS)])
     copy = {name: getattr(world.delivery, name) for name in ("event", "channel", "address", "destination", "due_at")}
     copy |= {"campaign_id": shop.campaign.pk, "participant_id": shop.participant.pk, "status": "superseded"}

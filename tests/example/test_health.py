@@ -54,8 +54,10 @@ def test_all_well(client: Client, broker_url: str):
     assert found["checks"]["outbox"]["oldest_due_seconds"] == 0
 
 
-@pytest.mark.parametrize("kind", ["refusing", "silent"])
-def test_broker_that_is_not_there_is_told_in_time(kind: str, client: Client, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize(("kind", "cause"), [("refusing", "ConnectionError"), ("silent", "TimeoutError")])
+def test_broker_that_is_not_there_is_told_in_time(
+    kind: str, cause: str, client: Client, caplog: pytest.LogCaptureFixture
+):
     with silent_server() as port:
         current_app.conf.update(
             broker_url=f"redis://who:s3cret@127.0.0.1:{port if kind == 'silent' else free_port()}/0"
@@ -67,10 +69,23 @@ def test_broker_that_is_not_there_is_told_in_time(kind: str, client: Client, cap
     assert time.monotonic() - began < 3
     assert found["checks"]["broker"].keys() == {"ok", "ms"}
     assert [name for name, check in found["checks"].items() if not check["ok"]] == ["broker"]
-    assert "broker failed" in caplog.text
+    assert f"broker failed: OperationalError from {cause}" in caplog.text
     for text in (caplog.text, str(found)):
         assert "s3cret" not in text
         assert "127.0.0.1" not in text
+
+
+def test_broker_whose_address_cannot_be_read_is_told_without_its_password(
+    client: Client, caplog: pytest.LogCaptureFixture
+):
+    """Its slash ends what a URL takes for host and port."""
+    current_app.conf.update(broker_url="redis://who:s3/cret@127.0.0.1:6379/0")
+    forget()
+
+    ask(client, 503)
+
+    assert "broker failed: ValueError" in caplog.text
+    assert "s3" not in caplog.text
 
 
 def test_database_that_fails_is_told(client: Client, broker_url: str, monkeypatch: pytest.MonkeyPatch):

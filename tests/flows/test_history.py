@@ -89,3 +89,8 @@ def test_every_signal_is_sent_by_some_event():
 
 def test_actor_of_staff_has_a_name(django_user_model):
     assert Actor.staff(django_user_model(username="maria")) == Actor("staff", "maria")
+
+
+def test_operator_has_the_name_of_the_system(monkeypatch):
+    monkeypatch.setenv("LOGNAME", "maria")
+    assert Actor.operator() == Actor("staff", "maria (command line)")

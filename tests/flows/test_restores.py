@@ -62,6 +62,29 @@ def test_who_and_why_stand_in_the_history(shop):
     assert told.correlation_id
 
 
+def test_reason_stands_in_the_history_of_a_device_too(shop):
+    new = devices.register(
+        shop.participant, storefront=shop.storefront, channel="email", address="bea@example.com", actor=shop.actor
+    )
+
+    assert restores.end_pending(actor=STAFF, reason="restored from backup") == (1, 0)
+
+    told = Event.objects.get(type="challenge.cancelled", challenge=new.authorization.pk)
+    assert (told.actor, told.data["reason"]) == ("maria", "restored from backup")
+
+
+def test_what_is_past_its_deadline_is_not_said_to_have_been_ended_for_the_reason(shop):
+    new = devices.register(
+        shop.participant, storefront=shop.storefront, channel="email", address="bea@example.com", actor=shop.actor
+    )
+    Challenge.objects.filter(pk=new.authorization.pk).update(deadline=new.authorization.created_at)
+
+    assert restores.end_pending(actor=STAFF, reason="restored from backup") == (1, 0)
+
+    assert Event.objects.get(type="challenge.expired", challenge=new.authorization.pk).actor_kind == "worker"
+    assert not Event.objects.filter(data__reason="restored from backup").exists()
+
+
 def test_what_has_ended_stays_as_it_is(shop):
     redemption = shop.open()
     confirm(shop, redemption, factories.token_of(redemption.challenge))

@@ -9,6 +9,7 @@ from tests import factories
 from tests.stories import STAFF, travel, unchanged
 from twofa import alerts
 from twofa.flows import seals, sweeps
+from twofa.flows.audits import Audit
 from twofa.flows.history import Trail
 from twofa.models import Event, EventSeal
 from twofa.models.clock import now
@@ -108,6 +109,80 @@ def test_gaps_are_looked_at_for_an_hour():
         seals.seal(now())
 
 
+def hidden(pk: int) -> Event:
+    """Take an event out of the table, as long as its transaction would be open."""
+    row = Event.objects.filter(pk=pk).values().get()
+    Event._base_manager.filter(pk=pk)._raw_delete("default")
+    return Event(**row)
+
+
+def test_late_events_on_both_sides_of_the_hour_are_sealed_once(caplog):
+    """Their one link begins before the last regular link that is older than an hour ends."""
+    began = now()
+    first = written(4)
+    early = hidden(first[1])
+    seals.seal(began)
+    second = written(4)
+    later = hidden(second[1])
+    seals.seal(began + timedelta(minutes=30))
+    for event in (early, later):
+        event.save_base(raw=True, force_insert=True)
+    assert seals.seal(began + timedelta(minutes=50)) == 2
+    caplog.clear()
+    with unchanged(), caplog.at_level(logging.WARNING, "twofa"):
+        assert seals.seal(began + timedelta(minutes=65)) == 0
+    assert "late" not in caplog.text
+    assert [(seal.late, seal.count) for seal in EventSeal.objects.all()] == [(False, 3), (False, 3), (True, 2)]
+    audit = Audit()
+    assert list(audit.findings()) == []
+    assert audit.late == 2
+
+
+def test_event_that_comes_after_a_late_link_across_the_hour_is_sealed_as_late():
+    began = now()
+    first = written(4)
+    early = hidden(first[1])
+    seals.seal(began)
+    second = written(4)
+    later, last = hidden(second[1]), hidden(second[2])
+    seals.seal(began + timedelta(minutes=30))
+    for event in (early, later):
+        event.save_base(raw=True, force_insert=True)
+    seals.seal(began + timedelta(minutes=50))
+    last.save_base(raw=True, force_insert=True)
+    assert seals.seal(began + timedelta(minutes=65)) == 1
+    assert list(EventSeal.objects.last().ids()) == [second[2]]
+    with unchanged():
+        assert seals.seal(began + timedelta(minutes=66)) == 0
+
+
+def test_batches_go_on_from_the_last_regular_link_after_a_late_one():
+    ids = written(3)
+    event = hidden(ids[1])
+    seals.seal(now())
+    event.save_base(raw=True, force_insert=True)
+    assert seals.seal(now()) == 1
+    more = written(2)
+    assert seals.seal(now()) == 2
+    assert list(EventSeal.objects.last().ids()) == more
+
+
+def test_idle_sweep_reads_no_seals_older_than_the_hour(sql, monkeypatch):
+    """A chain only grows, and the sweeper looks every few seconds."""
+    monkeypatch.setattr(seals, "BATCH", 1)
+    written(15)
+    seals.seal(now())
+    travel(timedelta(minutes=61))
+    monkeypatch.setattr(seals, "BATCH", 500)
+    written(1)
+    seals.seal(now())
+    with sql() as idle:
+        assert seals.seal(now()) == 0
+    of_seals = [statement for statement in idle.counted if "twofa_eventseal" in statement]
+    assert all("WHERE" in statement or "LIMIT 1" in statement for statement in of_seals)
+    assert not any(word in statement for statement in of_seals for word in ("SUM(", "MAX(", "COUNT("))
+
+
 def test_sealing_costs_few_statements_whatever_the_number_of_events(sql):
     written(3)
     with sql() as few:
@@ -118,7 +193,7 @@ def test_sealing_costs_few_statements_whatever_the_number_of_events(sql):
         seals.seal(now())
     with sql() as idle:
         seals.seal(now())
-    assert (len(few), len(many), len(idle)) == (7, 10, 8)
+    assert (len(few), len(many), len(idle)) == (6, 9, 7)
 
 
 def test_other_sealer_of_the_same_moment_wins(monkeypatch, caplog):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import os
+import pwd
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from tests import factories
 from tests.fulfillment import RecordingBackend
 from twofa.flows import restores, storefronts
-from twofa.models import Delivery, Storefront
+from twofa.models import Delivery, Event, Storefront
 
 pytestmark = pytest.mark.django_db
 
@@ -56,10 +59,38 @@ def test_third_key_is_refused_with_what_to_do():
         run("twofa_storefront", "My shop")
 
 
+@pytest.fixture
+def nameless(monkeypatch):
+    """Run as a number without a name, as containers do."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "getuid", lambda: 10001)
+
+
+@pytest.mark.parametrize("command", [("twofa_storefront", "My shop"), ("twofa_roles",)], ids=lambda command: command[0])
+def test_command_of_a_user_without_a_name_is_told_by_the_number(command, nameless):
+    run(*command)
+    assert set(Event.objects.values_list("actor_kind", "actor")) == {("staff", "uid 10001 (command line)")}
+    assert Storefront.objects.exists() or Group.objects.exists()
+
+
 def test_unknown_campaign_is_told_and_nothing_is_opened():
     with pytest.raises(CommandError, match="There is no campaign"):
         run("twofa_storefront", "My shop", "--campaign", "nowhere")
     assert not Storefront.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pending_is_ended_by_a_user_without_a_name(nameless):
+    RecordingBackend.reset()
+    factories.Shop().open()
+    assert run("twofa_end_pending", "--reason", "x")[0] == "Ended: 1.\n"
+    assert Event.objects.get(type="redemption.cancelled").actor == "uid 10001 (command line)"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import transaction  # noqa: TID251 - only to stay out of the host's
+from django.db import transaction  # noqa: TID251 - only to stay out of the transactions of the host
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -42,7 +42,7 @@ from twofa.models import Storefront
 logger = correlation.get_logger(__name__)
 
 JSON = "application/json"
-# In the one spelling that we give out: an id in capitals would be another path for an Idempotency-Key.
+# Lower case only, as we write ids: an Idempotency-Key belongs to a path, and the same id in capitals is another path.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
@@ -149,7 +149,7 @@ class Endpoint(APIView):
         """Return the parsed body; none at all is an empty object."""
         meta = request._request.META
         if meta.get("HTTP_TRANSFER_ENCODING") and not meta.get("CONTENT_LENGTH"):
-            # Django does not read such a body: it would pass for an empty one, and what it asks for be left undone.
+            # Django does not read such a body: the request would be taken for one without members.
             raise errors.Malformed("length_required", _("Send the body with a Content-Length."))
         data = request.data
         # A form that a host's middleware has read already arrives here as DRF's empty QueryDict.
@@ -182,7 +182,7 @@ class Endpoint(APIView):
         return response
 
     def _answer(self, call: Callable[[], HttpResponse]) -> idempotency.Answer:
-        """Return what is kept of an answer. A refusal that is no verdict passes, and leaves the key free."""
+        """Return what is stored of an answer. A refusal that is no verdict is raised, and leaves the key free."""
         try:
             response = call()
         except TwoFactorError as error:

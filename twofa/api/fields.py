@@ -198,7 +198,7 @@ class Input(serializers.Serializer):  # type: ignore[type-arg]
         if not isinstance(data, dict):
             self.fail("not_an_object")
         fields = self.fields
-        # As many as are answered: a body may hold thousands.
+        # No more than an answer lists: a body may hold thousands.
         unknown = islice((name for name in data if name not in fields), _MOST_ERRORS)
         errors: dict[str, Any] = {
             _shown(name): ErrorDetail(str(self.error_messages["unknown_field"]), "unknown_field") for name in unknown

@@ -36,7 +36,7 @@ def _weight(parameter: str) -> float:
 
 @contextmanager
 def activated(header: str) -> Iterator[str]:
-    """Speak the caller's language inside the block, and the former one again after it; yields its tag (RFC 5646)."""
+    """Activate the caller's language inside the block, and the former one again after it; yields its tag (RFC 5646)."""
     before = translation.get_language()
     chosen = choose(header[:_MOST])
     if chosen is None:

@@ -42,6 +42,6 @@ class Negotiation(DefaultContentNegotiation):
 
 
 def _is_refusal(parameter: str) -> bool:
-    """Tell whether a parameter says ``q=0``: anything but this."""
+    """Tell whether a parameter is ``q=0``, by which a caller excludes a media type."""
     name, _equals, value = parameter.partition("=")
     return name.strip() == "q" and value.strip() in {"0", "0.0", "0.00", "0.000"}

@@ -1,4 +1,7 @@
-"""Bodies: one JSON object, read strictly. Two readers that disagree about a request are how filters are passed by."""
+"""Bodies: one JSON object, read strictly.
+
+A filter in front of us that reads a request otherwise than we do could be evaded.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def decode(raw: bytes) -> dict[str, Any]:
     try:
         value = _DECODER.decode(text)
     except ValueError:
-        # The parser's own message quotes nothing of the body, but says where it stopped in Python's words: not ours.
+        # Not the parser's own message: it is Python's, and not translated.
         raise Malformed("not_json", _("The body is not JSON.")) from None
     if not isinstance(value, dict):
         raise Malformed("not_an_object", _("The body must be a JSON object."))
@@ -67,7 +70,7 @@ def decode(raw: bytes) -> dict[str, Any]:
 
 
 def _ensure_shallow(text: str) -> None:
-    """Refuse deep nesting before parsing: the parser recurses, and its stack is not ours to exhaust."""
+    """Refuse deep nesting before parsing: the parser recurses, and would exhaust the stack."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0

@@ -20,7 +20,7 @@ MAX_BYTES = 64 * 1024
 
 
 class Whatever(Negotiation):
-    """Providers accept what they please: there is nothing in the answer but its status."""
+    """Ignore ``Accept``: the answer has no body."""
 
     def _is_accepted(self, part: str) -> bool:
         return True
@@ -55,5 +55,5 @@ def _raw(request: HttpRequest) -> bytes:
     try:
         return request.body
     except RawPostDataException:
-        # Some middleware of the host took the bytes apart that were signed.
+        # A middleware of the host has read the body as a form, and the bytes that were signed are gone.
         raise Malformed("body_consumed", _("The body was read before its signature could be checked.")) from None

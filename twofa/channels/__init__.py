@@ -1,4 +1,4 @@
-"""How a message leaves the building. Write your own channel: ``docs/howto/add-a-channel.md``."""
+"""How a message is handed to a provider. Write your own channel: ``docs/howto/add-a-channel.md``."""
 
 from __future__ import annotations
 

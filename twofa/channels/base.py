@@ -12,8 +12,8 @@ from uuid import UUID
 from twofa.exceptions import NotFound
 
 ACCOUNT_REASONS = frozenset({"provider_denied", "provider_misconfigured", "region_not_allowed"})
-"""Reasons of a permanent failure that are the fault of the account or of the settings: for another provider, the same
-message may be as good as any."""
+"""Reasons of a permanent failure that are the fault of the account or of the settings: another
+provider may take the same message."""
 
 DELIVERED = "delivered"
 FAILED = "failed"
@@ -95,7 +95,7 @@ class Report:
 
 
 class Channel(ABC):
-    """How a message leaves the building. Built from ``OPTIONS`` as keyword arguments, once per process."""
+    """How a message is handed to a provider. Built from ``OPTIONS`` as keyword arguments, once per process."""
 
     development: ClassVar[bool] = False
     """Whether it shows tokens to whoever runs the server: a system check refuses it where DEBUG is off."""

@@ -21,6 +21,7 @@ logger = correlation.get_logger(__name__)
 MARGIN = 3.0
 """Seconds of the lease that are not the providers': for composing the message, and for recording what became of it."""
 _UNKNOWN_LIMIT = 10.0
+"""Seconds assumed for a provider that names no limit of its own."""
 _NAME = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
 
@@ -49,7 +50,7 @@ class Breaker:
             return True
 
     def leave(self, *, failed: bool) -> None:
-        """Take down what came of it."""
+        """Record the outcome."""
         with self._lock:
             self._probing = False
             self._failures = self._failures + 1 if failed else 0
@@ -131,7 +132,7 @@ def _ask(link: _Link, message: Message) -> Receipt | DeliveryError | None:
     """Return what the provider says, or None where its breaker is open."""
     if not link.breaker.enter():
         return None
-    # What is left standing where a worker is told to stop in the middle: not a probe that is never answered.
+    # What counts where the worker is stopped in the middle: a probe without an answer must not close the breaker.
     failed = True
     try:
         outcome = _send(link, message)
@@ -159,9 +160,9 @@ def _send(link: _Link, message: Message) -> Receipt | DeliveryError:
 
 
 def _told(failures: list[DeliveryError]) -> DeliveryError:
-    """Return the failure of the chain: one that may pass, where there was one."""
+    """Return the failure of the chain: a temporary one, where there was one."""
     if not failures:
-        # All are left alone for now.
+        # The breakers of all providers are open.
         return DeliveryError("provider_unavailable", retryable=True)
     return next((failure for failure in failures if failure.retryable), failures[-1])
 

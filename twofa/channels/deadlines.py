@@ -56,7 +56,7 @@ class Deadline:
         self._timer.start()
 
     def stop(self) -> None:
-        """Let the socket live."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -67,7 +67,7 @@ class Deadline:
             # could write its next piece, the token, in clear before the shutdown.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
-            # Closed by then, by either side: there is nobody left to wake.
+            # Either side has closed it already, so no read is left waiting.
             return
 
 
@@ -87,7 +87,10 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 
 def is_past() -> bool:
-    """Tell whether the present exchange was cut: what looks like the end of an answer may be our own scissors."""
+    """Tell whether the present exchange was cut.
+
+    What looks like the end of an answer may be our own timeout closing the socket.
+    """
     deadline = _current.get()
     return deadline is not None and deadline.passed
 
@@ -169,7 +172,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class PoolManager(urllib3.PoolManager):
-    """urllib3's, with connections that keep to the deadline of their exchange."""
+    """The pool manager of urllib3, with connections that keep to the deadline of their exchange."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

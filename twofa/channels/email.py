@@ -61,7 +61,7 @@ class EmailChannel(Channel):
             # Made of the key: a message repeated after a lost answer is the same message to every server and reader
             # that drops duplicates.
             "Message-ID": f"<{sha256(message.idempotency_key.encode()).hexdigest()[:32]}@{_domain(letter.from_email)}>",
-            # Holiday answers to a token would tell nobody anything (RFC 3834).
+            # Asks mail programs not to answer, with out-of-office notes for instance (RFC 3834).
             "Auto-Submitted": "auto-generated",
         }
         if message.html:
@@ -89,7 +89,7 @@ def _provider_id(letter: EmailMultiAlternatives) -> str:
 
 
 def _failure(error: Exception, letter: EmailMultiAlternatives | None) -> DeliveryError:
-    """Tell what will fail again from what may not. Unknown errors may not: a repetition sends the same text."""
+    """Return the error, permanent or retryable. An unknown one is retryable: a repetition sends the same text."""
     if letter is None or (isinstance(error, ValueError) and not isinstance(error, OSError)):
         # Django refuses line breaks in headers, and addresses that no mail can have. (A bad certificate is both.)
         return DeliveryError("message_invalid", retryable=False)

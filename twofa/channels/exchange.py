@@ -34,7 +34,7 @@ class Answer:
     status: int
     body: bytes
     whole: bool
-    """False where the answer broke off, or was longer than anybody reads."""
+    """False where the answer broke off, or was longer than ``MAX_ANSWER_BYTES``."""
 
     @property
     def is_too_long(self) -> bool:
@@ -43,7 +43,7 @@ class Answer:
 
 
 class Exchange:
-    """The way to one provider. Shared by threads; its connections are kept for the next message.
+    """The connections to one provider. Shared by threads; its connections are kept for the next message.
 
     ``connect_timeout``, ``read_timeout``, ``total_timeout``: seconds. ``ca_certs``: a file of certificates to trust
     instead of the system's.
@@ -79,7 +79,7 @@ class Exchange:
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
                 return DeliveryError("timeout" if deadline.passed else "connection", retryable=True)
             except ValueError:
-                # What no header can hold.
+                # A header has a value that HTTP does not allow.
                 return DeliveryError("message_invalid", retryable=False)
 
     def _request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:

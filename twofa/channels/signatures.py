@@ -1,6 +1,6 @@
 """Signed delivery receipts of the generic gateway: HMAC-SHA256 over the time and the body, as most providers have it.
 
-An unsigned receipt would be an open door: whoever guesses a message's id could make a sent message fail, which skips
+Unsigned receipts would be open to abuse: whoever guesses a message's id could make a sent message fail, which skips
 the pause between messages, or hide from staff that messages do not arrive.
 """
 

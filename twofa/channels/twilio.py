@@ -26,6 +26,7 @@ from twofa.exceptions import DeliveryError, NotFound, ReceiptRefused, ReceiptUnr
 _SID = re.compile(r"[A-Za-z0-9]+\Z")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}\Z")
 _SHORTEST_VALIDITY, _LONGEST_VALIDITY = 10, 36_000
+"""Seconds of ``ValidityPeriod``: less is not worth a try, and more is refused by Twilio (error 90007)."""
 _MOST_FIELDS = 100
 _STATUSES = {"delivered": DELIVERED, "read": DELIVERED, "failed": FAILED, "undelivered": FAILED, "canceled": FAILED}
 """What Twilio calls the end of a message; everything else is on its way."""
@@ -198,7 +199,7 @@ def _form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _validity(expires_at: datetime, token_ttl: timedelta | None) -> int:
-    """Return for how many seconds Twilio may try: a token that comes dead only tells that something is wrong.
+    """Return for how many seconds Twilio may try: a token that arrives after its expiry is of no use.
 
     Its life counts from the hand-off, which is now, and is cut by ``expires_at`` where that comes first.
     """
@@ -235,7 +236,7 @@ def _read(answer: Answer) -> Receipt | DeliveryError:
     if code or _STATUSES.get(str(known.get("status"))) == FAILED:
         return twilio_codes.error(code) or DeliveryError("provider_unavailable", retryable=True)
     if sid is None:
-        # No answer of Twilio's: something between us and it says yes to everything.
+        # Not Twilio's answer: a proxy on the way may answer every request with 200.
         return DeliveryError("answer_unreadable", retryable=True)
     return Receipt(provider_message_id=sid)
 
@@ -266,7 +267,7 @@ def _signing_tokens(auth_token: str, others: Collection[str]) -> list[str]:
 
 def _ensure_callback(url: str, signing_tokens: list[str]) -> None:
     parts = urlsplit(url)
-    # Asked for its port as well: one that is no number is told by urllib, with a ValueError.
+    # Reading the port makes urllib raise ValueError where it is not a number.
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.fragment or parts.username or parts.port == 0:
         raise ValueError("status_callback is a plain http or https address")
     if not signing_tokens:

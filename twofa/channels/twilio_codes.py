@@ -49,5 +49,5 @@ def error(code: Any) -> DeliveryError | None:
 def word(code: Any, otherwise: str) -> str:
     """Return the reason of a failure that was reported later."""
     meaning = _MEANINGS.get(str(code))
-    # A server's failure is over by then: what is left to say is that the message did not arrive.
+    # A report comes after the server's failure: that the message did not arrive is what matters then.
     return otherwise if meaning is None or meaning[0] == "provider_unavailable" else meaning[0]

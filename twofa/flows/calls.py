@@ -16,6 +16,7 @@ logger = correlation.get_logger(__name__)
 # libpq's PQTRANS_INTRANS: a transaction is open, and sound.
 _IN_TRANSACTION = 2
 RETRY_AFTER = 5
+"""Seconds after which a storefront may ask again, where the host's points did not answer."""
 
 
 def attempt(method: Callable[[Redemption], None], redemption: Redemption) -> Exception | None:

@@ -34,15 +34,18 @@ def finish(ended: Iterable[UUID], *, actor: Actor) -> None:
         redemptions.cancel_open(pk, actor=actor, reason="device_revoked")
 
 
-def end_challenge(challenge: Challenge, *, actor: Actor) -> None:
-    """End an open challenge that nobody will answer any more. Called inside a transaction."""
+def end_challenge(challenge: Challenge, *, actor: Actor, reason: str = "") -> None:
+    """End an open challenge that nobody will answer any more. Called inside a transaction.
+
+    ``reason`` is told with its cancellation; where the deadline came first, that is the reason.
+    """
     locked = Challenge.objects.select_for_update(no_key=True).get(pk=challenge.pk)
     if locked.is_final:
         return
     at = now()
     trail = Trail(actor, at)
     status = Challenge.Status.EXPIRED if locked.is_past_deadline(at) else Challenge.Status.CANCELLED
-    verdicts.end(locked, status, at=at, trail=trail)
+    verdicts.end(locked, status, at=at, trail=trail, reason=reason if status == Challenge.Status.CANCELLED else "")
     trail.write()
 
 

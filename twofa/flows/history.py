@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -91,6 +93,18 @@ class Actor:
     def staff(cls, user: Any) -> Actor:
         """Return the actor of an admin page."""
         return cls(ActorKind.STAFF, user.get_username())
+
+    @classmethod
+    def operator(cls) -> Actor:
+        """Return the actor of a command: staff at a shell, by the name that the system gives them.
+
+        A container may run as a number that no passwd file has a name for. Then the number stands for it.
+        """
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # Python raises the first until 3.12, the second since
+            name = f"uid {os.getuid()}"
+        return cls(ActorKind.STAFF, f"{name} (command line)")
 
 
 WORKER = Actor(ActorKind.WORKER)

@@ -24,6 +24,7 @@ from twofa.models.ids import uuid7
 logger = correlation.get_logger(__name__)
 
 RETRY_AFTER = 5
+"""Seconds after which a storefront may ask again, where the host's resolver of users did not answer."""
 
 
 @dataclass(frozen=True)

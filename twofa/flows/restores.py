@@ -21,8 +21,9 @@ logger = correlation.get_logger(__name__)
 def end_pending(*, actor: Actor, reason: str) -> tuple[int, int]:
     """End every challenge that is pending now, give back the points that waited for it, and leave events.
 
-    Each in a transaction of its own, so that it can be broken off and run again. Return how many ended, and how many
-    failed: those are in the log.
+    Each in a transaction of its own, so that it can be broken off and run again. What is past its deadline expires, as
+    it would have without us: ``reason`` is told of the others. Return how many ended, and how many failed: those are
+    in the log.
     """
     with correlation.bound(correlation.current() or correlation.accept(None)):
         pending = (
@@ -47,4 +48,4 @@ def _end(challenge: Challenge, actor: Actor, reason: str) -> None:
         redemptions.cancel_open(challenge.redemption_id, actor=actor, reason=reason)
     else:
         with transaction.atomic(durable=True):
-            changes.end_challenge(challenge, actor=actor)
+            changes.end_challenge(challenge, actor=actor, reason=reason)

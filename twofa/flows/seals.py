@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Sum
+from django.db.models import QuerySet
 
 from twofa import correlation
 from twofa.models import Event
@@ -62,8 +62,8 @@ def _high_water(last: EventSeal | None) -> int | None:
     """Return the id up to which the trail is sealed."""
     if last is None or not last.late:
         return None if last is None else last.last_event
-    sealed: int | None = EventSeal.objects.filter(late=False).aggregate(last=Max("last_event"))["last"]
-    return sealed
+    newest = _regular().first()
+    return None if newest is None else newest.last_event
 
 
 def _due(at: datetime, last: EventSeal | None) -> list[Row]:
@@ -93,25 +93,40 @@ def _prefix(rows: Sequence[Row], until: datetime) -> list[Row]:
 def _seal_late(at: datetime) -> int:
     """Seal what has appeared in gaps of the last hour's seals, marked as late."""
     newest = _last()
-    regular = EventSeal.objects.filter(late=False)
-    last = regular.filter(sealed_at__gt=at - LATE_WATCH).aggregate(last=Max("last_event"))["last"]
+    last = _high_water(newest)
     if last is None:
         return 0
-    since = regular.filter(sealed_at__lte=at - LATE_WATCH).aggregate(last=Max("last_event"))["last"]
-    links = EventSeal.objects.filter(last_event__lte=last)
-    events = Event.objects.filter(pk__lte=last)
-    if since is not None:
-        links, events = links.filter(first_event__gt=since), events.filter(pk__gt=since)
-    if events.count() == links.aggregate(count=Sum("count"))["count"]:
+    before = _regular().filter(sealed_at__lte=at - LATE_WATCH).first()
+    links, events = EventSeal.objects.all(), Event.objects.filter(pk__lte=last)
+    if before is not None:
+        # By number, not by id: a late link of the hour may begin with an event from before it. No link made before
+        # that regular one can hold a later id, since it was made when there were none.
+        links, events = links.filter(number__gt=before.number), events.filter(pk__gt=before.last_event)
+    runs = _runs(links, since=None if before is None else before.last_event)
+    # Counted first: the ids of a busy hour are too many to be read every few seconds.
+    if events.count() == sum(last - first + 1 for first, last in runs):
         return 0
-    sealed = {pk for link in links.only("runs") for pk in link.ids()}
+    sealed = {pk for first, last in runs for pk in range(first, last + 1)}
     strangers = [pk for pk in events.order_by("pk").values_list("pk", flat=True) if pk not in sealed][:BATCH]
     rows = Event.objects.filter(pk__in=strangers).order_by("pk").values_list(*SEALED_COLUMNS)
     return _write(list(rows), at, after=newest, late=True) if strangers else 0
 
 
+def _runs(links: QuerySet[EventSeal], *, since: int | None) -> list[tuple[int, int]]:
+    """Return what the links hold of the ids after ``since``, as runs from the first to the last id."""
+    runs = [(first, last) for held in links.values_list("runs", flat=True) for first, last in held]
+    if since is None:
+        return runs
+    return [(max(first, since + 1), last) for first, last in runs if last > since]
+
+
 def _last() -> EventSeal | None:
     return EventSeal.objects.order_by("-number").only("number", "digest", "late", "last_event").first()
+
+
+def _regular() -> QuerySet[EventSeal]:
+    """Return the links that are not late, the newest first: its last event is the highest of all, whatever the time."""
+    return EventSeal.objects.filter(late=False).order_by("-number").only("number", "last_event")
 
 
 def _write(rows: Sequence[Row], at: datetime, *, after: EventSeal | None, late: bool = False) -> int:

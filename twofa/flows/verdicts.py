@@ -27,7 +27,7 @@ from twofa.exceptions import (
 )
 from twofa.flows import issuing
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
-from twofa.flows.history import Trail
+from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import NextAction, of_challenge
 from twofa.flows.transactions import after_commit
 from twofa.models import Challenge, Verdict
@@ -84,7 +84,13 @@ def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
 
 
 def end(
-    challenge: Challenge, status: Challenge.Status, *, at: datetime, trail: Trail, attempts: int | None = None
+    challenge: Challenge,
+    status: Challenge.Status,
+    *,
+    at: datetime,
+    trail: Trail,
+    attempts: int | None = None,
+    reason: str = "",
 ) -> None:
     """End a challenge without approval; its seeds are erased in the same UPDATE."""
     challenge.change(
@@ -95,7 +101,7 @@ def end(
         superseded=b"",
         ended_at=at,
     )
-    trail.add(f"challenge.{status.value}", challenge, attempts=challenge.attempts)
+    trail.add(f"challenge.{status.value}", challenge, attempts=challenge.attempts, **explained(reason))
 
 
 def _approve(challenge: Challenge, token: str, *, at: datetime, trail: Trail) -> None:

@@ -38,7 +38,6 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "device.activated": _("Device verified"),
     "device.made_default": _("Device made the default"),
     "device.revoked": _("Device revoked"),
-    "device.reset": _("Device reset by staff"),
     "device.contact_revealed": _("Contact shown to staff"),
     "redemption.pending": _("Opened: waits for its token"),
     "redemption.exempted": _("Opened: needs no token"),

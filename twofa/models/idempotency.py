@@ -11,7 +11,7 @@ from twofa.models.storefront import Storefront
 
 KEPT = timedelta(hours=24)
 CLAIM_LIFE = timedelta(seconds=60)
-"""A claim whose process died frees itself after this."""
+"""After this time a claim is free again: its process may have died."""
 
 
 class IdempotencyRecord(models.Model):

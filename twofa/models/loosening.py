@@ -105,7 +105,7 @@ LOOSENS: dict[str, Rule] = {
     "required_documents": _removed("required_documents"),
     "device_cooling_off": _lowered("device_cooling_off"),
     "allowed_countries": _more_countries,
-    # When the points leave, what they are called, and whether the campaign runs: none of it weakens the factor.
+    # When the points are spent, what they are called, and whether the campaign is active: none weakens the factor.
     "completion_mode": _neutral,
     "unit": _neutral,
     "is_active": _neutral,

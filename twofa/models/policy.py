@@ -79,7 +79,7 @@ def default_channels() -> list[str]:
 
 
 _NEEDS_CHANNEL = {Method.SMS, Method.EMAIL, Method.WHATSAPP}
-# A campaign that may send nothing, or open nothing, is not a strict one but a broken one.
+# With a limit of 0 a campaign could send or open nothing: an error of whoever wrote it, not a strict policy.
 _AT_LEAST_ONE = (
     "max_open_challenges",
     "failed_attempts_per_day",

@@ -14,7 +14,7 @@ from django.utils.translation import pgettext_lazy
 from twofa.models.campaign import Campaign
 
 PROPOSAL_LIFE = timedelta(days=7)
-"""Nobody remembers after a week why a thing was asked for."""
+"""After this time a proposal expires: it must not be approved when its reason may be forgotten or out of date."""
 
 
 class PolicyChange(models.Model):

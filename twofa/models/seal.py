@@ -16,7 +16,7 @@ from twofa import tokens
 LABEL = "audit"
 VERSION = "twofa/seal/v1"
 MARK_BYTES = 16
-"""Of each event's HMAC-SHA256: 128 bits of a keyed digest cannot be met by trial."""
+"""Of each event's HMAC-SHA256: 128 bits of a keyed digest cannot be found by trial."""
 SEALED_COLUMNS = (
     "id",
     "type",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,7 +10,6 @@ from django.utils.translation import gettext as _
 from twofa.exceptions import PolicyRefused
 from twofa.flows import roles
 from twofa.flows.history import Actor
-from twofa.models import ActorKind
 
 
 class Command(BaseCommand):
@@ -38,9 +36,7 @@ class Command(BaseCommand):
                 raise CommandError(_("The groups differ from the roles. Run “manage.py twofa_roles”."))
             return
         try:
-            done = roles.restore(
-                actor=Actor(ActorKind.STAFF, f"{getpass.getuser()} (command line)"), adopt=options["adopt"]
-            )
+            done = roles.restore(actor=Actor.operator(), adopt=options["adopt"])
         except PolicyRefused as refused:
             raise CommandError(str(refused.detail)) from refused
         self._tell(done)

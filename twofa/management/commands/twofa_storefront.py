@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 from twofa.exceptions import PolicyRefused
 from twofa.flows import storefronts
 from twofa.flows.history import Actor
-from twofa.models import ActorKind, Campaign, Storefront
+from twofa.models import Campaign, Storefront
 
 
 class Command(BaseCommand):
@@ -29,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-key", action="store_true", help="Issue no key.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        actor = Actor(ActorKind.STAFF, f"{getpass.getuser()} (command line)")
+        actor = Actor.operator()
         campaigns = [self._campaign(slug) for slug in options["campaign"]]
         storefront = Storefront.objects.filter(name=options["name"]).first()
         if storefront is None:
