@@ -258,6 +258,32 @@ def test_report_between_two_tries_spares_the_second(redemption):
     assert (the_row().status, told()) == ("delivered", ["queued", "sent", "delivered"])
 
 
+@pytest.mark.parametrize("is_early", [False, True])
+def test_failure_without_an_id_is_that_of_the_only_try(redemption, early, is_early):
+    """A gateway may give back our key alone, even where its answer named an id."""
+    failed = {"status": "failed", "reason": "recipient_unreachable"}
+    early(*[failed] * is_early)
+    row = sent("m-1")
+    if not is_early:
+        post(reference=row.idempotency_key, **failed)
+
+    assert (the_row().status, the_row().reason) == ("failed", "recipient_unreachable")
+    assert told() == ["sent", "failed"]
+
+
+def test_failure_without_an_id_is_of_no_try_where_there_were_several(redemption):
+    ScriptedChannel.follow(BUSY)
+    deliver_due()
+    travel(timedelta(seconds=30))
+    row = sent("m-2")
+    assert (row.status, row.tries) == ("sent", 2)
+    before = everything()
+
+    post("failed", reference=row.idempotency_key, reason="recipient_unreachable")
+
+    assert everything() == before
+
+
 # --- whose ------------------------------------------------------------------------------------------------------------
 
 

@@ -45,12 +45,15 @@ class Reported:
 
         Where an answer was lost, the message was sent again, perhaps by another provider, and has several ids, of which
         the row knows the last. "Delivered" of any of them is true of the delivery: all are one text to one contact.
-        "Failed" is the verdict on one attempt, and the one that the row knows may still arrive.
+        "Failed" is the verdict on one attempt, and the one that the row knows may still arrive. A report without an id
+        does not say which attempt it means, so it counts only where there was but one.
         """
         if self.status == Status.DELIVERED:
             return True
+        if row.provider != self.provider:
+            return False
         known = row.provider_message_id
-        return row.provider == self.provider and (not known or known == self.provider_message_id)
+        return not known or known == self.provider_message_id or (not self.provider_message_id and row.tries == 1)
 
 
 def _plain(text: str) -> str:
