@@ -313,6 +313,20 @@ def test_receipt_of_an_unknown_message_is_told_so(redemption, report):
     assert everything() == before
 
 
+@pytest.mark.parametrize("message_id", ["", "\0"])
+@pytest.mark.parametrize("status", ["delivered", "failed"])
+def test_report_that_names_nobody_is_not_of_the_message_without_an_id(redemption, status, message_id):
+    ScriptedChannel.follow(Receipt(None))
+    deliver_due()
+    assert (the_row().status, the_row().provider_message_id) == ("sent", "")
+    before = everything()
+
+    with pytest.raises(NotFound):
+        post(status, message_id)
+
+    assert everything() == before
+
+
 def test_reference_of_another_channel_is_unknown(redemption):
     row = sent()
     before = everything()

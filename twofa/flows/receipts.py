@@ -115,6 +115,9 @@ def _locked(alias: str, reported: Reported, reference: str) -> Delivery | None:
     rows = rows.filter(channel=alias)
     if reference:
         return rows.of_key(reference).first()
+    if not reported.provider_message_id:
+        # Nobody is named, and the empty id is that of every message whose provider gave it none.
+        return None
     found = list(rows.filter(provider=reported.provider, provider_message_id=reported.provider_message_id)[:2])
     if len(found) > 1:
         logger.error("Several messages of channel %s have the same id of their provider.", alias)
