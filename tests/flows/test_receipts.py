@@ -11,6 +11,7 @@ import pytest
 from tests import factories
 from tests.flows.channels import BUSY, SETTING, ScriptedChannel
 from tests.stories import cancel, confirm, deliver_due, everything, resend, travel
+from twofa import alerts
 from twofa.channels import Callback, DeliveryError, Receipt, ReceiptRefused, Report
 from twofa.exceptions import NotFound
 from twofa.flows import issuing, receipts
@@ -372,19 +373,28 @@ def test_channel_that_takes_no_receipts_has_no_path(redemption, alias, provider)
     assert everything() == before
 
 
-def test_refused_receipt_leaves_a_line_and_nothing_else(redemption, monkeypatch, caplog):
+def test_refused_receipts_sound_one_alert_a_path_and_change_nothing(redemption, monkeypatch, caplog):
+    """Anybody may post them, any number of times: the log must not be theirs to fill."""
+
     def refuse(*_args):
         raise ReceiptRefused
 
     sent()
     monkeypatch.setattr(ReportingChannel, "read_receipt", refuse)
+    alerts.forget()
+    caplog.clear()
     before = everything()
 
-    with pytest.raises(ReceiptRefused):
-        post("delivered", "m-1")
+    for provider in ("", "two") * 5:
+        with pytest.raises(ReceiptRefused):
+            post("delivered", "m-1", provider=provider)
 
     assert everything() == before
-    assert "not signed by its provider" in caplog.text
+    sounded = [(record.alert, record.alert_ids) for record in caplog.records if record.levelname == "WARNING"]
+    assert sounded == [
+        ("receipt_refused", {"channel": "sms"}),
+        ("receipt_refused", {"channel": "sms", "provider": "two"}),
+    ]
 
 
 def test_text_that_no_database_takes_is_taken(redemption):

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
-from twofa import channels, correlation
+from twofa import alerts, channels, correlation
+from twofa.alerts import Alert
 from twofa.channels import Callback, Report
 from twofa.exceptions import NotFound, ReceiptRefused
 from twofa.flows.history import Actor, Trail
@@ -72,8 +73,9 @@ def receive(alias: str, callback: Callback) -> None:
         report = _read(alias, callback)
     except ReceiptRefused:
         # Somebody tries to forge them, or a secret is not the one that the provider has: both are to be looked after.
-        named = f"{alias}/{callback.provider}" if callback.provider else alias
-        logger.warning("A receipt for channel %s is not signed by its provider.", named)
+        # Nobody needs a key to come this far: the names are those of our settings, so that what is said once for each
+        # of them is bounded, however many are forged.
+        alerts.sound(Alert.RECEIPT_REFUSED, channel=alias, provider=callback.provider or None)
         raise
     if report.status in _VERDICTS:
         _record(alias, Reported.of(report, callback.provider), report.reference)
