@@ -35,6 +35,25 @@ def test_trail_is_written_once():
     assert Event.objects.count() == 1
 
 
+def test_trail_of_several_actors_is_written_once_and_in_its_order(sql):
+    trail = Trail(WORKER, now())
+    trail.add("test.first")
+    other = trail.by(Actor("provider", "two"))
+    other.add("test.second")
+    trail.add("test.third")
+    with sql() as statements:
+        trail.write()
+        other.write()
+        trail.write()
+
+    assert len(statements) == 1, str(statements)
+    assert list(Event.objects.order_by("pk").values_list("type", "actor_kind", "actor")) == [
+        ("test.first", "worker", ""),
+        ("test.second", "provider", "two"),
+        ("test.third", "worker", ""),
+    ]
+
+
 def test_story_is_told_in_events(shop):
     redemption = shop.open()
     deliver_due()

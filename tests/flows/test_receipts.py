@@ -206,6 +206,23 @@ def test_report_before_the_answer_is_kept_until_the_hand_off_is_recorded(redempt
     assert Challenge.objects.get().expires_at == row.sent_at + timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("status", ["delivered", "failed"])
+def test_early_report_is_the_providers_word_as_a_late_one_is(shop, early, status):
+    shop.open()
+    early({"status": status, "message_id": "m-1", "reason": "not_delivered", "provider": "two"})
+    sent("m-1", provider="two")
+    shop.open()
+    early()
+    sent("m-2", provider="two")
+    post(status, "m-2", reason="not_delivered", provider="two")
+
+    columns = ("actor_kind", "actor", "data")
+    before, after = Event.objects.filter(type=f"delivery.{status}").order_by("pk").values_list(*columns)
+    assert before == after
+    assert before[:2] == ("provider", "two")
+    assert set(Event.objects.filter(type="delivery.sent").values_list("actor_kind", flat=True)) == {"worker"}
+
+
 def test_failure_before_the_answer_is_kept_as_well(redemption, early):
     early({"status": "failed", "message_id": "m-1", "reason": "recipient_refused"})
     row = sent("m-1")

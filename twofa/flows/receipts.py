@@ -11,6 +11,7 @@ from twofa import alerts, channels, correlation
 from twofa.alerts import Alert
 from twofa.channels import Callback, Report
 from twofa.exceptions import NotFound, ReceiptRefused
+from twofa.flows import outbox
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Delivery
@@ -102,7 +103,7 @@ def _record(alias: str, reported: Reported, reference: str) -> None:
         if row.status in Delivery.OPEN:
             _keep(row, reported)
         elif row.status == Status.SENT and reported.speaks_of(row):
-            trail = Trail(Actor(ActorKind.PROVIDER, reported.provider or alias), now())
+            trail = Trail(_reporter(row, reported), now())
             _move(row, reported, trail)
             trail.write()
 
@@ -143,20 +144,15 @@ def apply_early(row: Delivery, trail: Trail) -> None:
         return
     reported = Reported(**row.early_report)
     if reported.speaks_of(row):
-        _move(row, reported, trail)
+        _move(row, reported, trail.by(_reporter(row, reported)))
 
 
 def _move(row: Delivery, reported: Reported, trail: Trail) -> None:
     delivered = reported.status == Status.DELIVERED
     changes: dict[str, Any] = {"delivered_at": trail.at} if delivered else {"reason": reported.reason}
-    row.change(status=reported.status, early_report=None, **changes)
-    about = [] if row.challenge is None else [row.challenge]
-    trail.add(
-        f"delivery.{reported.status}",
-        row,
-        *about,
-        channel=row.channel,
-        destination=row.destination,
-        provider=reported.provider,
-        reason=row.reason,
-    )
+    outbox.move(row, trail, Status(reported.status), early_report=None, **changes)
+
+
+def _reporter(row: Delivery, reported: Reported) -> Actor:
+    """Return whose word a report is: its provider's, also where a worker applies what came early."""
+    return Actor(ActorKind.PROVIDER, reported.provider or row.channel)
