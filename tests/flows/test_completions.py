@@ -298,6 +298,7 @@ def test_late_refusal_of_a_remote_ledger_ends_the_redemption(shop, settings):
     sweeps.sweep()
     assert points(redemption) == ("cancelled", "none")
     assert RecordingBackend.count("release") == 0
+    assert Event.objects.get(type="challenge.cancelled").data == {"attempts": 0}
 
 
 def test_exempt_redemption_whose_remote_ledger_refuses_late_fails(settings):

@@ -18,7 +18,7 @@ from django.db.models import BooleanField, DateTimeField
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, WrongState
-from twofa.flows import calls, issuing
+from twofa.flows import calls, issuing, verdicts
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements, writes
@@ -290,8 +290,7 @@ def _refused_remotely(
     redemption: Redemption, challenge: Challenge | None, refusal: RedemptionRefused, trail: Trail
 ) -> None:
     if challenge is not None and not challenge.is_final:
-        challenge.change(status=Challenge.Status.CANCELLED, seed=None, superseded=b"", ended_at=trail.at)
-        trail.add("challenge.cancelled", challenge)
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
         issuing.supersede(challenge, trail)
     ended = Status.CANCELLED if redemption.status == Status.PENDING else Status.FAILED
     redemption.move(at=trail.at, status=ended, failure_code=refusal.reason[:64], due_at=None)
