@@ -208,6 +208,8 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
         at=trail.at,
         status=Status.FAILED,
         failure_code=refusal.reason[:64],
+        # Of the completion: the release that follows has tries, and pauses between them, of its own.
+        completion_tries=0,
         due_at=trail.at,
         parked_at=None,
     )
@@ -346,7 +348,14 @@ def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         if redemption.points == Points.NONE:
             # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
             redemption.move(at=at, points=Points.RESERVED)
-        redemption.move(at=at, status=Status.FAILED, failure_code="failed_by_staff", parked_at=None, due_at=at)
+        redemption.move(
+            at=at,
+            status=Status.FAILED,
+            failure_code="failed_by_staff",
+            completion_tries=0,
+            due_at=at,
+            parked_at=None,
+        )
         trail = Trail(actor, at)
         trail.add("redemption.failed", redemption, reason=reason)
         trail.write()
