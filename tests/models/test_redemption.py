@@ -90,6 +90,21 @@ def test_gate_opens_for_what_was_approved_and_nothing_else():
     assert not row.is_as_approved(), "what needed no token is held to its digest as well"
 
 
+@pytest.mark.parametrize("is_parked", [True, False])
+@pytest.mark.parametrize("status", Redemption.Status.values)
+def test_approved_redemption_that_is_parked_waits_for_staff_and_no_other(shop, status, is_parked):
+    redemption = shop.open()
+    state = {"status": status, "parked_at": now() if is_parked else None, "approved_digest": b"d" * 32}
+    if status == "completed":
+        state |= {"points": "completed", "completed_at": now()}
+    Redemption.objects.update(**state)
+    redemption.refresh_from_db()
+
+    waits = is_parked and status == "approved"
+    assert redemption.is_parked is waits
+    assert Redemption.objects.parked().exists() is waits
+
+
 @pytest.mark.parametrize(
     ("columns", "constraint"),
     [

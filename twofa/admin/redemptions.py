@@ -26,12 +26,9 @@ from twofa.models import Challenge, Redemption
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from twofa.models.redemption import RedemptionQuerySet
+
 Status, Points = Redemption.Status, Redemption.Points
-
-
-def is_parked(redemption: Redemption) -> bool:
-    """Tell whether its completion waits for staff."""
-    return redemption.parked_at is not None and redemption.status == Status.APPROVED
 
 
 def cancel(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
@@ -98,7 +95,7 @@ ACTIONS = (
         explanation=_("The points system is asked once more to spend the points. It recognises a repeated request."),
         done=_("The completion was tried again. The status below says how it went."),
         run=retry,
-        offered=is_parked,
+        offered=lambda redemption: redemption.is_parked,
     ),
     FlowAction(
         name="fail",
@@ -110,7 +107,7 @@ ACTIONS = (
         ),
         done=_("The redemption has failed and its points are given back."),
         run=fail,
-        offered=is_parked,
+        offered=lambda redemption: redemption.is_parked,
         is_destructive=True,
     ),
 )
@@ -136,8 +133,7 @@ class ParkedFilter(admin.SimpleListFilter):
         return (("yes", _("parked: waits for staff")),)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> QuerySet[Redemption]:
-        parked = queryset.filter(parked_at__isnull=False, status=Status.APPROVED)
-        return parked if self.value() == "yes" else queryset
+        return cast("RedemptionQuerySet", queryset).parked() if self.value() == "yes" else queryset
 
 
 def _item(item: Mapping[str, Any], unit: str) -> str:

@@ -91,7 +91,7 @@ class _Unspent(Exception):
 
 def _may_complete(redemption: Redemption) -> bool:
     reserved = redemption.points == Points.RESERVED
-    return redemption.status == Status.APPROVED and reserved and redemption.parked_at is None
+    return redemption.status == Status.APPROVED and reserved and not redemption.is_parked
 
 
 def _announce(pk: UUID) -> None:
@@ -327,7 +327,7 @@ def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
     """Try a parked completion again, by a member of staff. Raises: WrongState."""
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+        if not redemption.is_parked:
             raise WrongState(redemption=redemption)
         # Not 0: that calls were made stays known, so that no refusal of ours gives back what one may have spent.
         redemption.move(at=redemption.read_at, parked_at=None, completion_tries=1, due_at=redemption.read_at)
@@ -342,7 +342,7 @@ def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
     """Fail a parked completion and give the points back, by a member of staff who looked. Raises: WrongState."""
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+        if not redemption.is_parked:
             raise WrongState(redemption=redemption)
         at = redemption.read_at
         if redemption.points == Points.NONE:

@@ -82,9 +82,7 @@ def find() -> Stuck:
     deliveries = Delivery.objects.select_related("campaign", "challenge").only(*_DELIVERY).order_by("-pk")
     return Stuck(
         at=at,
-        parked=_newest(
-            redemptions.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED).order_by("-parked_at")
-        ),
+        parked=_newest(redemptions.parked().order_by("-parked_at")),
         undelivered=_newest(
             deliveries.filter(
                 status__in=Delivery.UNDELIVERED,
