@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 
 class RedemptionQuerySet(models.QuerySet["Redemption"]):
+    def due(self, at: datetime) -> Self:
+        """Rows whose next call of the points system is due at ``at``."""
+        return self.filter(due_at__lte=at)
+
     def parked(self) -> Self:
         """Rows whose completion waits for staff; one of them alone: ``Redemption.is_parked``."""
         return self.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED)
