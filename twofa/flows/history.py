@@ -26,8 +26,6 @@ from twofa.models import (
     writes,
 )
 
-logger = correlation.get_logger(__name__)
-
 SIGNALS: dict[str, Signal] = {
     "redemption.pending": signals.redemption_opened,
     "redemption.exempted": signals.redemption_opened,
@@ -155,6 +153,5 @@ def _refer(event: dict[str, Any], row: models.Model) -> None:
 
 
 def _tell(signal: Signal, payload: dict[str, models.Model]) -> None:
-    for receiver, answer in signal.send_robust(sender=type(next(iter(payload.values()))), **payload):
-        if isinstance(answer, Exception):
-            logger.error("a receiver of a signal failed: %r (%s)", receiver, type(answer).__name__)
+    # Django tells a receiver that fails in its log, with its traceback.
+    signal.send_robust(sender=type(next(iter(payload.values()))), **payload)
