@@ -187,17 +187,6 @@ class Redemption(StateMachine):
         """Tell whether this is the content that a token approved, or that the stored decision exempted from one."""
         return self.approved_digest is not None and tokens.is_sealed([bytes(self.approved_digest)], self.digest())
 
-    def same_order(
-        self, *, participant: Participant, amount: Decimal, description: str, items: list[dict[str, Any]]
-    ) -> bool:
-        """Tell whether a repeated order id asks for the same thing."""
-        return (
-            self.participant_id == participant.pk
-            and self.amount == amount
-            and self.description == description
-            and self.items == items
-        )
-
     def move(self, *, at: datetime, **changes: Any) -> None:
         """Change state at ``at``, and count the version by which clients drop what they see out of order."""
         self.change(updated_at=at, version=self.version + 1, guard=("version",), **changes)
