@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from django.db import connection, transaction
 from django.http import HttpRequest, JsonResponse
@@ -20,14 +19,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from twofa import jobs
-from twofa.flows import health
+from twofa.flows import health, stuck
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0
 """Seconds that each check may take."""
-TOLERATED = timedelta(minutes=2)
-"""How long something may be due before it is called late: 24 sweeps."""
+TOLERATED = stuck.GRACE
+"""How long something may be due before it is called late: whoever the alarm calls finds it under "What is stuck"."""
 
 
 @require_safe

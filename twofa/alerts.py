@@ -31,6 +31,7 @@ class Alert(StrEnum):
     FOUR_EYES_BYPASS = "four_eyes_bypass"
     STAFF_PASSWORD_REFUSED = "staff_password_refused"
     AUDIT_TRAIL_BROKEN = "audit_trail_broken"
+    RECEIPT_REFUSED = "receipt_refused"
 
 
 LEVELS: dict[Alert, int] = {
@@ -40,6 +41,7 @@ LEVELS: dict[Alert, int] = {
     Alert.FOUR_EYES_BYPASS: logging.ERROR,
     Alert.STAFF_PASSWORD_REFUSED: logging.WARNING,
     Alert.AUDIT_TRAIL_BROKEN: logging.ERROR,
+    Alert.RECEIPT_REFUSED: logging.WARNING,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

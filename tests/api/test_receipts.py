@@ -14,6 +14,7 @@ from django.test import Client
 from tests import factories
 from tests.api.client import PREFIX, Api, checkouts, nothing_changes, order, refused
 from tests.stories import deliver_due
+from twofa import alerts
 from twofa.channels import Receipt
 from twofa.channels.twilio import TwilioChannel, signature
 from twofa.models import Delivery, Event
@@ -157,13 +158,14 @@ def test_forged_receipt_costs_none(opened, sql):
         {"url": "http://testserver/api/v1/receipts/sms/"},
     ],
 )
-def test_forged_receipt_changes_nothing_and_leaves_a_line(opened, caplog, options):
+def test_forged_receipt_changes_nothing_and_alerts(opened, caplog, options):
+    alerts.forget()
     caplog.clear()
     with nothing_changes():
         refused(send("failed", **options), 403, "permission_denied")
 
-    ours = [record.message for record in caplog.records if record.name == "twofa.flows.receipts"]
-    assert ours == ["A receipt for channel sms is not signed by its provider."]
+    ours = [record.message for record in caplog.records if record.name.startswith("twofa.")]
+    assert ours == ["receipt_refused channel=sms"]
     assert "SM1" not in caplog.text
 
 

@@ -60,11 +60,14 @@ def test_sandbox_can_be_replaced():
         {},
         {"BACKEND": "nowhere.Channel"},
         {"BACKEND": "twofa.channels.http.Missing"},
+        {"BACKEND": "collections.OrderedDict"},
+        HERE,
         {"BACKEND": HERE, "OPTIONS": {"unknown": 1}},
+        {"BACKEND": HERE, "OPTIONS": None},
         {"BACKEND": "twofa.channels.http.HttpChannel", "OPTIONS": {"url": "ftp://x/", "body": {}}},
     ],
 )
-def test_entry_that_cannot_work_is_told(entry: dict[str, Any]):
+def test_entry_that_cannot_work_is_told(entry: Any):
     with override_settings(TWOFA_CHANNELS={"sms": entry}), pytest.raises(ImproperlyConfigured, match="sms"):
         get_channel("sms")
 

@@ -298,6 +298,7 @@ def test_late_refusal_of_a_remote_ledger_ends_the_redemption(shop, settings):
     sweeps.sweep()
     assert points(redemption) == ("cancelled", "none")
     assert RecordingBackend.count("release") == 0
+    assert Event.objects.get(type="challenge.cancelled").data == {"attempts": 0}
 
 
 def test_exempt_redemption_whose_remote_ledger_refuses_late_fails(settings):
@@ -363,6 +364,32 @@ def test_parked_completion_is_failed_by_staff_and_released(parked):
     failed = completions.fail_parked(parked.pk, actor=STAFF, reason="customer gave up")
     assert (failed.status, failed.points, failed.failure_code) == ("failed", "released", "failed_by_staff")
     assert RecordingBackend.count("complete") == 1
+
+
+def test_release_after_a_parked_completion_begins_a_new_row_of_tries(parked):
+    """Else its second try would wait as long as the last of the completion, with the customer's points held."""
+    Redemption.objects.filter(pk=parked.pk).update(completion_tries=11)
+    fails("release", TimeoutError())
+    failed = completions.fail_parked(parked.pk, actor=STAFF, reason="customer gave up")
+    assert (failed.status, failed.points, failed.completion_tries) == ("failed", "reserved", 1)
+    assert failed.due_at - failed.read_at < completions.FIRST_DELAY * 2
+    travel(completions.FIRST_DELAY * 2)
+    sweeps.sweep()
+    assert points(parked) == ("failed", "released")
+
+
+@BACKENDS
+def test_release_after_a_refused_completion_begins_a_new_row_of_tries(shop, settings, backend):
+    settings.TWOFA_FULFILLMENT_BACKEND = backend
+    redemption = shop.open()
+    fails("complete", TemporaryFailure(), TemporaryFailure(), RedemptionRefused("insufficient_points"))
+    fails("release", TimeoutError())
+    confirm(shop, redemption, token_of(redemption.challenge))
+    sweep_for(2)
+    row = Redemption.objects.get(pk=redemption.pk)
+    assert (row.status, row.points, row.completion_tries) == ("failed", "reserved", 1)
+    sweep_for(1)
+    assert points(redemption) == ("failed", "released")
 
 
 def test_staff_touch_nothing_that_is_not_parked(shop):

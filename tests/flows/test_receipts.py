@@ -11,6 +11,7 @@ import pytest
 from tests import factories
 from tests.flows.channels import BUSY, SETTING, ScriptedChannel
 from tests.stories import cancel, confirm, deliver_due, everything, resend, travel
+from twofa import alerts
 from twofa.channels import Callback, DeliveryError, Receipt, ReceiptRefused, Report
 from twofa.exceptions import NotFound
 from twofa.flows import issuing, receipts
@@ -205,6 +206,23 @@ def test_report_before_the_answer_is_kept_until_the_hand_off_is_recorded(redempt
     assert Challenge.objects.get().expires_at == row.sent_at + timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("status", ["delivered", "failed"])
+def test_early_report_is_the_providers_word_as_a_late_one_is(shop, early, status):
+    shop.open()
+    early({"status": status, "message_id": "m-1", "reason": "not_delivered", "provider": "two"})
+    sent("m-1", provider="two")
+    shop.open()
+    early()
+    sent("m-2", provider="two")
+    post(status, "m-2", reason="not_delivered", provider="two")
+
+    columns = ("actor_kind", "actor", "data")
+    before, after = Event.objects.filter(type=f"delivery.{status}").order_by("pk").values_list(*columns)
+    assert before == after
+    assert before[:2] == ("provider", "two")
+    assert set(Event.objects.filter(type="delivery.sent").values_list("actor_kind", flat=True)) == {"worker"}
+
+
 def test_failure_before_the_answer_is_kept_as_well(redemption, early):
     early({"status": "failed", "message_id": "m-1", "reason": "recipient_refused"})
     row = sent("m-1")
@@ -258,6 +276,32 @@ def test_report_between_two_tries_spares_the_second(redemption):
     assert (the_row().status, told()) == ("delivered", ["queued", "sent", "delivered"])
 
 
+@pytest.mark.parametrize("is_early", [False, True])
+def test_failure_without_an_id_is_that_of_the_only_try(redemption, early, is_early):
+    """A gateway may give back our key alone, even where its answer named an id."""
+    failed = {"status": "failed", "reason": "recipient_unreachable"}
+    early(*[failed] * is_early)
+    row = sent("m-1")
+    if not is_early:
+        post(reference=row.idempotency_key, **failed)
+
+    assert (the_row().status, the_row().reason) == ("failed", "recipient_unreachable")
+    assert told() == ["sent", "failed"]
+
+
+def test_failure_without_an_id_is_of_no_try_where_there_were_several(redemption):
+    ScriptedChannel.follow(BUSY)
+    deliver_due()
+    travel(timedelta(seconds=30))
+    row = sent("m-2")
+    assert (row.status, row.tries) == ("sent", 2)
+    before = everything()
+
+    post("failed", reference=row.idempotency_key, reason="recipient_unreachable")
+
+    assert everything() == before
+
+
 # --- whose ------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +327,20 @@ def test_receipt_of_an_unknown_message_is_told_so(redemption, report):
 
     with pytest.raises(NotFound):
         post("delivered", **{"message_id": "", **report})
+
+    assert everything() == before
+
+
+@pytest.mark.parametrize("message_id", ["", "\0"])
+@pytest.mark.parametrize("status", ["delivered", "failed"])
+def test_report_that_names_nobody_is_not_of_the_message_without_an_id(redemption, status, message_id):
+    ScriptedChannel.follow(Receipt(None))
+    deliver_due()
+    assert (the_row().status, the_row().provider_message_id) == ("sent", "")
+    before = everything()
+
+    with pytest.raises(NotFound):
+        post(status, message_id)
 
     assert everything() == before
 
@@ -332,19 +390,28 @@ def test_channel_that_takes_no_receipts_has_no_path(redemption, alias, provider)
     assert everything() == before
 
 
-def test_refused_receipt_leaves_a_line_and_nothing_else(redemption, monkeypatch, caplog):
+def test_refused_receipts_sound_one_alert_a_path_and_change_nothing(redemption, monkeypatch, caplog):
+    """Anybody may post them, any number of times: the log must not be theirs to fill."""
+
     def refuse(*_args):
         raise ReceiptRefused
 
     sent()
     monkeypatch.setattr(ReportingChannel, "read_receipt", refuse)
+    alerts.forget()
+    caplog.clear()
     before = everything()
 
-    with pytest.raises(ReceiptRefused):
-        post("delivered", "m-1")
+    for provider in ("", "two") * 5:
+        with pytest.raises(ReceiptRefused):
+            post("delivered", "m-1", provider=provider)
 
     assert everything() == before
-    assert "not signed by its provider" in caplog.text
+    sounded = [(record.alert, record.alert_ids) for record in caplog.records if record.levelname == "WARNING"]
+    assert sounded == [
+        ("receipt_refused", {"channel": "sms"}),
+        ("receipt_refused", {"channel": "sms", "provider": "two"}),
+    ]
 
 
 def test_text_that_no_database_takes_is_taken(redemption):

@@ -238,6 +238,16 @@ def test_device_has_one_open_challenge_about_it(shop):
 
 
 @pytest.mark.django_db
+def test_open_challenge_is_overdue_from_its_deadline_on_and_an_ended_one_never(shop):
+    challenge = shop.open().challenge
+    assert not Challenge.objects.overdue(challenge.deadline - MILLISECOND).exists()
+    assert Challenge.objects.overdue(challenge.deadline).get() == challenge
+
+    challenge.change(status="cancelled", seed=None, superseded=b"", ended_at=challenge.deadline)
+    assert not Challenge.objects.overdue(challenge.deadline).exists()
+
+
+@pytest.mark.django_db
 def test_challenge_is_read_with_the_delivery_of_its_present_generation(shop):
     row = shop.open().challenge
     assert Challenge.objects.with_delivery().get(pk=row.pk).delivery_status == "queued"

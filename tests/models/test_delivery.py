@@ -46,6 +46,17 @@ def test_claim_takes_a_row_once_until_its_lease_ends(row):
     assert (taken_over.status, taken_over.tries, taken_over.leased_until) == ("sending", 2, at + 2 * LEASE)
 
 
+def test_row_is_due_since_its_time_or_since_the_end_of_its_lease(row):
+    at = row.due_at
+    assert row.due_since == at
+    assert Delivery.objects.oldest_due(at - MILLISECOND) is None
+    assert Delivery.objects.oldest_due(at) == at
+    claimed = Delivery.objects.claim(row.pk, at=at, lease=LEASE)
+    assert claimed.due_since == at + LEASE
+    assert Delivery.objects.oldest_due(at + LEASE - MILLISECOND) is None
+    assert Delivery.objects.oldest_due(at + LEASE * 2) == at + LEASE
+
+
 @pytest.mark.parametrize("status", ["sent", "delivered", "failed", "superseded", "expired"])
 def test_what_is_done_is_not_claimed(row, status):
     Delivery.objects.filter(pk=row.pk).update(status=status)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -88,6 +89,29 @@ def test_gate_opens_for_what_was_approved_and_nothing_else():
     assert not row.is_as_approved()
     row.two_factor_required = False
     assert not row.is_as_approved(), "what needed no token is held to its digest as well"
+
+
+def test_redemption_is_due_from_its_time_on_where_it_has_one(shop):
+    redemption, at = shop.open(), now()
+    assert not Redemption.objects.due(at).exists()
+    Redemption.objects.update(due_at=at)
+    assert not Redemption.objects.due(at - timedelta(milliseconds=1)).exists()
+    assert Redemption.objects.due(at).get() == redemption
+
+
+@pytest.mark.parametrize("is_parked", [True, False])
+@pytest.mark.parametrize("status", Redemption.Status.values)
+def test_approved_redemption_that_is_parked_waits_for_staff_and_no_other(shop, status, is_parked):
+    redemption = shop.open()
+    state = {"status": status, "parked_at": now() if is_parked else None, "approved_digest": b"d" * 32}
+    if status == "completed":
+        state |= {"points": "completed", "completed_at": now()}
+    Redemption.objects.update(**state)
+    redemption.refresh_from_db()
+
+    waits = is_parked and status == "approved"
+    assert redemption.is_parked is waits
+    assert Redemption.objects.parked().exists() is waits
 
 
 @pytest.mark.parametrize(

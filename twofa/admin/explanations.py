@@ -151,7 +151,7 @@ def _failed(story: Story) -> list[str]:
 def _approved(story: Story) -> list[str]:
     redemption = story.redemption
     tries = {"at": moment(redemption.parked_at), "tries": redemption.completion_tries}
-    if redemption.parked_at is not None:
+    if redemption.is_parked:
         return [
             _("Waits for staff since %(at)s: the points system was called and never answered clearly.") % tries,
             _("Nobody knows whether the points were spent: look there first, then try again or fail it."),

@@ -26,12 +26,9 @@ from twofa.models.clock import now
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from twofa.models.redemption import RedemptionQuerySet
+
 Status, Points = Redemption.Status, Redemption.Points
-
-
-def is_parked(redemption: Redemption) -> bool:
-    """Tell whether its completion waits for staff."""
-    return redemption.parked_at is not None and redemption.status == Status.APPROVED
 
 
 def cancel(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
@@ -109,7 +106,7 @@ ACTIONS = (
         explanation=_("The points system is asked once more to spend the points. It recognises a repeated request."),
         done=_("The completion was tried again. The status below says how it went."),
         run=retry,
-        offered=is_parked,
+        offered=lambda redemption: redemption.is_parked,
         facts=purchase,
     ),
     FlowAction(
@@ -122,7 +119,7 @@ ACTIONS = (
         ),
         done=_("The redemption has failed and its points are given back."),
         run=fail,
-        offered=is_parked,
+        offered=lambda redemption: redemption.is_parked,
         facts=purchase,
         is_destructive=True,
     ),
@@ -149,8 +146,7 @@ class ParkedFilter(admin.SimpleListFilter):
         return (("yes", _("parked: waits for staff")),)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> QuerySet[Redemption]:
-        parked = queryset.filter(parked_at__isnull=False, status=Status.APPROVED)
-        return parked if self.value() == "yes" else queryset
+        return cast("RedemptionQuerySet", queryset).parked() if self.value() == "yes" else queryset
 
 
 def _item(item: Mapping[str, Any], unit: str) -> str:
@@ -209,7 +205,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Redemption) -> str:
         """Show that a parked completion waits for staff: that it was approved looks as if all were well."""
-        return badge(BAD, _("waits for staff")) if is_parked(row) else super().shown_status(row)
+        return badge(BAD, _("waits for staff")) if row.is_parked else super().shown_status(row)
 
     @admin.display(description=_("points"))
     def shown_points(self, redemption: Redemption) -> StrOrPromise:

@@ -122,7 +122,7 @@ class _Page:
             (_("since"), _("message"), _("participant"), _("campaign"), _("why"), _("what to do")),
             rows,
             lambda row: cells(
-                moment(row.leased_until if row.status == Delivery.Status.SENDING else row.due_at),
+                moment(row.due_since),
                 self._link(row, row),
                 row.participant or "—",
                 row.campaign,

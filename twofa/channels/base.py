@@ -83,7 +83,10 @@ class Callback:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a provider says became of a message, its signature being checked."""
+    """What a provider says became of a message, its signature being checked.
+
+    It names the message by ``provider_message_id``, ``reference`` or both: without either it is nobody's.
+    """
 
     status: str
     """``delivered``, ``failed``, or anything else for a message that is still on its way."""

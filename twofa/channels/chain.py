@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from twofa import correlation
+from twofa.channels import registry
 from twofa.channels.base import ACCOUNT_REASONS, Callback, Channel, Message, Receipt, Report
 from twofa.conf import conf
 from twofa.exceptions import DeliveryError, NotFound
@@ -168,21 +167,13 @@ def _told(failures: list[DeliveryError]) -> DeliveryError:
 
 
 def _build(name: str, entry: object) -> Channel:
-    """Return a provider's channel. Raises: ValueError, TypeError."""
+    """Return a provider's channel. Raises: ValueError."""
     if not _NAME.match(str(name)):
         raise ValueError(f"{name!r} is no name for a provider: lower-case letters, digits, '-' and '_'")
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
-        raise ValueError(f"provider {name!r} names no BACKEND")
     try:
-        backend = import_string(entry["BACKEND"])
-    except ImportError as error:
-        raise ValueError(f"provider {name!r} cannot be imported: {error}") from error
-    if isinstance(backend, type) and issubclass(backend, ChainChannel):
-        raise ValueError(f"provider {name!r} is a chain itself: name its providers here")
-    if not callable(getattr(backend, "send", None)):
-        raise ValueError(f"provider {name!r} has no send()")
-    try:
-        channel: Channel = backend(**entry.get("OPTIONS", {}))
-    except (TypeError, ValueError) as error:
+        backend = registry.backend_of(entry)
+        if isinstance(backend, type) and issubclass(backend, ChainChannel):
+            raise ValueError("it is a chain itself: name its providers here")
+        return registry.build(entry)
+    except ValueError as error:
         raise ValueError(f"provider {name!r}: {error}") from error
-    return channel

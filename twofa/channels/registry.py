@@ -32,21 +32,40 @@ def get_channel(alias: str) -> Channel:
     return _built[alias]
 
 
+def build(entry: Any) -> Channel:
+    """Return the channel that an entry of the settings describes, alone or in a chain.
+
+    Raises: ValueError, which says what is wrong; the caller knows where the entry stands.
+    """
+    backend = backend_of(entry)
+    try:
+        channel: Channel = backend(**entry.get("OPTIONS", {}))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    return channel
+
+
+def backend_of(entry: Any) -> Any:
+    """Return what such an entry is built with. Raises: ValueError."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
+        raise ValueError("it names no BACKEND")
+    try:
+        backend = import_string(entry["BACKEND"])
+    except ImportError as error:
+        raise ValueError(f"it cannot be imported: {error}") from error
+    if not callable(getattr(backend, "send", None)):
+        raise ValueError("it has no send()")
+    return backend
+
+
 def _build(alias: str) -> Channel:
     entry = conf.channels.get(alias, _SANDBOX_ENTRY if alias == SANDBOX else None)
     if entry is None:
         raise ImproperlyConfigured(f"TWOFA_CHANNELS has no channel {alias!r}.")
     try:
-        backend = import_string(entry["BACKEND"])
-    except KeyError:
-        raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}] names no BACKEND.") from None
-    except ImportError as error:
+        return build(entry)
+    except ValueError as error:
         raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}]: {error}") from error
-    try:
-        channel: Channel = backend(**entry.get("OPTIONS", {}))
-    except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f"TWOFA_CHANNELS[{alias!r}]: {error}") from error
-    return channel
 
 
 def _forget(*, setting: str, **_signal: Any) -> None:

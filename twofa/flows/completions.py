@@ -18,7 +18,7 @@ from django.db.models import BooleanField, DateTimeField
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import NotFound, RedemptionRefused, TemporaryFailure, WrongState
-from twofa.flows import calls, issuing
+from twofa.flows import calls, issuing, verdicts
 from twofa.flows.history import WORKER, Actor, Trail
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, statements, writes
@@ -91,7 +91,7 @@ class _Unspent(Exception):
 
 def _may_complete(redemption: Redemption) -> bool:
     reserved = redemption.points == Points.RESERVED
-    return redemption.status == Status.APPROVED and reserved and redemption.parked_at is None
+    return redemption.status == Status.APPROVED and reserved and not redemption.is_parked
 
 
 def _announce(pk: UUID) -> None:
@@ -208,6 +208,8 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
         at=trail.at,
         status=Status.FAILED,
         failure_code=refusal.reason[:64],
+        # Of the completion: the release that follows has tries, and pauses between them, of its own.
+        completion_tries=0,
         due_at=trail.at,
         parked_at=None,
     )
@@ -290,8 +292,7 @@ def _refused_remotely(
     redemption: Redemption, challenge: Challenge | None, refusal: RedemptionRefused, trail: Trail
 ) -> None:
     if challenge is not None and not challenge.is_final:
-        challenge.change(status=Challenge.Status.CANCELLED, seed=None, superseded=b"", ended_at=trail.at)
-        trail.add("challenge.cancelled", challenge)
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
         issuing.supersede(challenge, trail)
     ended = Status.CANCELLED if redemption.status == Status.PENDING else Status.FAILED
     redemption.move(at=trail.at, status=ended, failure_code=refusal.reason[:64], due_at=None)
@@ -326,7 +327,7 @@ def retry_completion(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
     """Try a parked completion again, by a member of staff. Raises: WrongState."""
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+        if not redemption.is_parked:
             raise WrongState(redemption=redemption)
         # Not 0: that calls were made stays known, so that no refusal of ours gives back what one may have spent.
         redemption.move(at=redemption.read_at, parked_at=None, completion_tries=1, due_at=redemption.read_at)
@@ -341,13 +342,20 @@ def fail_parked(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
     """Fail a parked completion and give the points back, by a member of staff who looked. Raises: WrongState."""
     with transaction.atomic(durable=True):
         redemption = _locked(pk)
-        if redemption.parked_at is None or redemption.status != Status.APPROVED:
+        if not redemption.is_parked:
             raise WrongState(redemption=redemption)
         at = redemption.read_at
         if redemption.points == Points.NONE:
             # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
             redemption.move(at=at, points=Points.RESERVED)
-        redemption.move(at=at, status=Status.FAILED, failure_code="failed_by_staff", parked_at=None, due_at=at)
+        redemption.move(
+            at=at,
+            status=Status.FAILED,
+            failure_code="failed_by_staff",
+            completion_tries=0,
+            due_at=at,
+            parked_at=None,
+        )
         trail = Trail(actor, at)
         trail.add("redemption.failed", redemption, reason=reason)
         trail.write()

@@ -13,7 +13,7 @@ from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
 from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
-from twofa.flows import destinations, facts, issuing, receipts
+from twofa.flows import destinations, facts, issuing, outbox, receipts
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
@@ -211,19 +211,7 @@ def _lock_delivery(row: Delivery) -> None:
 
 def _move(row: Delivery, trail: Trail, status: Status, **changes: object) -> None:
     """Move the row this worker holds; the lease is the guard, so that a worker that lost it changes nothing."""
-    row.change(guard=("leased_until",), status=status, **changes)
-    # The challenge brings the redemption and the storefront with it: both are asked what became of a message.
-    about = [] if row.challenge is None else [row.challenge]
-    trail.add(
-        f"delivery.{status.value}",
-        row,
-        *about,
-        channel=row.channel,
-        destination=row.destination,
-        provider=row.provider,
-        reason=row.reason,
-        tries=row.tries,
-    )
+    outbox.move(row, trail, status, guard=("leased_until",), **changes)
 
 
 def _backoff(tries: int) -> timedelta:

@@ -31,10 +31,9 @@ class Overdue:
 def overdue() -> Overdue:
     """Measure by the database's clock, in three small statements beside it. Writes nothing."""
     at = now()
-    messages = Delivery.objects.due(at).aggregate(oldest=Min("due_at"))["oldest"]
-    redemptions = Redemption.objects.filter(due_at__lte=at).aggregate(oldest=Min("due_at"))["oldest"]
-    pending = Challenge.objects.filter(status=Challenge.Status.PENDING, deadline__lte=at)
-    challenges = pending.aggregate(oldest=Min("deadline"))["oldest"]
+    messages = Delivery.objects.oldest_due(at)
+    redemptions = Redemption.objects.due(at).aggregate(oldest=Min("due_at"))["oldest"]
+    challenges = Challenge.objects.overdue(at).aggregate(oldest=Min("deadline"))["oldest"]
     return Overdue(_age(messages, at), _age(redemptions, at), _age(challenges, at))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from twofa import alerts, correlation, jobs, tokens
 from twofa.alerts import Alert
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
+from twofa.flows import outbox
 from twofa.flows.facts import DAY, Budgets
 from twofa.flows.history import Trail, explained
 from twofa.flows.transactions import after_commit
@@ -159,9 +160,9 @@ def rotate(
 def supersede(challenge: Challenge, trail: Trail) -> None:
     """Take back the messages of a challenge that are not sent yet."""
     for outdated in Delivery.objects.select_for_update(no_key=True).open().filter(challenge=challenge):
-        outdated.change(status=Delivery.Status.SUPERSEDED)
-        sent_to = {"channel": outdated.channel, "destination": outdated.destination}
-        trail.add("delivery.superseded", outdated, challenge, **sent_to)
+        # It is at hand: without this, the event would read it again.
+        outdated.challenge = challenge
+        outbox.move(outdated, trail, Delivery.Status.SUPERSEDED)
 
 
 def queue(challenge: Challenge, *, at: datetime, reminted: bool = False, held: bool = False) -> Delivery:

@@ -7,9 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
-from twofa import channels, correlation
+from twofa import alerts, channels, correlation
+from twofa.alerts import Alert
 from twofa.channels import Callback, Report
 from twofa.exceptions import NotFound, ReceiptRefused
+from twofa.flows import outbox
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Delivery
@@ -45,12 +47,15 @@ class Reported:
 
         Where an answer was lost, the message was sent again, perhaps by another provider, and has several ids, of which
         the row knows the last. "Delivered" of any of them is true of the delivery: all are one text to one contact.
-        "Failed" is the verdict on one attempt, and the one that the row knows may still arrive.
+        "Failed" is the verdict on one attempt, and the one that the row knows may still arrive. A report without an id
+        does not say which attempt it means, so it counts only where there was but one.
         """
         if self.status == Status.DELIVERED:
             return True
+        if row.provider != self.provider:
+            return False
         known = row.provider_message_id
-        return row.provider == self.provider and (not known or known == self.provider_message_id)
+        return not known or known == self.provider_message_id or (not self.provider_message_id and row.tries == 1)
 
 
 def _plain(text: str) -> str:
@@ -69,8 +74,9 @@ def receive(alias: str, callback: Callback) -> None:
         report = _read(alias, callback)
     except ReceiptRefused:
         # Somebody tries to forge them, or a secret is not the one that the provider has: both are to be looked after.
-        named = f"{alias}/{callback.provider}" if callback.provider else alias
-        logger.warning("A receipt for channel %s is not signed by its provider.", named)
+        # Nobody needs a key to come this far: the names are those of our settings, so that what is said once for each
+        # of them is bounded, however many are forged.
+        alerts.sound(Alert.RECEIPT_REFUSED, channel=alias, provider=callback.provider or None)
         raise
     if report.status in _VERDICTS:
         _record(alias, Reported.of(report, callback.provider), report.reference)
@@ -97,7 +103,7 @@ def _record(alias: str, reported: Reported, reference: str) -> None:
         if row.status in Delivery.OPEN:
             _keep(row, reported)
         elif row.status == Status.SENT and reported.speaks_of(row):
-            trail = Trail(Actor(ActorKind.PROVIDER, reported.provider or alias), now())
+            trail = Trail(_reporter(row, reported), now())
             _move(row, reported, trail)
             trail.write()
 
@@ -112,6 +118,9 @@ def _locked(alias: str, reported: Reported, reference: str) -> Delivery | None:
     rows = rows.filter(channel=alias)
     if reference:
         return rows.of_key(reference).first()
+    if not reported.provider_message_id:
+        # Nobody is named, and the empty id is that of every message whose provider gave it none.
+        return None
     found = list(rows.filter(provider=reported.provider, provider_message_id=reported.provider_message_id)[:2])
     if len(found) > 1:
         logger.error("Several messages of channel %s have the same id of their provider.", alias)
@@ -135,20 +144,15 @@ def apply_early(row: Delivery, trail: Trail) -> None:
         return
     reported = Reported(**row.early_report)
     if reported.speaks_of(row):
-        _move(row, reported, trail)
+        _move(row, reported, trail.by(_reporter(row, reported)))
 
 
 def _move(row: Delivery, reported: Reported, trail: Trail) -> None:
     delivered = reported.status == Status.DELIVERED
     changes: dict[str, Any] = {"delivered_at": trail.at} if delivered else {"reason": reported.reason}
-    row.change(status=reported.status, early_report=None, **changes)
-    about = [] if row.challenge is None else [row.challenge]
-    trail.add(
-        f"delivery.{reported.status}",
-        row,
-        *about,
-        channel=row.channel,
-        destination=row.destination,
-        provider=reported.provider,
-        reason=row.reason,
-    )
+    outbox.move(row, trail, Status(reported.status), early_report=None, **changes)
+
+
+def _reporter(row: Delivery, reported: Reported) -> Actor:
+    """Return whose word a report is: its provider's, also where a worker applies what came early."""
+    return Actor(ActorKind.PROVIDER, reported.provider or row.channel)

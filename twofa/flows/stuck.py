@@ -85,9 +85,7 @@ def find() -> Stuck:
     )
     return Stuck(
         at=at,
-        parked=_newest(
-            redemptions.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED).order_by("-parked_at")
-        ),
+        parked=_newest(redemptions.parked().order_by("-parked_at")),
         undelivered=_newest(
             deliveries.filter(
                 status__in=Delivery.UNDELIVERED,
@@ -99,12 +97,12 @@ def find() -> Stuck:
         ),
         waiting=_newest(deliveries.due(late)),
         overdue=_newest(
-            Challenge.objects.filter(status=Challenge.Status.PENDING, deadline__lte=late)
+            Challenge.objects.overdue(late)
             .select_related("campaign", "participant")
             .only(*_CHALLENGE)
             .order_by("-deadline")
         ),
-        undriven=_newest(redemptions.filter(due_at__lte=late).order_by("-due_at")),
+        undriven=_newest(redemptions.due(late).order_by("-due_at")),
         failing=_newest(redemptions.filter(_failing(), due_at__gt=late).order_by("-updated_at")),
     )
 

@@ -28,8 +28,8 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
     """Do what is due, oldest first, and return how many rows each step took."""
     with correlation.bound(correlation.current() or correlation.accept(None)):
         at = now()
-        overdue = Challenge.objects.filter(status=Challenge.Status.PENDING, deadline__lte=at).order_by("deadline")
-        due = Redemption.objects.filter(due_at__lte=at).order_by("due_at")
+        overdue = Challenge.objects.overdue(at).order_by("deadline")
+        due = Redemption.objects.due(at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),

@@ -58,6 +58,10 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
             delivery_reason=Coalesce(models.Subquery(rows.values("reason")[:1]), models.Value("")),
         )
 
+    def overdue(self, at: datetime) -> Self:
+        """Rows whose deadline is past at ``at`` and that nobody has ended yet."""
+        return self.filter(status=Challenge.Status.PENDING, deadline__lte=at)
+
     def locked(self) -> Self:
         """Lock participant, redemption and challenge, in this order, as every flow does."""
         return self.select_for_update(no_key=True, of=("redemption__participant", "redemption", "self"))

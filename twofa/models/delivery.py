@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Min, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from twofa.models.challenge import Challenge
@@ -46,6 +46,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         abandoned = Q(status=Delivery.Status.SENDING, leased_until__lte=at)
         return self.filter(queued | abandoned)
 
+    def oldest_due(self, at: datetime) -> datetime | None:
+        """Return since when the oldest row has been :meth:`due` at ``at``; each of them by its ``due_since``."""
+        since = Case(When(status=Delivery.Status.SENDING, then=F("leased_until")), default=F("due_at"))
+        oldest: datetime | None = self.due(at).aggregate(oldest=Min(since))["oldest"]
+        return oldest
+
     def claim(self, pk: int, *, at: datetime, lease: timedelta) -> Delivery | None:
         """Take one due row for ``lease`` and return it, or None where another worker was first.
 
@@ -54,7 +60,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         taken = (
             self.due(at)
             .filter(pk=pk)
-            .update(status=Delivery.Status.SENDING, leased_until=at + lease, tries=models.F("tries") + 1)
+            .update(status=Delivery.Status.SENDING, leased_until=at + lease, tries=F("tries") + 1)
         )
         return self.for_sending().get(pk=pk) if taken else None
 
@@ -183,6 +189,11 @@ class Delivery(StateMachine):
     def message_label(self) -> StrOrPromise:
         """Return what staff call the message; one without a name is called by its event."""
         return MESSAGES.get(self.event, self.event)
+
+    @property
+    def due_since(self) -> datetime | None:
+        """Return from when on a worker may take it: of one that a worker has, from the end of that worker's lease."""
+        return self.leased_until if self.status == self.Status.SENDING else self.due_at
 
     @property
     def idempotency_key(self) -> str:

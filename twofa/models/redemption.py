@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -20,6 +20,16 @@ from twofa.models.storefront import Storefront
 
 if TYPE_CHECKING:
     from twofa.models.challenge import Challenge
+
+
+class RedemptionQuerySet(models.QuerySet["Redemption"]):
+    def due(self, at: datetime) -> Self:
+        """Rows whose next call of the points system is due at ``at``."""
+        return self.filter(due_at__lte=at)
+
+    def parked(self) -> Self:
+        """Rows whose completion waits for staff; one of them alone: ``Redemption.is_parked``."""
+        return self.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED)
 
 
 class Redemption(StateMachine):
@@ -95,6 +105,7 @@ class Redemption(StateMachine):
     approved_at = models.DateTimeField(_("approved at"), null=True)
     completed_at = models.DateTimeField(_("completed at"), null=True)
 
+    objects = RedemptionQuerySet.as_manager()
     challenge: Challenge
     is_active: bool
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
@@ -177,17 +188,6 @@ class Redemption(StateMachine):
         """Tell whether this is the content that a token approved, or that the stored decision exempted from one."""
         return self.approved_digest is not None and tokens.is_sealed([bytes(self.approved_digest)], self.digest())
 
-    def same_order(
-        self, *, participant: Participant, amount: Decimal, description: str, items: list[dict[str, Any]]
-    ) -> bool:
-        """Tell whether a repeated order id asks for the same thing."""
-        return (
-            self.participant_id == participant.pk
-            and self.amount == amount
-            and self.description == description
-            and self.items == items
-        )
-
     def move(self, *, at: datetime, **changes: Any) -> None:
         """Change state at ``at``, and count the version by which clients drop what they see out of order."""
         self.change(updated_at=at, version=self.version + 1, guard=("version",), **changes)
@@ -196,6 +196,11 @@ class Redemption(StateMachine):
     def is_final(self) -> bool:
         """Tell whether its status can no longer change."""
         return self.status in self.FINAL
+
+    @property
+    def is_parked(self) -> bool:
+        """Tell whether its completion waits for staff: the machine has given up, and no deadline ends it."""
+        return self.parked_at is not None and self.status == self.Status.APPROVED
 
     @classmethod
     def owing_release(cls) -> Q:
