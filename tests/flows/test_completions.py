@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from tests import factories
 from tests.factories import token_of
 from tests.fulfillment import RecordingBackend, RemoteBackend
-from tests.stories import STAFF, cancel, confirm, deliver_due, points, refused, reject, tamper, travel
+from tests.stories import cancel, confirm, deliver_due, points, reject, tamper, travel
 from twofa.channels.memory import outbox
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, WrongState
 from twofa.flows import completions, sweeps
@@ -260,6 +260,20 @@ def test_verdict_is_told_even_where_the_release_vanishes(shop):
     assert points(redemption) == ("cancelled", "released")
 
 
+@BACKENDS
+def test_release_after_a_refused_completion_begins_a_new_row_of_tries(shop, settings, backend):
+    settings.TWOFA_FULFILLMENT_BACKEND = backend
+    redemption = shop.open()
+    fails("complete", TemporaryFailure(), TemporaryFailure(), RedemptionRefused("insufficient_points"))
+    fails("release", TimeoutError())
+    confirm(shop, redemption, token_of(redemption.challenge))
+    sweep_for(2)
+    row = Redemption.objects.get(pk=redemption.pk)
+    assert (row.status, row.points, row.completion_tries) == ("failed", "reserved", 1)
+    sweep_for(1)
+    assert points(redemption) == ("failed", "released")
+
+
 # --- a ledger beyond the network --------------------------------------------------------------------------------------
 
 
@@ -323,80 +337,6 @@ def test_redemption_whose_process_died_before_the_ledger_was_asked_is_driven_by_
     travel(completions.GRACE)
     sweeps.sweep()
     assert points(redemption) == ("completed", "completed")
-
-
-# --- staff ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def parked(shop, settings) -> Redemption:
-    settings.TWOFA_COMPLETION_MAX_TRIES = 1
-    return approved(shop)
-
-
-def test_parked_completion_is_tried_again_by_staff(parked):
-    assert completions.retry_completion(parked.pk, actor=STAFF, reason="ledger is back").status == "completed"
-    event = Event.objects.get(type="redemption.completion_retried")
-    assert (event.actor, event.data["reason"]) == ("maria", "ledger is back")
-
-
-@pytest.mark.parametrize("backend", [RecordingBackend, RemoteBackend], ids=["local", "remote"])
-def test_retry_by_staff_never_gives_back_what_an_earlier_call_may_have_spent(shop, parked, settings, backend):
-    settings.TWOFA_FULFILLMENT_BACKEND = backend
-    settings.TWOFA_COMPLETION_MAX_TRIES = 10
-    type(shop.participant).objects.update(is_active=False)
-    completions.retry_completion(parked.pk, actor=STAFF, reason="")
-    assert points(parked) == ("approved", "reserved")
-    assert Redemption.objects.get(pk=parked.pk).parked_at is not None
-    assert RecordingBackend.count("release") == 0
-
-
-def test_retry_by_staff_begins_a_new_row_of_tries(parked, settings):
-    settings.TWOFA_COMPLETION_MAX_TRIES = 3
-    fails("complete", TimeoutError())
-    assert completions.retry_completion(parked.pk, actor=STAFF, reason="").status == "approved"
-    assert Redemption.objects.get(pk=parked.pk).parked_at is None
-    sweep_for(1)
-    assert points(parked) == ("completed", "completed")
-
-
-def test_parked_completion_is_failed_by_staff_and_released(parked):
-    failed = completions.fail_parked(parked.pk, actor=STAFF, reason="customer gave up")
-    assert (failed.status, failed.points, failed.failure_code) == ("failed", "released", "failed_by_staff")
-    assert RecordingBackend.count("complete") == 1
-
-
-def test_release_after_a_parked_completion_begins_a_new_row_of_tries(parked):
-    """Else its second try would wait as long as the last of the completion, with the customer's points held."""
-    Redemption.objects.filter(pk=parked.pk).update(completion_tries=11)
-    fails("release", TimeoutError())
-    failed = completions.fail_parked(parked.pk, actor=STAFF, reason="customer gave up")
-    assert (failed.status, failed.points, failed.completion_tries) == ("failed", "reserved", 1)
-    assert failed.due_at - failed.read_at < completions.FIRST_DELAY * 2
-    travel(completions.FIRST_DELAY * 2)
-    sweeps.sweep()
-    assert points(parked) == ("failed", "released")
-
-
-@BACKENDS
-def test_release_after_a_refused_completion_begins_a_new_row_of_tries(shop, settings, backend):
-    settings.TWOFA_FULFILLMENT_BACKEND = backend
-    redemption = shop.open()
-    fails("complete", TemporaryFailure(), TemporaryFailure(), RedemptionRefused("insufficient_points"))
-    fails("release", TimeoutError())
-    confirm(shop, redemption, token_of(redemption.challenge))
-    sweep_for(2)
-    row = Redemption.objects.get(pk=redemption.pk)
-    assert (row.status, row.points, row.completion_tries) == ("failed", "reserved", 1)
-    sweep_for(1)
-    assert points(redemption) == ("failed", "released")
-
-
-def test_staff_touch_nothing_that_is_not_parked(shop):
-    redemption = shop.open()
-    for act in (completions.retry_completion, completions.fail_parked):
-        with refused(WrongState):
-            act(redemption.pk, actor=STAFF, reason="")
 
 
 @pytest.mark.parametrize("tries", range(20))
