@@ -57,6 +57,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+if DEBUG:
+    MIDDLEWARE.append("example_project.pages.NothingHereMiddleware")
+CSRF_FAILURE_VIEW = "example_project.pages.show_stale_form"
 
 TEMPLATES = [
     {

@@ -37,6 +37,12 @@ class Visit:
     correlation_id: str
     customer: Customer | None
 
+    @classmethod
+    def of(cls, request: HttpRequest) -> Visit:
+        """Begin a visit, under the correlation id of its request."""
+        correlation_id = correlation.current() or correlation.accept(request.headers.get("X-Correlation-Id"))
+        return cls(request, correlation_id, customers.current(request))
+
     @property
     def member(self) -> Customer:
         """Return who is signed in. Only for views that ask for it."""
@@ -121,12 +127,11 @@ def _visited(
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @sensitive_post_parameters("token", "address", "csrfmiddlewaretoken")
         def handle(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            correlation_id = correlation.current() or correlation.accept(request.headers.get("X-Correlation-Id"))
-            with correlation.bound(correlation_id):
-                visit = Visit(request, correlation_id, customers.current(request))
+            visit = Visit.of(request)
+            with correlation.bound(visit.correlation_id):
                 home = None if back is None else reverse(back, kwargs=kwargs)
                 response = _answer(view, visit, methods, home, public, args, kwargs)
-            return _seal(response, correlation_id)
+            return _seal(response, visit.correlation_id)
 
         handle.__name__, handle.__module__, handle.__doc__ = view.__name__, view.__module__, view.__doc__
         return handle
