@@ -13,7 +13,12 @@ def main() -> None:
         raise SystemExit(
             "Django is not installed here. `make demo` builds an environment, or: see README.md."
         ) from error
-    execute_from_command_line(sys.argv)
+    from example_project.environment import Misconfigured
+
+    try:
+        execute_from_command_line(sys.argv)
+    except Misconfigured as error:
+        raise SystemExit(f"{error}") from None
 
 
 if __name__ == "__main__":

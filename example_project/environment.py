@@ -16,28 +16,41 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
 
-def text(name: str, default: str | None = None) -> str:
-    """Return a variable. Raises: ImproperlyConfigured where it is not set and has no default."""
-    value = os.environ.get(name) or default
-    if value is None:
-        raise ImproperlyConfigured(
-            f"Set {name} in the environment, or DEBUG=1 for development. See docs/howto/run-the-example.md."
+class Misconfigured(ImproperlyConfigured):
+    """The environment lacks something, or has something that cannot be read."""
+
+
+def demand(*names: str) -> None:
+    """Insist on variables, on all at once: whoever starts a server should not learn of them in turn.
+
+    Raises: Misconfigured where some are not set.
+    """
+    missing = ", ".join(name for name in names if not os.environ.get(name))
+    if missing:
+        raise Misconfigured(
+            f"Set {missing} in the environment, or DEBUG=1 for development. See docs/howto/run-the-example.md."
         )
-    return value
+
+
+def text(name: str, default: str | None = None) -> str:
+    """Return a variable. Raises: Misconfigured where it is not set and has no default."""
+    if default is None:
+        demand(name)
+    return os.environ.get(name) or default or ""
 
 
 def flag(name: str, *, default: bool) -> bool:
-    """Return a variable as yes or no. Raises: ImproperlyConfigured where it is neither."""
+    """Return a variable as yes or no. Raises: Misconfigured where it is neither."""
     value = os.environ.get(name)
     if value is None:
         return default
     if value.strip().lower() in _TRUE | _FALSE:
         return value.strip().lower() in _TRUE
-    raise ImproperlyConfigured(f"{name} is 1 or 0, not {value!r}.")
+    raise Misconfigured(f"{name} is 1 or 0, not {value!r}.")
 
 
 def words(name: str, *, default: list[str] | None = None) -> list[str]:
-    """Return a variable as a list, split at commas. Raises: ImproperlyConfigured where it is not set."""
+    """Return a variable as a list, split at commas. Raises: Misconfigured where it is not set."""
     if default is not None and not os.environ.get(name):
         return default
     return [word.strip() for word in text(name).split(",") if word.strip()]
@@ -47,7 +60,7 @@ def secret(name: str, *, debug: bool, directory: Path) -> str:
     """Return a secret: the variable or, in development only, one that is made once and kept in ``directory``.
 
     Never a constant of the repository: such keys are copied to production together with the code.
-    Raises: ImproperlyConfigured where it is not set outside of development.
+    Raises: Misconfigured where it is not set outside of development.
     """
     if os.environ.get(name) or not debug:
         return text(name)
@@ -79,11 +92,11 @@ def _keep(path: Path, value: str) -> None:
 def email(url: str) -> dict[str, Any]:
     """Return Django's e-mail settings for ``smtp://user:password@host:587/?tls=1``, or ``smtps://…``.
 
-    Raises: ImproperlyConfigured for any other scheme.
+    Raises: Misconfigured for any other scheme.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise ImproperlyConfigured("EMAIL_URL looks like smtp://user:password@host:587/?tls=1 or smtps://…")
+        raise Misconfigured("EMAIL_URL looks like smtp://user:password@host:587/?tls=1 or smtps://…")
     tls = parse_qs(parts.query).get("tls", ["0"])[0]
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",

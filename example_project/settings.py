@@ -1,6 +1,6 @@
 """Settings of the example, all from the environment; without any, a development machine that needs nothing else.
 
-``DEBUG=0`` is production: then every secret and address must be given, and whatever is missing is named at start-up.
+``DEBUG=0`` is production: then every secret and address must be given, and all that is missing is named at start-up.
 """
 
 from __future__ import annotations
@@ -18,6 +18,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 
 DEBUG = environment.flag("DEBUG", default=True)
+if not DEBUG:
+    environment.demand(
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "CELERY_BROKER_URL",
+        "TWOFA_TOKEN_KEY",
+        *(["DEFAULT_FROM_EMAIL"] if os.environ.get("EMAIL_URL") else []),
+    )
 SECRET_KEY = environment.secret("SECRET_KEY", debug=DEBUG, directory=VAR_DIR)
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else None)
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", default=[])
@@ -57,6 +66,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+if DEBUG:
+    MIDDLEWARE.append("example_project.pages.NothingHereMiddleware")
+CSRF_FAILURE_VIEW = "example_project.pages.show_stale_form"
 
 TEMPLATES = [
     {

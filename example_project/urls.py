@@ -23,3 +23,6 @@ urlpatterns = [
 if settings.DEBUG:
     # Messages with tokens in them: this page does not exist outside of development.
     urlpatterns.append(path("phone/", pages.show_phone, name="phone"))
+
+handler403 = pages.show_forbidden
+handler404 = pages.show_nothing

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -67,6 +68,38 @@ def test_redemption_names_what_is_approved_before_the_token(channel: str, locale
         assert "Token 2:" in before
         assert "5 min" in after
     assert message.token not in message.subject
+
+
+@pytest.mark.parametrize(
+    ("locale", "amount", "said"),
+    [
+        ("pt-br", "649.50", "649,50 pontos"),
+        ("es", "649.50", "649,50 puntos"),
+        ("en", "649.50", "649.50 points"),
+        ("pt-br", "1.00", "1 ponto"),
+        ("es", "1.00", "1 punto"),
+        ("en", "1.00", "1 point"),
+        ("en", "1.50", "1.50 points"),
+    ],
+)
+@pytest.mark.parametrize("channel", ADDRESSES)
+def test_unit_that_nobody_chose_is_said_in_the_language_of_the_message(
+    channel: str, locale: str, amount: str, said: str
+):
+    delivered = row("redemption.token", channel, locale=locale, redemption={"unit": "points", "amount": amount})
+    digest = delivered.challenge.redemption.digest()
+
+    message = delivery.compose(delivered)
+
+    for text in filter(None, (message.text, message.subject if channel == "email" else "", message.html)):
+        assert re.search(rf"\b{re.escape(said)}\b", text)
+    assert (delivered.challenge.redemption.unit, delivered.challenge.redemption.digest()) == ("points", digest)
+
+
+def test_unit_of_the_campaign_s_own_is_said_as_it_is():
+    message = delivery.compose(row("redemption.token", locale="es", redemption={"unit": "Points"}))
+
+    assert "15.000 Points" in message.text
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -11,6 +11,7 @@ from typing import Any
 from django.template import Context, loader
 from django.template.backends.django import Template as DjangoTemplate
 from django.utils import translation
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import channels, correlation, tokens, wording
@@ -22,6 +23,7 @@ logger = correlation.get_logger(__name__)
 
 TRANSACTION_CHANGED = "transaction_changed"
 _LANGUAGES = tuple(locale for locale, _name in LOCALES)
+_DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
 _MAX_ID = 200
 _MAX_PROVIDER = 64
@@ -63,8 +65,8 @@ def compose(delivery: Delivery) -> Message:
     """
     token = _token(delivery)
     locale = _locale(delivery)
-    context = {**_context(delivery, locale), "token": token}
     with translation.override(locale):
+        context = {**_context(delivery, locale), "token": token}
         texts = {part: _render(delivery, part, context) for part in _parts(delivery.channel)}
     message = Message(
         recipient=delivery.address,
@@ -183,11 +185,23 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
 def _about_redemption(redemption: Redemption, locale: str, limits: Mapping[str, int]) -> dict[str, Any]:
     return {
         "amount": wording.amount(Decimal(redemption.amount), locale),
-        "unit": wording.plain(redemption.unit, limit=20),
+        "unit": _unit(redemption),
         "item": wording.safe(redemption.description, limit=limits["item"]),
         "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
         "items_left": max(len(redemption.items) - _LINES_SHOWN, 0),
     }
+
+
+def _unit(redemption: Redemption) -> str:
+    """Return what the amount counts, in the language of the message where the unit is the default one.
+
+    Any other is the campaign's own word. The digest holds the stored one, whatever it is called here.
+    """
+    if redemption.unit != _DEFAULT_UNIT:
+        return wording.plain(redemption.unit, limit=20)
+    amount = Decimal(redemption.amount)
+    # "1 point", and "1.50 points": what is not whole is more than one.
+    return ngettext("point", "points", int(amount) if amount == amount.to_integral_value() else 2)
 
 
 def _line(item: Mapping[str, Any], locale: str, limits: Mapping[str, int]) -> dict[str, Any]:

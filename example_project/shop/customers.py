@@ -128,13 +128,13 @@ def last_order(request: HttpRequest, product: Product) -> str | None:
 # --- what the next page says -----------------------------------------------------------------------------------------
 
 
-def tell(request: HttpRequest, path: str, code: str, params: Mapping[str, Any] | None = None) -> None:
+def keep_notice(request: HttpRequest, path: str, code: str, params: Mapping[str, Any] | None = None) -> None:
     """Keep a notice for the page at ``path``: a code and its numbers, no text and no token."""
     notices = {**request.session.get(_NOTICES, {}), path: {"code": code, "params": dict(params or {})}}
     request.session[_NOTICES] = dict(list(notices.items())[-_KEPT:])
 
 
-def told(request: HttpRequest) -> dict[str, Any] | None:
+def take_notice(request: HttpRequest) -> dict[str, Any] | None:
     """Return the notice for this page, once."""
     notices = {**request.session.get(_NOTICES, {})}
     notice: dict[str, Any] | None = notices.pop(request.path, None)

@@ -75,6 +75,11 @@ class Storefront:
         ]
         return rows
 
+    def usable_devices(self) -> list[Row]:
+        """Return those that a token can go to, the main one first."""
+        active = (row for row in self.devices() if row["status"] == "active")
+        return sorted(active, key=lambda row: not row["is_default"])
+
     def device(self, pk: UUID) -> Row:
         """Return one of the member's own. Raises: Http404 for everybody else's."""
         # A device does not say whose it is, and this key reads those of all members: so it is looked for among theirs.

@@ -37,6 +37,12 @@ class Visit:
     correlation_id: str
     customer: Customer | None
 
+    @classmethod
+    def of(cls, request: HttpRequest) -> Visit:
+        """Begin a visit, under the correlation id of its request."""
+        correlation_id = correlation.current() or correlation.accept(request.headers.get("X-Correlation-Id"))
+        return cls(request, correlation_id, customers.current(request))
+
     @property
     def member(self) -> Customer:
         """Return who is signed in. Only for views that ask for it."""
@@ -67,14 +73,14 @@ class Visit:
 
     def render(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> HttpResponse:
         """Return a page, with the notice that was kept for it."""
-        told = customers.told(self.request)
-        notice = None if told is None else sentences.refusal(told["code"], told["params"])
+        kept = customers.take_notice(self.request)
+        notice = None if kept is None else sentences.refusal(kept["code"], kept["params"])
         common = {
             "customer": self.customer,
             "unit": "points" if self.customer is None else self.customer.unit,
             "balances": None if self.customer is None else self.balances(),
             "notice": notice,
-            "told": told,
+            "kept_notice": kept,
             "debug": settings.DEBUG,
             "correlation_id": self.correlation_id,
         }
@@ -83,7 +89,7 @@ class Visit:
     def go(self, path: str, code: str = "", params: Mapping[str, Any] | None = None) -> HttpResponse:
         """Send the visitor to ``path``, where ``code`` is explained."""
         if code:
-            customers.tell(self.request, path, code, params)
+            customers.keep_notice(self.request, path, code, params)
         return redirect(path)
 
 
@@ -91,7 +97,7 @@ View = Callable[Concatenate[Visit, P], HttpResponse]
 _KEPT = ("attempts_remaining", "retry_after", "reason")
 
 
-def told_of(refused: Refused) -> dict[str, Any]:
+def params_of(refused: Refused) -> dict[str, Any]:
     """Return what a notice keeps of a refusal: numbers and stable words, nothing that the visitor typed."""
     kept = {name: refused.members[name] for name in _KEPT if name in refused.members}
     errors = refused.members.get("errors") or []
@@ -121,12 +127,11 @@ def _visited(
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @sensitive_post_parameters("token", "address", "csrfmiddlewaretoken")
         def handle(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            correlation_id = correlation.current() or correlation.accept(request.headers.get("X-Correlation-Id"))
-            with correlation.bound(correlation_id):
-                visit = Visit(request, correlation_id, customers.current(request))
+            visit = Visit.of(request)
+            with correlation.bound(visit.correlation_id):
                 home = None if back is None else reverse(back, kwargs=kwargs)
                 response = _answer(view, visit, methods, home, public, args, kwargs)
-            return _seal(response, correlation_id)
+            return _seal(response, visit.correlation_id)
 
         handle.__name__, handle.__module__, handle.__doc__ = view.__name__, view.__module__, view.__doc__
         return handle
@@ -166,7 +171,7 @@ def _turned_away(visit: Visit, back: str | None) -> HttpResponse | None:
     if visit.customer is None:
         path = reverse("shop:sign-in")
         if request.method == "POST":
-            customers.tell(request, path, "signed_out")
+            customers.keep_notice(request, path, "signed_out")
         return redirect(f"{path}?{urlencode({'next': here})}")
     if request.method == "POST" and request.POST.get("member") != visit.customer.key:
         # A tab of the member before: what was typed there was meant for them.
@@ -178,10 +183,10 @@ def _refused(visit: Visit, error: ApiError, back: str | None) -> HttpResponse:
     if back is None and isinstance(error, Refused) and error.code == "not_found":
         return visit.render("404.html", status=404)
     if back is not None and not isinstance(error, NotConnected):
-        code, params = (error.code, told_of(error)) if isinstance(error, Refused) else ("unreachable", {})
+        code, params = (error.code, params_of(error)) if isinstance(error, Refused) else ("unreachable", {})
         return visit.go(back, code, params)
     code = error.code if isinstance(error, Refused) else "unavailable"
-    sentence = sentences.refusal(code, told_of(error) if isinstance(error, Refused) else {})
+    sentence = sentences.refusal(code, params_of(error) if isinstance(error, Refused) else {})
     context = {"sentence": sentence, "not_connected": isinstance(error, NotConnected), "again": visit.request.path}
     if isinstance(error, Unreachable | NotConnected):
         context["api_url"] = settings.SHOP_API_URL

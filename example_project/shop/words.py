@@ -77,6 +77,12 @@ def duration(seconds: int) -> str:
     return " ".join([part for part in parts if part][:2])
 
 
+def countdown(seconds: int) -> str:
+    """Return a time that runs down, as ``shop.js`` goes on with it: minutes, and seconds in two digits."""
+    minutes, second = divmod(max(seconds, 0), 60)
+    return f"{minutes}:{second:02d}"
+
+
 def moment(text: str | None) -> datetime | None:
     """Return a time of the API, or None."""
     return None if not text else datetime.fromisoformat(text)

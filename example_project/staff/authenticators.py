@@ -17,6 +17,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
 from django.db import transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext_lazy as _
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 
@@ -24,6 +25,10 @@ LINK_LIFE = timedelta(hours=24)
 PROOF_LIFE = timedelta(minutes=10)
 MAX_FAILURES = 5
 """Wrong passwords and codes that an invitation survives."""
+WRONG_CODE = _(
+    "That code is not right, is too old, or came too soon after a wrong one. Wait a moment and type the next one."
+)
+"""django-otp looks at no code for a second after a wrong one, for two after the second, and so on."""
 _LINK, _PROOF = "example.staff.invitation", "example.staff.proof"
 
 

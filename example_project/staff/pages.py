@@ -57,7 +57,7 @@ def _take_code(request: HttpRequest, invitation: TOTPDevice) -> HttpResponse:
             logout(request)  # whoever was signed in here before starts anew
             messages.success(request, _("Your authenticator is set up. Sign in with its next code."))
             return redirect("admin:login")
-        form.add_error("code", _("That code is not right, or is too old. Wait for the next one."))
+        form.add_error("code", authenticators.WRONG_CODE)
     return _show_secret(request, invitation, form)
 
 

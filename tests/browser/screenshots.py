@@ -8,22 +8,42 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from tests.admin.conftest import World
+from example_project.staff.site import StaffAdminSite
+from tests import factories
+from tests.admin.conftest import World, make_world
 from tests.admin.test_pages import MODELS
 from tests.browser.admin_pages import made_by_us, pages_of
 from tests.browser.customer import Customer, walk
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
+from tests.example.blocks import ROOT
 from tests.example.serving import Served
-from twofa.models import Redemption
+from tests.factories import token_of
+from tests.fulfillment import RecordingBackend
+from tests.stories import confirm
+from twofa.exceptions import TemporaryFailure
+from twofa.models import Delivery, Redemption
 
 LANGUAGE = os.environ.get("SCREENSHOTS_LANGUAGE", "en")
-FOLDER = Path(__file__).parents[2] / "build" / "screenshots" / LANGUAGE
+FOLDER = ROOT / "build" / "screenshots" / LANGUAGE
+
+
+@pytest.fixture(autouse=True)
+def as_in_the_example(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the suite's admin, which has every row to show, the name, the words and the models of the example's."""
+    settings.LANGUAGE_CODE = LANGUAGE
+    settings.LOCALE_PATHS = [ROOT / "example_project" / "locale"]
+    for name in ("site_header", "site_title"):
+        monkeypatch.setattr(admin.site, name, getattr(StaffAdminSite, name))
+    for model in (StaticDevice, TOTPDevice):
+        monkeypatch.delitem(admin.site._registry, model)
 
 
 def take(visitor: Visitor, name: str) -> None:
@@ -42,20 +62,14 @@ def name_of(address: str) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_pages_of_staff(
-    model: str, settings: Any, lived: World, boss: Client, signed_in: Callable[..., Visitor]
-) -> None:
-    settings.LANGUAGE_CODE = LANGUAGE
+def test_pages_of_staff(model: str, lived: World, boss: Client, signed_in: Callable[..., Visitor]) -> None:
     visitor = signed_in(boss, locale=LANGUAGE)
     for address in pages_of(boss, model):
         visitor.go(address)
         take(visitor, name_of(address))
 
 
-def test_redemptions_in_each_state(
-    settings: Any, lived: World, boss: Client, signed_in: Callable[..., Visitor]
-) -> None:
-    settings.LANGUAGE_CODE = LANGUAGE
+def test_redemptions_in_each_state(lived: World, boss: Client, signed_in: Callable[..., Visitor]) -> None:
     visitor = signed_in(boss, locale=LANGUAGE)
     tools = "(all) => all.map((one) => one.pathname)"
     for status in Redemption.Status.values:
@@ -65,6 +79,27 @@ def test_redemptions_in_each_state(
             for address in made_by_us(visitor.page.locator(".object-tools a").evaluate_all(tools)):
                 visitor.go(address)
                 take(visitor, f"{name_of(address)}-{status}")
+
+
+def test_pages_that_are_empty_on_good_days(settings: Any, boss: Client, signed_in: Callable[..., Visitor]) -> None:
+    visitor = signed_in(boss, locale=LANGUAGE)
+    for state in ("empty", "filled"):
+        if state == "filled":
+            make_world(test=True)
+            get_stuck(settings)
+        for address in ("/admin/twofa/redemption/stuck/", "/admin/twofa/delivery/sandbox/"):
+            visitor.go(address)
+            take(visitor, f"{name_of(address)}-{state}")
+
+
+def get_stuck(settings: Any) -> None:
+    """Have a message fail, and the points of another redemption not be booked."""
+    shop = factories.Shop()
+    Delivery.objects.filter(challenge=shop.open().challenge).update(status="failed", reason="timeout")
+    settings.TWOFA_COMPLETION_MAX_TRIES = 1
+    RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
+    parked = shop.open()
+    confirm(shop, parked, token_of(parked.challenge))
 
 
 def test_pages_of_the_shop(served: Served, visit: Callable[..., Visitor]) -> None:

@@ -56,6 +56,44 @@ def test_page_of_the_shop_is_in_one_language(
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
+@pytest.mark.parametrize("code", ["en", "pt-BR", "es"])
+def test_frame_keeps_its_lines(code: str, served: Served, visit: Callable[..., Visitor]):
+    customer = arrive(served, visit, code)
+    page = customer.page
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    customer.sign_in("everyday:ana")
+    customer.order("mug")  # leaves a balance with decimals
+
+    words, *links = (page.locator(selector) for selector in (".brand span", ".bar nav a", ".foot nav a"))
+    assert words.bounding_box()["height"] < 30
+    assert page.evaluate("document.querySelector('.brand').scrollHeight") <= 44, "it is there as a whole"
+    for row in links:
+        assert len({box["y"] for one in row.all() if (box := one.bounding_box())}) == 1
+    assert page.locator(".sum .code").last.bounding_box()["height"] < 40
+
+    customer.visitor.go("/phone/")
+    heading, pause = (page.locator(selector).bounding_box() for selector in (".title h1", "#pause"))
+    assert abs(heading["y"] + heading["height"] / 2 - pause["y"] - pause["height"] / 2) < 1
+    page.set_viewport_size({"width": 320, "height": 900})
+    for path in ("/", "/orders/", "/contacts/", "/sign-in/"):
+        customer.visitor.go(path)
+        assert customer.visitor.too_wide() == []
+
+
+def test_lists_and_forms_end_at_one_edge(served: Served, visit: Callable[..., Visitor]):
+    customer = arrive(served, visit, "en")
+    customer.sign_in()
+    customer.order("mug")
+
+    edges = set()
+    for path, selectors in (("/orders/", [".orders"]), ("/contacts/", [".devices", ".two"])):
+        customer.visitor.go(path)
+        boxes = [customer.page.locator(selector).bounding_box() for selector in selectors]
+        edges |= {box["x"] + box["width"] for box in boxes}
+
+    assert len(edges) == 1
+
+
 def test_documentation_of_the_api_loads_nothing_from_elsewhere(served: Served, visit: Callable[..., Visitor]):
     visitor = visit(served.base)
 

@@ -99,6 +99,7 @@ def test_time_that_is_left_runs_down(customer: Customer):
 
     clock.wait_for()
     before = clock.inner_text()
+    assert re.fullmatch(r"[0-4]:\d\d", before)
     customer.page.wait_for_function(
         "(shown) => document.querySelector('.clock .ticking').textContent !== shown", arg=before
     )

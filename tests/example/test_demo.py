@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from example_project.loyalty.demo import seed, serve
 from example_project.loyalty.demo.client import Client
 from example_project.loyalty.demo.failure import DemoFailed, expect
 from example_project.loyalty.demo.story import wrong
@@ -103,3 +106,17 @@ def test_wrong_tokens_differ_from_the_right_one_and_from_each_other(token):
 
     assert len({token, *others}) == 6
     assert {len(other) for other in others} == {len(token)}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_greeting_speaks_of_a_picture_only_where_it_draws_one(is_terminal: bool, boss: User, monkeypatch):
+    User.objects.update(username=seed.STAFF)
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: is_terminal)
+
+    serve._show_authenticator(Terminal(screen))
+
+    said = screen.getvalue()
+    assert ("▀" in said) == ("scan this" in said) == is_terminal
+    assert said.rstrip().splitlines()[-1].strip() == TOTPDevice.objects.get().config_url, "last, as the text says"

@@ -87,6 +87,19 @@ def test_secret_is_made_after_the_password(client: Client, invitation: TOTPDevic
     assert client.post(address_of(invitation), {"code": code, "proof": proof_in(second)}).status_code == 302
 
 
+def test_code_right_after_a_wrong_one_is_told_to_wait_and_then_taken(client: Client, invitation: TOTPDevice):
+    address = address_of(invitation)
+    proof = proof_in(client.post(address, {"password": PASSWORD}))
+    client.post(address, {"code": "000000", "proof": proof})
+
+    early = client.post(address, {"code": code_of(invitation), "proof": proof})
+
+    assert "came too soon after a wrong one. Wait a moment" in early.content.decode()
+    assert not TOTPDevice.objects.get().confirmed
+    with time_machine.travel(timezone.now() + timedelta(seconds=3)):
+        assert client.post(address, {"code": code_of(invitation), "proof": proof}).status_code == 302
+
+
 def test_code_without_the_password_enrols_nobody(client: Client, boss: User, invitation: TOTPDevice):
     other = authenticators.invite(User.objects.create_superuser("other", password="another"))
     proof = authenticators.begin(other, "another")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -17,6 +18,7 @@ from example_project.loyalty import ledger
 from example_project.loyalty.models import Account, Transfer
 from tests import factories
 from tests.example.blocks import ROOT
+from tests.example.shopping import Shopper, World
 
 
 def break_down(request: HttpRequest) -> None:
@@ -27,7 +29,13 @@ def forbid(request: HttpRequest) -> None:
     raise PermissionDenied("what nobody may read")
 
 
-urlpatterns = [*urls.urlpatterns, path("broken/", break_down), path("forbidden/", forbid)]
+urlpatterns = [
+    path("admin/forbidden/", admin.site.admin_view(forbid)),
+    *urls.urlpatterns,
+    path("broken/", break_down),
+    path("forbidden/", forbid),
+]
+handler403, handler404 = urls.handler403, urls.handler404
 
 
 @pytest.fixture
@@ -47,6 +55,68 @@ def test_page_that_is_not_there_or_not_open_or_breaks_is_no_dead_end(address: st
     assert '<a class="brand" href="/">' in page
     assert page.count("<h1>") == 1
     assert "what nobody may read" not in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("address", "status"), [("/admin/nothing/", 404), ("/admin/forbidden/", 403)])
+@pytest.mark.parametrize("debug", [False, True])
+def test_staff_stay_in_the_admin(address: str, status: int, debug: bool, browser: Client, settings: Any):
+    develop(settings, debug)
+    browser.force_login(User.objects.create_superuser("boss"))
+
+    answer = browser.get(address)
+    page = answer.content.decode()
+
+    assert answer.status_code == status
+    assert 'id="site-name"' in page
+    assert "To the admin" in page
+    assert "boss" in page
+    assert "Sign in" not in page
+    assert "what nobody may read" not in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("address", "frame"), [("/admin/login/", 'id="site-name"'), ("/sign-in/", 'class="brand"')])
+def test_form_of_a_session_that_has_ended_is_answered_in_its_own_frame(address: str, frame: str, settings: Any):
+    settings.ROOT_URLCONF = __name__
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [ROOT / "example_project" / "templates"]}]
+    settings.CSRF_FAILURE_VIEW = "example_project.pages.show_stale_form"
+
+    answer = Client(enforce_csrf_checks=True).post(address, {})
+    page = answer.content.decode()
+
+    assert answer.status_code == 403
+    assert frame in page
+    assert f'href="{address}"' in page
+
+
+def develop(settings: Any, debug: bool = True) -> None:
+    """As the example's own settings do."""
+    settings.DEBUG = debug
+    if debug:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "example_project.pages.NothingHereMiddleware"]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("address", "ours"), [("/nothing/", True), ("/products/nothing/", True), ("/api/v1/x/", False)]
+)
+def test_nothing_is_the_same_in_development(address: str, ours: bool, debug: bool, browser: Client, settings: Any):
+    develop(settings, debug)
+
+    answer = browser.get(address)
+
+    assert answer.status_code == 404
+    assert ("There is nothing at this address" in answer.content.decode()) == ours
+    assert browser.get("/orders").status_code == 301, "and an address without its slash is found"
+
+
+def test_visitor_who_is_signed_in_stays_so_where_nothing_is(world: World, ana: Shopper):
+    ana.get("/nothing/")
+
+    assert ana.status == 404
+    assert "Sign out" in ana.page
+    assert "Sign in" not in ana.page
 
 
 def test_page_of_the_api_leads_home_and_is_marked(browser: Client):

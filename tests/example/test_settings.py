@@ -25,6 +25,7 @@ PRODUCTION = {
     "CELERY_BROKER_URL": "redis://127.0.0.1:6379/0",
     "TWOFA_TOKEN_KEY": KEY,
     "EMAIL_URL": "smtp://points:s%40fe@mail.example.com:587/?tls=1",
+    "DEFAULT_FROM_EMAIL": "points@shop.example",
     "SMS_GATEWAY_URL": "https://sms.example.com/messages",
 }
 
@@ -63,7 +64,8 @@ def test_production_with_everything_given_has_no_findings(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "name", ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "TWOFA_TOKEN_KEY"]
+    "name",
+    ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "TWOFA_TOKEN_KEY", "DEFAULT_FROM_EMAIL"],
 )
 def test_production_without_a_setting_names_it(tmp_path: Path, name: str):
     given = {key: value for key, value in PRODUCTION.items() if key != name}
@@ -72,6 +74,22 @@ def test_production_without_a_setting_names_it(tmp_path: Path, name: str):
 
     assert done.returncode != 0
     assert f"Set {name} in the environment" in done.stderr
+
+
+def test_production_without_anything_names_all_of_it_in_one_line(tmp_path: Path):
+    done = manage("check", var=tmp_path, DEBUG="0", EMAIL_URL=PRODUCTION["EMAIL_URL"])
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "Set SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, CELERY_BROKER_URL, TWOFA_TOKEN_KEY, DEFAULT_FROM_EMAIL in the "
+    )
+
+
+def test_production_that_sends_no_mail_needs_no_sender(tmp_path: Path):
+    given = {key: value for key, value in PRODUCTION.items() if key not in ("EMAIL_URL", "DEFAULT_FROM_EMAIL")}
+
+    assert load_settings(tmp_path, given).returncode == 0
 
 
 def load_settings(var: Path, given: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -151,6 +151,21 @@ def test_resend_before_the_pause_says_how_long_and_sends_nothing(world: World, a
     assert len(outbox) == 1
 
 
+@pytest.mark.parametrize("language", ["en", "pt-br", "es"])
+def test_times_that_run_down_are_written_as_the_script_goes_on_with_them(world: World, ana: Shopper, language: str):
+    world.phone()
+    ana.order()
+    latest_token()
+    ana.get(ana.path)
+
+    ana.send("/i18n/setlang/", language=language)
+
+    assert re.findall(r'<span class="ticking">([^<]*):\d\d</span>', ana.page) == ["4", "0"]
+    times = re.findall(r"<time [^>]*>([^<]*)</time>", ana.page)
+    assert times
+    assert not [shown for shown in times if "/" in shown], "the script leaves out the date of today as well"
+
+
 def test_resend_form_sent_twice_asks_once(world: World, ana: Shopper):
     world.phone()
     path = ana.order()
@@ -220,6 +235,7 @@ def test_expired_token_leads_to_a_new_one(world: World, ana: Shopper):
     ana.post(f"{path}confirm/", page_of_before | {"token": old})
     assert "That token has expired" in ana.page
     assert "You need a new token" in ana.page
+    assert 'href="#token"' not in ana.page, "there is no field to go to"
     ana.send(f"{path}resend/")
     ana.type(latest_token())
 

@@ -34,8 +34,10 @@ def test_address_that_is_none_is_said_beside_its_field_and_kept(
 
     ana.send("/contacts/", address=address)
 
-    assert sentence in ana.page
-    assert ana.page.count('aria-invalid="true"') == 1
+    assert ana.page.count(sentence) == 1, "beside the field, and nowhere else"
+    assert "With its country code" not in ana.page
+    assert 'href="#phone"' in ana.page
+    assert ana.page.count('aria-describedby="phone-wrong" aria-invalid="true"') == 1
     assert f'value="{address[:254]}"' in ana.page
     assert states() == []
     assert len(outbox) == 0

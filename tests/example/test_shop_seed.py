@@ -20,8 +20,18 @@ def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
     assert "admin / " in first.stdout
     assert "otpauth://" in first.stdout
     assert "admin / " not in second.stdout
+    assert "manage.py changepassword admin" in second.stdout
+    assert "manage.py enroll_staff admin" in second.stdout
     assert key.read_text().startswith("twofa_")
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_database_without_tables_is_told_in_one_line(tmp_path: Path):
+    done = manage("seed", var=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["CommandError: Run manage.py migrate first."]
+    assert not (tmp_path / "shop_api_key.txt").exists()
 
 
 def test_lost_key_is_replaced_by_another(tmp_path: Path):

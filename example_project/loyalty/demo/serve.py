@@ -105,15 +105,15 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
 def _show_authenticator(terminal: Terminal) -> None:
     uri = authenticators.equip(_staff()).config_url
     terminal.line()
-    terminal.line(
-        _("The admin asks for a code beside the password. Scan this with an authenticator app, or give it the")
-    )
-    terminal.line(_("address below; without one, `make code` in another terminal tells the code of this moment."))
-    terminal.line(f"  {uri}")
+    terminal.line(_("The admin asks for a code beside the password: `make code` in another terminal tells it."))
     if terminal.stream.isatty():
         drawn = io.StringIO()
         segno.make(uri, micro=False).terminal(out=drawn, compact=True)
+        terminal.line(_("Or scan this with an authenticator app, or give the app the address below it:"))
         terminal.line(drawn.getvalue())
+    else:
+        terminal.line(_("Or give an authenticator app this address:"))
+    terminal.line(f"  {uri}")
 
 
 def show_code(terminal: Terminal) -> None:

@@ -17,7 +17,7 @@ register = template.Library()
 register.filter("state", words.state)
 register.filter("channel", words.channel)
 register.filter("delivery", words.delivery)
-register.filter("duration", words.duration)
+register.filter("countdown", words.countdown)
 
 
 @register.filter
@@ -28,10 +28,14 @@ def points(amount: Decimal | str, unit: str) -> str:
 
 @register.filter
 def moment(at: datetime | str | None) -> SafeString | str:
-    """Show a time in the server's zone and say which; the script shows it in the visitor's own."""
+    """Show a time in the server's zone and say which, of today without the date.
+
+    The script shows it in the visitor's own zone, and is as short: so the page stays where it is.
+    """
     value = words.moment(at) if isinstance(at, str) else at
     if value is None:
         return ""
     local = timezone.localtime(value)
-    shown = f"{formats.date_format(local, 'SHORT_DATETIME_FORMAT')} {local:%Z}"
+    of_today = local.date() == timezone.localdate()
+    shown = f"{formats.date_format(local, 'TIME_FORMAT' if of_today else 'SHORT_DATETIME_FORMAT')} {local:%Z}"
     return format_html('<time datetime="{}">{}</time>', value.isoformat(), shown)

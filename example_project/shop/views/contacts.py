@@ -12,7 +12,7 @@ from example_project.shop import customers
 from example_project.shop.client import Refused
 from example_project.shop.forms import ContactForm, TokenForm
 from example_project.shop.tokens import delivery_context, new_nonce, nonce_of, token_context
-from example_project.shop.visits import Visit, action, page, told_of
+from example_project.shop.visits import Visit, action, page, params_of
 
 _REMOVE, _DEFAULT = "remove", "default"
 
@@ -50,7 +50,7 @@ def add_contact(visit: Visit) -> HttpResponse:
     try:
         device = visit.api.register(channel, address, key=f"register-{nonce}" if nonce else None)
     except Refused as refused:
-        return visit.go(here, refused.code, {**told_of(refused), **typed})
+        return visit.go(here, refused.code, {**params_of(refused), **typed})
     if device["status"] == "active":
         return visit.go(here, "device_known")
     return visit.go(_here(device["id"]))

@@ -13,7 +13,6 @@ from example_project.shop import catalogue, words
 from example_project.shop.forms import TokenForm
 from example_project.shop.storefront import Row
 from example_project.shop.tokens import delivery_context, nonce_of, token_context
-from example_project.shop.views.products import usable
 from example_project.shop.visits import Visit, action, page
 
 PENDING = "pending_2fa_approval"
@@ -50,7 +49,7 @@ def product_of(order: Row) -> catalogue.Product | None:
 def _waiting(visit: Visit, order: Row) -> dict[str, Any]:
     challenge = order["two_factor"]["challenge"]
     campaign = visit.api.campaign()
-    channels = {row["channel"] for row in usable(visit.api.devices())}
+    channels = {row["channel"] for row in visit.api.usable_devices()}
     return {
         **token_context(challenge, order["next_action"], campaign),
         "channels": [name for name in campaign["two_factor"]["channels"] if name in channels],

@@ -11,7 +11,7 @@ from example_project.shop import catalogue, customers
 from example_project.shop.catalogue import Product
 from example_project.shop.client import Refused
 from example_project.shop.storefront import Row
-from example_project.shop.visits import Visit, action, page, told_of
+from example_project.shop.visits import Visit, action, page, params_of
 
 # The order id is used up: the API would give the same answer to it for ever.
 _FINAL = frozenset({"redemption_refused", "order_conflict", "idempotency_key_reused"})
@@ -32,7 +32,7 @@ def show_product(visit: Visit, slug: str) -> HttpResponse:
         return visit.render("shop/product.html", {"product": product, "here": "front"})
     available = visit.balances().available
     campaign = visit.api.campaign()
-    devices = [] if campaign["two_factor"]["mode"] == "off" else usable(visit.api.devices())
+    devices = [] if campaign["two_factor"]["mode"] == "off" else visit.api.usable_devices()
     context = {
         "product": product,
         "left": available - product.price,
@@ -43,11 +43,6 @@ def show_product(visit: Visit, slug: str) -> HttpResponse:
         "here": "front",
     }
     return visit.render("shop/product.html", context)
-
-
-def usable(devices: list[Row]) -> list[Row]:
-    """Return the devices that a token can go to, the main one first."""
-    return sorted((row for row in devices if row["status"] == "active"), key=lambda row: not row["is_default"])
 
 
 def _last(visit: Visit, product: Product) -> Row | None:
@@ -64,7 +59,7 @@ def _last(visit: Visit, product: Product) -> Row | None:
 @action(back="shop:product")
 def place_order(visit: Visit, slug: str) -> HttpResponse:
     """Open the order of the form. Sent twice, from two tabs or after going back, it is one order."""
-    product, here, device = _product(slug), visit.request.path.removesuffix("order/"), _device(visit)
+    product, here, device = _product(slug), reverse("shop:product", args=[slug]), _device(visit)
     draft = customers.read_draft(visit.request.POST.get("order", ""), visit.member, product)
     if draft is None:
         customers.finish_draft(visit.request, product)
@@ -91,7 +86,7 @@ def _refused(visit: Visit, product: Product, here: str, refused: Refused) -> Htt
     if refused.code in _FINAL:
         customers.finish_draft(visit.request, product)
     if refused.code != "onboarding_incomplete":
-        return visit.go(here, refused.code, told_of(refused))
+        return visit.go(here, refused.code, params_of(refused))
     if "device" not in refused.members.get("missing", []):
         return visit.go(here, "documents_missing")
     customers.remember_return(visit.request, product.slug)

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import seed
@@ -21,6 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(_("The demo's members have no passwords: they are for development only, with DEBUG=1."))
+        _ensure_migrated()
         path = Path(settings.SHOP_API_KEY_FILE)
         if not seed.is_planted():
             logins = seed.plant()
@@ -28,10 +31,19 @@ class Command(BaseCommand):
             staff = get_user_model().objects.get(username=seed.STAFF)
             self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(staff).config_url})
             _keep(path, logins.key)
-        elif not path.exists():
-            # A key is shown once: where it was lost there is another.
-            _keep(path, seed.new_key())
+        else:
+            self.stdout.write(_("The admin's login was shown by the first run. To get in without it:"))
+            self.stdout.write(f"  manage.py changepassword {seed.STAFF}\n  manage.py enroll_staff {seed.STAFF}")
+            if not path.exists():
+                # A key is shown once: where it was lost there is another.
+                _keep(path, seed.new_key())
         self.stdout.write(_("The shop's key is in %(path)s.") % {"path": path})
+
+
+def _ensure_migrated() -> None:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise CommandError(_("Run manage.py migrate first."))
 
 
 def _keep(path: Path, key: str) -> None:

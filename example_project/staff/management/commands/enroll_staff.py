@@ -46,7 +46,7 @@ class Command(BaseCommand):
             if authenticators.confirm(invitation, "".join(self._ask().split())):
                 self.stdout.write(_("Set up. Sign in to the admin with the next code."))
                 return
-            self.stderr.write(_("That code is not right. Wait for the next one."))
+            self.stderr.write(str(authenticators.WRONG_CODE))
         raise CommandError(_("Not set up: too many wrong codes."))
 
     def _show(self, uri: str) -> None:
