@@ -10,11 +10,11 @@ import pytest
 from django.test import Client, override_settings
 
 from tests import factories
-from tests.admin.conftest import World, page
+from tests.admin.conftest import page
 from twofa.exceptions import PolicyRefused
 from twofa.flows import campaigns, policy_changes
 from twofa.flows.history import WORKER
-from twofa.models import Campaign, Challenge, Event
+from twofa.models import Campaign, Event
 
 EDITOR = ("view_campaign", "change_campaign", "change_policy")
 
@@ -282,56 +282,6 @@ def test_every_control_of_the_page_has_a_name_of_its_own(boss: Client):
     assert len(names) == len(set(names)) == 11
     unlabelled = [bound.name for bound in form if 'aria-label="' not in str(bound) and not bound.id_for_label]
     assert unlabelled == ["required_documents"], "a group, whose every box has a label"
-
-
-def test_choices_of_the_toggle_are_a_named_group(campaign: Campaign, boss: Client):
-    shown = boss.get(page("campaign", "two-factor", campaign.pk)).content.decode()
-
-    assert 'role="group" aria-label="Two-factor"' in shown
-
-
-def test_toggle_asks_with_whom_it_touches(world: World, boss: Client):
-    campaign = world.shop.campaign
-    factories.participant(campaign)
-    cooling = factories.participant(campaign)
-    factories.device(cooling, usable_from=world.challenge.created_at + timedelta(days=1))
-    factories.participant(campaign, is_active=False)
-    factories.Shop().open()
-
-    facts = boss.get(page("campaign", "two-factor", campaign.pk)).context["facts"]
-
-    assert [value for _name, value in facts][1:] == [3, 2, 1]
-
-
-def test_toggle_changes_the_policy_and_leaves_open_challenges_alone(world: World, staff: Callable[..., Client]):
-    campaign = world.shop.campaign
-    challenge = Challenge.objects.filter(pk=world.challenge.pk).values().get()
-
-    sent = {"two_factor_mode": "off", "policy_version": 1}
-    response = staff(*EDITOR).post(page("campaign", "two-factor", campaign.pk), sent)
-
-    assert response.status_code == 302
-    campaign.refresh_from_db()
-    assert (campaign.two_factor_mode, campaign.policy_version) == ("off", 2)
-    (event,) = changed(campaign)
-    assert (event.actor, event.data["before"], event.data["after"]) == (
-        "maria",
-        {"two_factor_mode": "required"},
-        {"two_factor_mode": "off"},
-    )
-    assert Challenge.objects.filter(pk=challenge["id"]).values().get() == challenge
-
-
-def test_toggle_with_nonsense_changes_nothing(campaign: Campaign, boss: Client):
-    response = boss.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "sometimes"})
-
-    assert response.status_code == 200
-    campaign.refresh_from_db()
-    assert (campaign.two_factor_mode, campaign.policy_version) == ("required", 1)
-
-
-def test_toggle_of_no_campaign_is_not_found(boss: Client):
-    assert boss.get(page("campaign", "two-factor", 10**9)).status_code == 404
 
 
 def test_refusal_of_the_flow_is_told(boss: Client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,15 @@ from twofa.models import Campaign, Challenge, Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EDITOR = ("view_campaign", "change_campaign", "change_policy")
+
+
+@pytest.fixture
+def campaign(db: None) -> Campaign:
+    return factories.campaign()
+
+
+def changed(campaign: Campaign) -> list[Event]:
+    return list(Event.objects.filter(campaign=campaign, type="campaign.policy_changed"))
 
 
 def form_of(client: Client, campaign: Campaign) -> dict[str, Any]:
@@ -163,3 +173,53 @@ def test_question_costs_the_same_however_many_participants(world: World, boss: C
         factories.device(factories.participant(world.shop.campaign))
     assert cost() == short
     assert short <= 7
+
+
+def test_choices_of_the_toggle_are_a_named_group(campaign: Campaign, boss: Client):
+    shown = boss.get(page("campaign", "two-factor", campaign.pk)).content.decode()
+
+    assert 'role="group" aria-label="Two-factor"' in shown
+
+
+def test_toggle_asks_with_whom_it_touches(world: World, boss: Client):
+    campaign = world.shop.campaign
+    factories.participant(campaign)
+    cooling = factories.participant(campaign)
+    factories.device(cooling, usable_from=world.challenge.created_at + timedelta(days=1))
+    factories.participant(campaign, is_active=False)
+    factories.Shop().open()
+
+    facts = boss.get(page("campaign", "two-factor", campaign.pk)).context["facts"]
+
+    assert [value for _name, value in facts][1:] == [3, 2, 1]
+
+
+def test_toggle_changes_the_policy_and_leaves_open_challenges_alone(world: World, staff: Callable[..., Client]):
+    campaign = world.shop.campaign
+    challenge = Challenge.objects.filter(pk=world.challenge.pk).values().get()
+
+    sent = {"two_factor_mode": "off", "policy_version": 1}
+    response = staff(*EDITOR).post(page("campaign", "two-factor", campaign.pk), sent)
+
+    assert response.status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.two_factor_mode, campaign.policy_version) == ("off", 2)
+    (event,) = changed(campaign)
+    assert (event.actor, event.data["before"], event.data["after"]) == (
+        "maria",
+        {"two_factor_mode": "required"},
+        {"two_factor_mode": "off"},
+    )
+    assert Challenge.objects.filter(pk=challenge["id"]).values().get() == challenge
+
+
+def test_toggle_with_nonsense_changes_nothing(campaign: Campaign, boss: Client):
+    response = boss.post(page("campaign", "two-factor", campaign.pk), {"two_factor_mode": "sometimes"})
+
+    assert response.status_code == 200
+    campaign.refresh_from_db()
+    assert (campaign.two_factor_mode, campaign.policy_version) == ("required", 1)
+
+
+def test_toggle_of_no_campaign_is_not_found(boss: Client):
+    assert boss.get(page("campaign", "two-factor", 10**9)).status_code == 404
