@@ -122,7 +122,7 @@ def test_friendly_inputs_are_stored_as_the_api_knows_them(campaign: Campaign, bo
         ({"allowed_channels_0": "", "allowed_channels_1": "", "allowed_channels_2": ""}, "This field is required"),
         ({"allowed_channels_0": "pigeon"}, "Select a valid choice"),
         ({"default_method": "email", "allowed_channels_2": ""}, "whose channel is not allowed"),
-        ({"default_method": "totp"}, "has no authenticator app"),
+        ({"default_method": "totp"}, "Select a valid choice. totp is not one of the available choices"),
         ({"allowed_countries": "BR, ZZ"}, "Not a country’s code: ZZ"),
         ({"redemption_ttl_minutes": 4}, "Shorter than the life of a token"),
         ({"resend_cooldown_minutes": 30}, "nobody could ask for another token"),
@@ -350,3 +350,14 @@ def test_refused_policy_is_told_once_and_nowhere_as_if_it_held(campaign: Campaig
     assert "A participant has 5 attempts" in shown
     assert "A participant has 9 attempts" not in shown
     assert response.context["adminform"].form.errors == {"max_attempts": ["At most 5 attempts."]}
+
+
+def test_channel_without_a_provider_is_said_to_carry_nothing(settings: Any, campaign: Campaign, boss: Client):
+    settings.TWOFA_CHANNELS = {name: entry for name, entry in settings.TWOFA_CHANNELS.items() if name == "sms"}
+
+    shown = boss.get(page("campaign", "change", campaign.pk)).content.decode()
+
+    assert "Messages go by: SMS." in shown
+    assert "Allowed, but not set up here: WhatsApp, e-mail." in shown
+    assert "WhatsApp (not set up)</option>" in shown
+    assert "SMS (not set up)" not in shown

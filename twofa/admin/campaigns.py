@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa import delivery
 from twofa.admin import figures, words
 from twofa.admin.base import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
@@ -93,10 +94,17 @@ def sentences(campaign: Campaign) -> list[str]:
             "time": words.duration(campaign.redemption_ttl),
         }
     )
-    lines.append(
-        str(_("Messages go by: %(channels)s.")) % {"channels": words.chosen(campaign.allowed_channels, Channel.choices)}
-    )
-    return lines
+    return [*lines, *_channel_sentences(campaign)]
+
+
+def _channel_sentences(campaign: Campaign) -> list[str]:
+    """Return by what messages go; a channel that nobody set up carries none, whatever the policy allows."""
+    if campaign.test:
+        return [str(_("Messages go to the sandbox: it is a test campaign."))]
+    able = [alias for alias in campaign.allowed_channels if delivery.is_available(alias)]
+    unable = [alias for alias in campaign.allowed_channels if alias not in able]
+    said = [(_("Messages go by: %(channels)s."), able), (_("Allowed, but not set up here: %(channels)s."), unable)]
+    return [str(line) % {"channels": words.chosen(named, Channel.choices)} for line, named in said if named]
 
 
 def _threshold_sentence(mode: str) -> StrOrPromise:

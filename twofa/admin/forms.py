@@ -10,9 +10,10 @@ from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from twofa import delivery
 from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
 from twofa.admin.words import DOCUMENTS, duration
-from twofa.models import POLICY_FIELDS, Campaign, Channel, TwoFactorMode
+from twofa.models import POLICY_FIELDS, Campaign, Channel, Method, TwoFactorMode
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -36,12 +37,24 @@ def help_texts() -> dict[str, StrOrPromise]:
         "sends_per_destination_per_day": _("In 24 hours, to one phone number or e-mail address."),
         "sends_per_participant_per_day": _("In 24 hours, to all devices of one participant."),
         "sends_per_campaign_per_day": _("In 24 hours. Empty: no limit."),
-        "identity_required": _("Participants must have the documents below approved before they redeem."),
+        "identity_required": _(
+            "Participants must have the documents below approved before they redeem. This release has no way to hand "
+            "them in: with it nobody can redeem."
+        ),
         "device_cooling_off": _(
             "How long a further device waits until tokens are sent to it. Never for the first one."
         ),
         "completion_mode": _("When the points leave, once the right token has come."),
     }
+
+
+def channels() -> list[tuple[str, StrOrPromise]]:
+    """Return the channels to choose from; one without a provider may be chosen, knowing that it carries nothing yet."""
+    not_set_up = _("%(channel)s (not set up)")
+    return [
+        (alias, label if delivery.is_available(alias) else not_set_up % {"channel": label})
+        for alias, label in Channel.choices
+    ]
 
 
 def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
@@ -50,7 +63,11 @@ def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
     # A new campaign's form starts from the defaults, as Django's own fields do.
     given["initial"] = column.default if column.has_default() else None
     if column.name == "allowed_channels":
-        return OrderedChoiceField(choices=Channel.choices, **given)
+        return OrderedChoiceField(choices=channels(), **given)
+    if column.name == "default_method":
+        # An app is set up by its owner: no new participant has one.
+        methods = [(value, label) for value, label in Method.choices if value != Method.TOTP]
+        return forms.ChoiceField(choices=methods, **given)
     if column.name == "allowed_countries":
         return CountriesField(required=False, **given)
     if column.name == "required_documents":

@@ -32,7 +32,7 @@ def devices_of(participant: Participant) -> tuple[list[Device], datetime]:
 def ensure_allowed(campaign: Campaign, channel: str, address: str) -> None:
     """Raise where the campaign sends nothing there. Raises: DestinationNotAllowed, ChannelUnavailable."""
     if not _can_carry(campaign, channel, campaign.allowed_channels):
-        raise ChannelUnavailable
+        raise ChannelUnavailable(_("This channel is not set up here, or the campaign does not allow it."))
     if not _is_country_allowed(campaign, address):
         raise DestinationNotAllowed
 

@@ -95,7 +95,7 @@ class Redemption(StateMachine):
     policy_version = models.PositiveIntegerField(_("policy version"))
     approved_digest = models.BinaryField(_("approved digest"), max_length=32, null=True, editable=False)
 
-    completion_tries = models.PositiveSmallIntegerField(_("completion tries"), default=0)
+    completion_tries = models.PositiveSmallIntegerField(_("failed completion tries"), default=0)
     due_at = models.DateTimeField(_("due at"), null=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
