@@ -44,13 +44,20 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "shown_status",
         "shown_reason",
         "shown_destination",
+        "participant",
         "campaign",
     )
     list_filter = ("status", "channel", MessageFilter, ("campaign", SomeRelatedFilter), ("created_at", DateFilter))
-    list_select_related = ("campaign",)
+    list_select_related = ("campaign", "participant")
     sortable_by = ("when",)
-    search_fields = ("provider_message_id__exact",)
-    search_help_text = _("A correlation id, a provider's id, or a challenge's id, exactly.")
+    search_fields = (
+        "provider_message_id__exact",
+        "participant__external_id__exact",
+        "challenge__redemption__order_id__exact",
+    )
+    search_help_text = _(
+        "A participant's external id, an order id, a correlation id, a provider's id, or a challenge's id, exactly."
+    )
     uuid_fields = ("challenge_id", "challenge__redemption_id")
     ordering = ("-id",)
     fieldsets = (
