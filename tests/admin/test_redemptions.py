@@ -14,7 +14,7 @@ from tests.fulfillment import RecordingBackend
 from tests.statements import record_statements
 from tests.stories import reject, travel
 from twofa import correlation
-from twofa.admin.base import FlowAction
+from twofa.admin.actions import FlowAction
 from twofa.admin.redemptions import ACTIONS
 from twofa.exceptions import TemporaryFailure
 from twofa.flows import redemptions

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from twofa import delivery
 from twofa.admin import figures, words
-from twofa.admin.base import FlowAction, Tool, acting, explain
+from twofa.admin.actions import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, form_field
 from twofa.admin.four_eyes import REASON, VERSION, FourEyesAdmin, ProposingModeForm

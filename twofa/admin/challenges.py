@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import searches, stuck, words
-from twofa.admin.base import ReadOnlyAdmin, Tool
+from twofa.admin.actions import Tool
+from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import READ, timeline

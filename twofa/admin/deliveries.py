@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import sandbox, searches, stuck, words
-from twofa.admin.base import ReadOnlyAdmin, Tool
+from twofa.admin.actions import Tool
+from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section, moment
 from twofa.admin.timelines import timeline

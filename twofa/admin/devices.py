@@ -8,7 +8,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures
-from twofa.admin.base import FlowAction, ReadOnlyAdmin
+from twofa.admin.actions import FlowAction
+from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import LATEST_EVENTS, timeline

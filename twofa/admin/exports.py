@@ -22,7 +22,8 @@ from django.template.response import TemplateResponse
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin.base import Tool, TwofaAdmin, acting
+from twofa.admin.actions import Tool, acting
+from twofa.admin.base import TwofaAdmin
 from twofa.flows import exports
 
 PERMISSION = "twofa.export_redemptions"

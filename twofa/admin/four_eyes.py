@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
-from twofa.admin.base import FlowAction, Tool, TwofaAdmin
+from twofa.admin.actions import FlowAction, Tool
+from twofa.admin.base import TwofaAdmin
 from twofa.admin.forms import CampaignForm, ModeForm
 from twofa.admin.sections import Cell, Lead, Section, cells, moment, tone_of
 from twofa.conf import conf

@@ -12,7 +12,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures, words
-from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
+from twofa.admin.actions import FlowAction, Tool
+from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline

@@ -12,7 +12,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
-from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, explain
+from twofa.admin.actions import ConfirmForm, FlowAction, explain
+from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.campaigns import impact
 from twofa.admin.sections import moment
 from twofa.conf import conf

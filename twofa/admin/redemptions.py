@@ -14,7 +14,8 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import exports, searches, stories, stuck, words
-from twofa.admin.base import FlowAction, ReadOnlyAdmin, Tool, may_view
+from twofa.admin.actions import FlowAction, Tool
+from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline

@@ -13,7 +13,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from twofa.admin.base import ConfirmForm, FlowAction, ReadOnlyAdmin, TwofaAdmin, acting, may_view
+from twofa.admin.actions import ConfirmForm, FlowAction, acting
+from twofa.admin.base import ReadOnlyAdmin, TwofaAdmin, may_view
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import ENDED, GOOD, Cell, Lead, Section, badge, cells, moment
 from twofa.flows import storefronts

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofa.admin import words
-from twofa.admin.base import Tool, TwofaAdmin, may_view
+from twofa.admin.actions import Tool
+from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
 from twofa.flows import stuck
 from twofa.flows.stuck import MOST, Stuck
