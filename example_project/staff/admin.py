@@ -26,6 +26,7 @@ else:
     _UserAdmin = UserAdmin
 
 RIGHTS = ("is_superuser", "is_staff", "groups", "user_permissions")
+IDENTITY = ("username", "is_active")
 
 # django-otp's own page shows the secret and its QR code, and lets whoever may edit it put in one that they know.
 admin.site.unregister(TOTPDevice)
@@ -45,7 +46,10 @@ class StaffUserAdmin(_UserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Rights are given by superusers; what stands here is not taken from a form, however it was posted."""
         given = super().get_readonly_fields(request, obj)
-        return given if request.user.is_superuser else (*given, *RIGHTS)
+        if request.user.is_superuser:
+            return given
+        # Nor is a superuser locked out, or renamed, by somebody who corrects names.
+        return (*given, *RIGHTS, *(IDENTITY if obj is not None and obj.is_superuser else ()))
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Without the way to a password that could not be set."""

@@ -79,6 +79,15 @@ def test_list_that_leaves_nothing_out_offers_no_way_to_all(boss: Client):
     assert "Show all" in listed(boss, "campaign", q="campaign")
 
 
+def test_list_that_another_page_linked_to_offers_the_way_to_all(world: World, boss: Client):
+    lonely = factories.participant(world.shop.campaign)
+
+    text = listed(boss, "redemption", participant__id__exact=str(lonely.pk))
+
+    assert "Nothing matches." in text
+    assert "Show all" in text
+
+
 def test_search_without_a_find_says_what_is_searched_and_how_to_go_on(world: World, boss: Client):
     text = listed(boss, "redemption", q="A-nowhere")
 

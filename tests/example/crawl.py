@@ -196,6 +196,7 @@ def rights(superuser: Client) -> dict[str, Any]:
     after = {name: rights_of(user) for name, user in users.items()}
     passwords = {name: set_password(client, user) for name, user in users.items() if name != "self"}
     shown = {name: "../password/" in client.get(page_of(user)).content.decode() for name, user in users.items()}
+    client.post(page_of(boss), {**form_of(boss), "username": "x", "is_active": ""})
     own = set_password(client, hr)
     given = superuser.post(page_of(colleague), {**form_of(colleague), "last_name": "Given"}).status_code
     return {
@@ -205,6 +206,7 @@ def rights(superuser: Client) -> dict[str, Any]:
         "passwords": passwords,
         "way_to_password": shown,
         "own_password": own,
+        "superuser_is_kept": User.objects.filter(pk=boss.pk, username=boss.username, is_active=True).exists(),
         "by_superuser": [given, User.objects.get(pk=colleague.pk).is_superuser, set_password(superuser, colleague)],
     }
 

@@ -97,6 +97,7 @@ def test_whoever_may_change_users_gives_themselves_no_rights(crawled):
     assert told["changed"] == []
     assert set(told["forged"].values()) == {302}
     assert told["corrected"] == 3, "the rest of the form is theirs to change"
+    assert told["superuser_is_kept"], "neither renamed nor locked out"
 
 
 def test_nobody_but_a_superuser_sets_the_password_of_another(crawled):

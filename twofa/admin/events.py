@@ -125,4 +125,6 @@ def about(event: Event, way: Callable[[Model], str]) -> Section:
             found = column.related_model._base_manager.defer(*hidden).filter(pk=pk).first()
             said = Cell(_("it is no more")) if found is None else Cell(str(found), url=way(found))
             lines.append(cells(title, said, pk))
-    return Section(_("About"), (_("what"), _("which"), _("id")), lines, empty=_("Nothing in particular."))
+    return Section(
+        _("About"), (_("what"), _("which"), _("id")), lines, empty=_("Nothing in particular."), anchor="about"
+    )

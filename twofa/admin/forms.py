@@ -102,7 +102,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         if field is None and found is not None:
             shown: dict[str, list[ValidationError]] = {}
             for name, errors in found.items():
-                shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).append(errors[-1])
+                if name in self.fields:
+                    shown[name] = errors[-1:]
+                else:
+                    shown.setdefault(NON_FIELD_ERRORS, []).extend(errors)
             error = ValidationError(shown)
         super().add_error(field, error)
 

@@ -104,7 +104,7 @@ class BoundedList(ChangeList):
     @property
     def is_narrowed(self) -> bool:
         """Tell whether a search or a filter leaves rows out."""
-        return bool(self.query or self.has_active_filters)
+        return bool(self.query or self.get_filters_params())
 
     def table(self) -> SafeString:
         """Return the rows as Django shows them, each cell with its column's name: on a phone each row is a card."""

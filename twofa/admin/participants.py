@@ -86,7 +86,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def _devices(self, participant: Participant) -> Section:
         lines = [self._device(device) for device in participant.devices.all()]
         headers = (_("device"), _("status"), _("default"), _("usable from"), _("verified"), _("revoked"))
-        return Section(_("Devices"), headers, lines)
+        return Section(_("Devices"), headers, lines, anchor="devices")
 
     def _device(self, device: Device) -> list[Cell]:
         return cells(
@@ -101,7 +101,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def _redemptions(self, participant: Participant) -> Section:
         lines = [self._redemption(redemption) for redemption in participant.redemptions.order_by("-id")[:LATEST]]
         headers = (_("order id"), _("amount"), _("status"), _("opened"))
-        return Section(_("Latest redemptions"), headers, lines)
+        return Section(_("Latest redemptions"), headers, lines, anchor="redemptions")
 
     def _redemption(self, redemption: Redemption) -> list[Cell]:
         return cells(

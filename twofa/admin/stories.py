@@ -22,8 +22,8 @@ Points = Redemption.Points
 POSITIONS: dict[str, StrOrPromise] = {
     Points.NONE: _("not set aside"),
     Points.RESERVED: _("set aside: neither spent nor free"),
-    Points.COMPLETED: _("spent"),
-    Points.RELEASED: _("given back"),
+    Points.COMPLETED: Points.COMPLETED.label,
+    Points.RELEASED: Points.RELEASED.label,
 }
 FIRST_VERSION = 1
 

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -65,7 +66,10 @@ class Deadline:
         try:
             # Not by the method of an SSLSocket: it first forgets that there is TLS, and another thread that is sending
             # could write its next piece, the token, in clear before the shutdown.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            # A host's own kind of TLS is no socket of Python's, and is shut down its own way.
+            plain = isinstance(self._socket, socket.socket)
+            shutdown = partial(socket.socket.shutdown, self._socket) if plain else self._socket.shutdown
+            shutdown(socket.SHUT_RDWR)
         except OSError:
             # Either side has closed it already, so no read is left waiting.
             return

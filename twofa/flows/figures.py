@@ -102,7 +102,7 @@ class Touched:
 
 
 def touched_by(campaign: Campaign, *, allowed_channels: Sequence[str]) -> Touched:
-    """Return whom a change touches after which tokens go by ``allowed_channels``; costs three statements."""
+    """Return whom a change touches after which tokens go by ``allowed_channels``; costs four statements."""
     at = now()
     members = Participant.objects.filter(campaign=campaign, is_active=True)
     usable = Device.objects.usable(at).filter(participant=OuterRef("pk"), channel__in=allowed_channels)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa import tokens
 from twofa.models.campaign import Campaign
@@ -46,10 +47,10 @@ class Redemption(StateMachine):
         CANCELLED = "cancelled", _("cancelled")
 
     class Points(models.TextChoices):
-        NONE = "none", _("none")
-        RESERVED = "reserved", _("set aside")
-        COMPLETED = "completed", _("spent")
-        RELEASED = "released", _("given back")
+        NONE = "none", pgettext_lazy("points", "none")
+        RESERVED = "reserved", pgettext_lazy("points", "set aside")
+        COMPLETED = "completed", pgettext_lazy("points", "spent")
+        RELEASED = "released", pgettext_lazy("points", "given back")
 
     MACHINES = {
         "status": {
@@ -95,7 +96,7 @@ class Redemption(StateMachine):
     policy_version = models.PositiveIntegerField(_("policy version"))
     approved_digest = models.BinaryField(_("approved digest"), max_length=32, null=True, editable=False)
 
-    completion_tries = models.PositiveSmallIntegerField(_("failed completion tries"), default=0)
+    completion_tries = models.PositiveSmallIntegerField(_("failed calls"), default=0)
     due_at = models.DateTimeField(_("due at"), null=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)

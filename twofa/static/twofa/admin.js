@@ -14,8 +14,13 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll("[data-twofa-copy]")) {
     button.hidden = !navigator.clipboard;
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.twofaCopy).value);
-      button.textContent = button.dataset.twofaDone;
+      const key = document.getElementById(button.dataset.twofaCopy);
+      try {
+        await navigator.clipboard.writeText(key.value);
+        button.textContent = button.dataset.twofaDone;
+      } catch {
+        key.select(); // The browser did not let us: it is ready to be copied by hand.
+      }
     });
   }
   foldFilters(document.querySelector(".app-twofa #changelist-filter"));
@@ -23,12 +28,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // On a phone the filters stand above the rows, so they are closed until they are wanted.
 function foldFilters(filters) {
-  if (!filters) return;
+  const title = filters?.querySelector("h2");
+  if (!title) return;
   const phone = matchMedia("(max-width: 767px)");
   const box = document.createElement("details");
   const summary = document.createElement("summary");
   box.className = "twofa-fold";
-  summary.append(filters.querySelector("h2"));
+  summary.append(title);
   box.append(summary, ...filters.childNodes);
   filters.append(box);
   const follow = () => { box.open = !phone.matches; };
