@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.admin.conftest import World, page
@@ -16,7 +17,7 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import confirm
 from twofa.admin.base import TwofaAdmin
 from twofa.exceptions import TemporaryFailure
-from twofa.models import Campaign, Event, Participant
+from twofa.models import Campaign, Event, Participant, PolicyChange
 
 ACTIONS = [
     (str(model._meta.model_name), action.name)
@@ -80,6 +81,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
     """Bring a row to where staff may do it: a page offers nothing else."""
     if name == "show-document-number":
         Participant.objects.update(document_number="12345678909")
+    if name == "withdraw":
+        PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
     if name in ("retry-completion", "fail"):
         settings.TWOFA_COMPLETION_MAX_TRIES = 1
         RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
