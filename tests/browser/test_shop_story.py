@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser.customer import Customer
 from tests.browser.visitor import Visitor
@@ -107,6 +108,34 @@ def test_time_that_is_left_runs_down(customer: Customer):
     assert re.fullmatch(r"[0-4]:\d\d", clock.inner_text())
     customer.press("form[action$='/cancel/'] button")
     assert customer.heading == "The order is cancelled"
+
+
+def not_handed_over_yet(route: Route) -> None:
+    """Answer with the page as it is while its message travels; what scripts ask for is as it is now."""
+    if route.request.resource_type != "document":
+        route.fallback()
+        return
+    answer = route.fetch()
+    html = answer.text().replace('class="delivery"', 'class="delivery" data-travelling')
+    route.fulfill(response=answer, body=re.sub(r'<p class="clock".*?id="clock-says"></p>', "", html, flags=re.DOTALL))
+
+
+def test_page_stays_while_its_message_is_handed_over(customer: Customer):
+    """Loaded anew, it would lose what somebody types, or a phone fills in, at that moment."""
+    customer.sign_in()
+    customer.order("lamp")
+    customer.token()
+    customer.page.route("**/orders/*/", not_handed_over_yet)
+    customer.page.reload()
+    assert customer.page.locator(".clock").count() == 0
+    customer.page.evaluate("window.stayed = true")
+
+    customer.page.locator(".clock .ticking").wait_for()
+
+    assert customer.page.evaluate("window.stayed") is True
+    assert re.fullmatch(r"[0-4]:\d\d", customer.page.locator(".clock .ticking").inner_text())
+    customer.page.unroute_all()
+    customer.press("form[action$='/cancel/'] button")
 
 
 def test_points_are_redeemed_without_scripts(served: Served, visit: Callable[..., Visitor]):

@@ -1,7 +1,9 @@
 // Everything works without this file. With it, times tick, the message's state follows, and a form is sent once.
 const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-const began = performance.now();
-const passed = () => Math.floor((performance.now() - began) / 1000);
+const stopwatch = () => {
+  const began = performance.now();
+  return () => Math.floor((performance.now() - began) / 1000);
+};
 
 // The server's clock is in its own zone; a visitor's is in theirs.
 function localise(root) {
@@ -20,6 +22,7 @@ function countDown(clock) {
   const total = Number(clock.dataset.countdown);
   const shown = clock.querySelector(".ticking");
   const says = document.getElementById("clock-says");
+  const passed = stopwatch();
   const timer = setInterval(() => {
     const left = total - passed();
     if (left <= 0) {
@@ -36,6 +39,7 @@ function countDown(clock) {
 function holdBack(button) {
   const total = Number(button.dataset.wait);
   const note = button.form.querySelector("[data-waiting]");
+  const passed = stopwatch();
   button.setAttribute("aria-disabled", "true");
   const timer = setInterval(() => {
     const left = total - passed();
@@ -49,6 +53,21 @@ function holdBack(button) {
   }, 1000);
 }
 
+// The clock of a token starts when it is handed over. It comes into the page, and the page stays: to load it anew would
+// lose what somebody, or the phone itself, types at that moment. One without a clock says something else: it is loaded.
+async function bringClock() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const clock = page.querySelector(".token-form .clock");
+  if (clock) {
+    document.querySelector(".token-form button").before(clock, page.getElementById("clock-says"));
+    localise(document);
+    countDown(clock);
+  } else if (!document.getElementById("token")?.value) {
+    location.reload();
+  }
+}
+
 // What becomes of the message. Only that part of the page is replaced: what is being typed stays.
 async function follow(place) {
   const part = place.querySelector("#delivery");
@@ -59,9 +78,7 @@ async function follow(place) {
       const answer = await fetch(place.dataset.poll, { headers: { Accept: "text/html" }, redirect: "error" });
       const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("delivery");
       if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceWith(fresh);
-      // The clock of a token starts when it is handed over: the page is asked for again, unless somebody types.
-      const typed = document.getElementById("token");
-      if (fresh && !("travelling" in fresh.dataset) && !(typed && typed.value)) return location.reload();
+      if (fresh && !("travelling" in fresh.dataset)) return await bringClock();
     } catch {
       // No answer this time. The next look may find one.
     }
