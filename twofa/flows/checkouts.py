@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
-from twofa.flows import calls, completions, destinations, facts, issuing, redemptions
+from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
@@ -112,6 +112,7 @@ def _open(checkout: _Checkout) -> Redemption | None:
             return None
         if not (campaign.is_active and participant.is_active and buyer.user_active):
             raise NotActive
+        _ensure_identity(participant)
         decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
         if decision.required:
             _ensure_may_be_asked(participant, budgets, refusal)
@@ -164,10 +165,16 @@ def _budgets(checkout: _Checkout, participant: Participant, contact: Device | No
     )
 
 
+def _ensure_identity(participant: Participant) -> None:
+    """Raise where the campaign demands an identity that is not proved, whether or not a token is asked for."""
+    unproved = onboarding.refusal(participant)
+    if unproved is not None:
+        raise unproved
+
+
 def _ensure_may_be_asked(participant: Participant, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
     """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem."""
     campaign = participant.campaign
-    destinations.ensure_identity(campaign)
     if refusal is not None:
         raise refusal
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)

@@ -32,6 +32,7 @@ class Participant(models.Model):
         _("two-factor method"), max_length=10, choices=Method.choices, default=Method.NONE
     )
     is_active = models.BooleanField(_("active"), default=True)
+    onboarded_at = models.DateTimeField(_("onboarded at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
