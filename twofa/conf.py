@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ MIN_KEY_BYTES = 32
 
 DEFAULTS: dict[str, Any] = {
     "TOKEN_KEYS": {},
+    "DOCUMENT_KEYS": {},
+    "DOCUMENT_SCANNER": None,
     "CHANNELS": {},
     "FULFILLMENT_BACKEND": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
@@ -66,13 +69,39 @@ class Conf:
     def _get(self, name: str) -> Any:
         return getattr(settings, PREFIX + name, DEFAULTS[name])
 
+    def _ring(self, name: str) -> dict[str, bytes]:
+        try:
+            return {str(kid): decode_key(value) for kid, value in dict(self._get(name)).items()}
+        except (ValueError, TypeError) as error:
+            raise ImproperlyConfigured(f"{PREFIX}{name}: {error}") from error
+
     @property
     def token_keys(self) -> dict[str, bytes]:
         """``TWOFA_TOKEN_KEYS``: kid -> 32 bytes or more (or base64 text). The first issues, all verify."""
-        try:
-            return {str(kid): decode_key(value) for kid, value in dict(self._get("TOKEN_KEYS")).items()}
-        except (ValueError, TypeError) as error:
-            raise ImproperlyConfigured(f"TWOFA_TOKEN_KEYS: {error}") from error
+        return self._ring("TOKEN_KEYS")
+
+    @property
+    def document_keys(self) -> dict[str, bytes]:
+        """``TWOFA_DOCUMENT_KEYS``: kid -> 32 bytes or more (or base64 text). The first seals, all of them open."""
+        return self._ring("DOCUMENT_KEYS")
+
+    @property
+    def document_scanner(self) -> Any:
+        """``TWOFA_DOCUMENT_SCANNER``: a class, its dotted path, ``{"BACKEND", "OPTIONS"}``, or None for no scanner."""
+        return self._get("DOCUMENT_SCANNER")
+
+    @property
+    def documents_folder(self) -> Path:
+        """Where documents lie if ``STORAGES`` has no ``twofa_documents``: below ``BASE_DIR``, or the working folder."""
+        return Path(getattr(settings, "BASE_DIR", None) or Path.cwd()) / "twofa_documents"
+
+    @property
+    def public_folders(self) -> list[Path]:
+        """``MEDIA_ROOT``, ``STATIC_ROOT`` and ``STATICFILES_DIRS``: what a web server hands to whoever asks."""
+        entries: list[Any] = [settings.MEDIA_ROOT, settings.STATIC_ROOT, *settings.STATICFILES_DIRS]
+        # A folder of STATICFILES_DIRS may stand beside a prefix.
+        folders = [entry[1] if isinstance(entry, list | tuple) else entry for entry in entries]
+        return [Path(folder) for folder in folders if folder]
 
     @property
     def channels(self) -> Mapping[str, Mapping[str, Any]]:

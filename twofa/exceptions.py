@@ -209,6 +209,28 @@ class Unavailable(Limited):
     default_detail = _("The service cannot answer now. Repeat the request in a moment.")
 
 
+class StorageUnavailable(Unavailable):
+    """The storage of documents failed, or no key to seal them with is configured. Nothing was accepted."""
+
+    default_detail = _("Documents cannot be stored or read now. Send the file again in a moment.")
+
+
+class ScannerUnavailable(Unavailable):
+    """No scanner has said that the file is clean, and so it is not accepted: never the other way round."""
+
+    default_detail = _("The file could not be scanned now. Send it again in a moment.")
+
+
+class DocumentUnreadable(TwoFactorError):
+    """A stored document cannot be opened: its key is gone, or its bytes are not those that were sealed.
+
+    Repeating does not help. Told to staff; no file is ever served by the API.
+    """
+
+    code = "document_unreadable"
+    default_detail = _("This document cannot be opened: its key is gone, or the stored file was changed.")
+
+
 class TransitionRefused(TwoFactorError):
     """A state machine was asked for a step that is not in its table: a bug, or a race that the guard caught."""
 
