@@ -27,6 +27,7 @@ MODELS = (
     "delivery",
     "event",
     "policychange",
+    "identitydocument",
 )
 WRITTEN = ("campaign", "storefront")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
