@@ -91,3 +91,12 @@ def _store(document: IdentityDocument, page: int, content: bytes) -> None:
         height=SIZE[1],
         created_at=document.created_at,
     )
+
+
+def decided(document: IdentityDocument, state: str = "approved", *, by: Any = None, **columns: Any) -> IdentityDocument:
+    """The same document after a decision, without a review."""
+    IdentityDocument.objects.filter(pk=document.pk).update(
+        **{"status": state, "decision": state, "decided_at": now(), "decided_by": by, **columns}
+    )
+    document.refresh_from_db()
+    return document

@@ -12,7 +12,7 @@ from django.db import IntegrityError, models, transaction
 from django.test import Client
 from django.utils.html import escape
 
-from tests.admin.conftest import World, make_world
+from tests.admin.conftest import World, make_world, page
 from tests.admin.sites import HIDDEN, SUPERUSER, pages, populate, readers, text_columns
 from tests.admin.trees import ADDRESSES, Tree
 from twofa.models import STEP_UP, Campaign, Event, Redemption
@@ -125,6 +125,7 @@ def town(db: None) -> World:
 
 def test_text_of_others_stays_text_on_every_page(town: World):
     browser = readers()[SUPERUSER]
+    browser.post(page("identitydocument", "review", town.shop.participant.pk), {"do": "claim"})
     fill(town, HARMLESS)
     harmless = opened(town, browser, HARMLESS)
     assert len(harmless) > 50
@@ -147,6 +148,7 @@ def test_text_of_others_stays_text_on_every_page(town: World):
         "event.actor",
         "delivery.reason",
     } <= filled
+    assert {"identitydocument.comment", "identitydocument.internal_comment"} <= filled
     assert {"campaign.name", "storefront.name", "device.name", "delivery.provider_message_id", "event.type"} <= filled
 
 

@@ -37,7 +37,7 @@ def test_nothing_stuck_is_said(boss: Client):
     assert response.status_code == 200
     assert "Nothing is stuck." in response.content.decode()
     assert titles(response) == []
-    assert len(response.context["nothing_in"]) == 6
+    assert len(response.context["nothing_in"]) == 7
 
 
 def test_parked_completion_leads_to_where_it_is_decided(world: World, boss: Client, settings: Any):

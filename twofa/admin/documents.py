@@ -90,13 +90,11 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
     change_list_template = "twofa/admin/queue.html"
     list_display = (
         "shown_document",
-        "participant",
+        "shown_participant",
         "campaign",
         "shown_status",
         "sent",
         "reviewer",
-        "duplicate",
-        "decider",
     )
     sortable_by = ("sent",)
     list_filter = (StateFilter, ("campaign", SomeRelatedFilter), "kind", "reason", ("created_at", DateFilter))
@@ -142,19 +140,27 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         shown = super().get_list_display(request)
-        return [*shown, "door"] if pictures.may_look(request) else shown
+        return ["door" if name == "shown_participant" and pictures.may_look(request) else name for name in shown]
 
     @admin.display(description=_("document"))
-    def shown_document(self, document: IdentityDocument) -> str:
-        """Show kind and side."""
-        return str(document)
+    def shown_document(self, document: Any) -> str:
+        """Show kind and side, and whether another participant of the campaign sent the same picture."""
+        if not getattr(document, "is_duplicate", False):
+            return str(document)
+        return format_html("{}<br>{}", document, badge(BAD, _("sent for others too")))
+
+    @admin.display(description=_("participant"))
+    def shown_participant(self, document: IdentityDocument) -> str:
+        """Show whose it is."""
+        return str(document.participant)
 
     @admin.display(description=_("status"))
     def shown_status(self, document: IdentityDocument) -> str:
         """Show the state; what another picture took the place of waits for nobody, whatever its state says."""
         if document.replaced_at is not None and document.status == Status.PENDING:
             return badge(ENDED, pgettext_lazy("document", "replaced by another picture"))
-        return badge(tone_of(document.status), document.get_status_display())
+        shown = badge(tone_of(document.status), document.get_status_display())
+        return shown if document.decided_by is None else format_html("{}<br>{}", shown, document.decided_by)
 
     @admin.display(description=_("sent"), ordering="id")
     def sent(self, document: IdentityDocument) -> str:
@@ -170,22 +176,11 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
         held = document.claimed_by is not None and document.holder(timezone.now()) is not None
         return str(document.claimed_by) if held and document.is_waiting else "—"
 
-    @admin.display(description=_("same picture"))
-    def duplicate(self, document: Any) -> str:
-        """Show whether another participant of the campaign sent the same picture."""
-        return badge(BAD, _("sent for others too")) if document.is_duplicate else "—"
-
-    @admin.display(description=_("decided by"))
-    def decider(self, document: IdentityDocument) -> str:
-        """Show who decided."""
-        return str(document.decided_by or "—")
-
-    @admin.display(description=_("review"))
+    @admin.display(description=_("participant"))
     def door(self, document: IdentityDocument) -> str:
-        """Show the way to the review of the participant."""
-        label = _("Review of %(participant)s") % {"participant": document.participant}
+        """Show whose it is, with the way to their review."""
         url = self.page("review", document.participant_id)
-        return format_html('<a href="{}" aria-label="{}">{}</a>', url, label, _("Open"))
+        return format_html('{}<br><a href="{}">{}</a>', document.participant, url, _("Review"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         campaign = request.GET.get("campaign__id__exact", "")

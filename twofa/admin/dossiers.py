@@ -158,10 +158,7 @@ class _Page:
         return Picture(page, name, alt, self._admin.page("page", document.pk, page))
 
     def _facts(self, document: IdentityDocument) -> list[tuple[StrOrPromise, object]]:
-        sent: list[tuple[StrOrPromise, object]] = [
-            (_("Sent"), moment(document.created_at)),
-            (_("Sent as"), document.source.upper() or "—"),
-        ]
+        sent: list[tuple[StrOrPromise, object]] = [(_("Sent"), moment(document.created_at))]
         if document.decided_at is None:
             return sent
         told = [

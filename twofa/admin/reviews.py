@@ -218,6 +218,8 @@ def _show(
         "opts": model_admin.opts,
         "media": model_admin.media + forms.Media(css={"all": ["twofa/review.css"]}, js=["twofa/review.js"]),
         "back": model_admin.page("changelist"),
+        # The pictures need the width.
+        "is_nav_sidebar_enabled": False,
         "next_url": model_admin.page("next"),
         "has_errors": form is not None and bool(form.errors),
         **dossiers.shown(model_admin, request, participant, lambda document: _form(document, participant, form)),

@@ -69,27 +69,40 @@ function fitLens(figure) {
   const sheet = figure.querySelector(".twofa-sheet");
   const image = figure.querySelector("img");
   const lens = { zoom: 1, turns: 0 };
-  const lay = () => {
-    const width = frame.clientWidth * lens.zoom;
-    const height = frame.clientHeight * lens.zoom;
-    const isLying = lens.turns % 2 === 1;
-    Object.assign(sheet.style, { width: `${width}px`, height: `${height}px` });
-    Object.assign(image.style, {
-      width: `${isLying ? height : width}px`,
-      height: `${isLying ? width : height}px`,
-      transform: `translate(-50%, -50%) rotate(${lens.turns * 90}deg)`,
-    });
-  };
   const acts = {
     larger: () => { lens.zoom = Math.min(lens.zoom * STEP, LARGEST); },
     smaller: () => { lens.zoom = Math.max(lens.zoom / STEP, 1); },
     turn: () => { lens.turns = (lens.turns + 1) % 4; },
   };
-  figure.classList.add("twofa-has-lens");
   figure.querySelector(".twofa-lens").hidden = false;
   for (const button of figure.querySelectorAll("[data-twofa-lens]")) {
-    button.addEventListener("click", () => { acts[button.dataset.twofaLens](); lay(); });
+    button.addEventListener("click", () => {
+      acts[button.dataset.twofaLens]();
+      lay(frame, sheet, image, lens);
+    });
   }
-  addEventListener("resize", lay);
-  lay();
+  new ResizeObserver(() => lay(frame, sheet, image, lens)).observe(frame);
+}
+
+// The middle of what is seen stays in the middle. At rest the style sheet alone lays the picture out.
+function lay(frame, sheet, image, lens) {
+  const middle = {
+    x: (frame.scrollLeft + frame.clientWidth / 2) / sheet.offsetWidth,
+    y: (frame.scrollTop + frame.clientHeight / 2) / sheet.offsetHeight,
+  };
+  const isAtRest = lens.zoom === 1 && lens.turns === 0;
+  sheet.classList.toggle("twofa-under-lens", !isAtRest);
+  const width = Math.floor(frame.clientWidth * lens.zoom);
+  const height = Math.floor(frame.clientHeight * lens.zoom);
+  const isLying = lens.turns % 2 === 1;
+  const sheetStyle = { width: `${width}px`, height: `${height}px` };
+  const imageStyle = {
+    width: `${isLying ? height : width}px`,
+    height: `${isLying ? width : height}px`,
+    transform: `translate(-50%, -50%) rotate(${lens.turns * 90}deg)`,
+  };
+  for (const [name, value] of Object.entries(sheetStyle)) sheet.style[name] = isAtRest ? "" : value;
+  for (const [name, value] of Object.entries(imageStyle)) image.style[name] = isAtRest ? "" : value;
+  frame.scrollLeft = middle.x * sheet.offsetWidth - frame.clientWidth / 2;
+  frame.scrollTop = middle.y * sheet.offsetHeight - frame.clientHeight / 2;
 }
