@@ -60,13 +60,13 @@ class ParticipantAdmin(ReadOnlyAdmin):
 
     def get_tools(self, request: HttpRequest, row: Participant) -> list[Tool]:
         tools = super().get_tools(request, row)
+        if pictures.may_look(request) and row.documents.exists():
+            review = reverse("admin:twofa_identitydocument_review", args=(row.pk,), current_app=self.admin_site.name)
+            tools.append(Tool(_("Review of the documents"), review))
         if may_view(request, Redemption):
             listed = reverse("admin:twofa_redemption_changelist", current_app=self.admin_site.name)
             link = f"{listed}?{urlencode({'participant__id__exact': row.pk})}"
             tools.append(Tool(_("All redemptions"), link))
-        if pictures.may_look(request) and row.documents.exists():
-            review = reverse("admin:twofa_identitydocument_review", args=(row.pk,), current_app=self.admin_site.name)
-            tools.append(Tool(_("Review of the documents"), review))
         return tools
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Participant, outcome: object) -> HttpResponse:
