@@ -124,6 +124,7 @@ BAD_SETTINGS = {
     "E033-null": ("twofa.E033", {"TWOFA_PUBLISH_PAUSE": None}),
     "E034-text": ("twofa.E034", {"TWOFA_DELIVERY_MAX_TRIES": "4"}),
     "E034-zero": ("twofa.E034", {"TWOFA_DEVICES_PER_PARTICIPANT": 0}),
+    "E034-contact": ("twofa.E034", {"TWOFA_PARTICIPANTS_PER_CONTACT": -1}),
     "E034-yes": ("twofa.E034", {"TWOFA_COMPLETION_MAX_TRIES": True}),
     "W003": ("twofa.W003", {"TWOFA_TOKEN_KEY": {"1": KEY}}),
     "W005": ("twofa.W005", {"TWOFA_CHANNELS": {"sms": EMAIL, "whatsap": EMAIL}}),

@@ -32,6 +32,7 @@ class Alert(StrEnum):
     STAFF_PASSWORD_REFUSED = "staff_password_refused"
     AUDIT_TRAIL_BROKEN = "audit_trail_broken"
     RECEIPT_REFUSED = "receipt_refused"
+    CONTACT_REFUSED = "contact_refused"
 
 
 LEVELS: dict[Alert, int] = {
@@ -42,6 +43,7 @@ LEVELS: dict[Alert, int] = {
     Alert.STAFF_PASSWORD_REFUSED: logging.WARNING,
     Alert.AUDIT_TRAIL_BROKEN: logging.ERROR,
     Alert.RECEIPT_REFUSED: logging.WARNING,
+    Alert.CONTACT_REFUSED: logging.WARNING,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

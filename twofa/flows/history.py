@@ -60,6 +60,7 @@ ALERTS: dict[str, Alert] = {
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,
     "campaign.self_approval_refused": Alert.FOUR_EYES_BYPASS,
     "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
+    "device.contact_refused": Alert.CONTACT_REFUSED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {

@@ -39,6 +39,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "device.made_default": _("Device made the default"),
     "device.revoked": _("Device revoked"),
     "device.contact_revealed": _("Contact shown to staff"),
+    "device.contact_refused": _("Contact proved, and refused because others use it"),
     "redemption.pending": _("Opened: waits for its token"),
     "redemption.exempted": _("Opened: needs no token"),
     "redemption.approved": _("Approved by the right token"),
