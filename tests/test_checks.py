@@ -146,6 +146,10 @@ def test_no_expiry_of_keys_is_silent():
     assert found(TWOFA_KEY_LIFETIME=None) == []
 
 
+def test_no_limit_of_participants_per_contact_is_silent():
+    assert found(TWOFA_PARTICIPANTS_PER_CONTACT=None) == []
+
+
 def test_development_channel_with_debug_is_silent():
     assert found(TWOFA_CHANNELS={"sms": MEMORY}, DEBUG=True) == []
 
