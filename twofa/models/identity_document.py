@@ -187,9 +187,7 @@ class IdentityDocument(StateMachine):
             ),
             # A decision is in the status until the file is gone.
             models.CheckConstraint(
-                condition=Q(status="purged")
-                | Q(status="pending", decision="")
-                | Q(status=models.F("decision")),
+                condition=Q(status="purged") | Q(status="pending", decision="") | Q(status=models.F("decision")),
                 name="twofa_document_status_decision",
             ),
         ]
