@@ -74,7 +74,14 @@ def sanitise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes
 
 
 def processes_with(word: str) -> list[int]:
-    """The ids of processes that have ``word`` in their command line and have not ended."""
+    """The ids of processes with ``word`` in their command line; one that was just killed is given a moment to end."""
+    deadline = time.monotonic() + 3
+    while (found := _processes_with(word)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+def _processes_with(word: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

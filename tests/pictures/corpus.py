@@ -81,11 +81,12 @@ def png_of_claimed_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def bomb(size: int = 200 * 1024 * 1024) -> bytes:
-    """Zeros by the hundred megabytes, compressed to a thousandth."""
-    packer = zlib.compressobj(9)
-    block = bytes(1024 * 1024)
-    return b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
+def bomb(megabytes: int = 200) -> bytes:
+    """Zeros, compressed to a thousandth: one block, repeated, and the checksum that zeros have."""
+    packer = zlib.compressobj(9, wbits=-15)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = ((megabytes << 20) % 65521) << 16 | 1
+    return b"\x78\xda" + block * megabytes + zlib.compressobj(wbits=-15).flush() + struct.pack("!I", checksum)
 
 
 def png_with_bombs() -> bytes:
@@ -186,7 +187,7 @@ def pdf_with_image(width: int, height: int, packed: bytes, filters: bytes) -> by
 
 def pdf_bomb() -> bytes:
     """About a kilobyte of PDF; its image has a gigabyte of pixels."""
-    return pdf_with_image(32768, 32768, zlib.compress(bomb(1 << 30), 9), b"/FlateDecode /FlateDecode")
+    return pdf_with_image(32768, 32768, zlib.compress(bomb(1024), 9), b"/FlateDecode /FlateDecode")
 
 
 def pdf_that_never_ends() -> bytes:

@@ -1,4 +1,4 @@
-"""A corpus of files that mean harm: each is refused by its code, or what is left of it is a picture and nothing else."""
+"""A corpus of files that mean harm: each is refused by its code, or what is left is a picture and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSED = {
     "empty": (lambda: b"", "empty_file"),
     "11 MB": (lambda: corpus.jpeg() + bytes(11 * 1024 * 1024), "file_too_large"),
     "PNG of 40,000 x 40,000": (lambda: corpus.png_of_claimed_size(40_000, 40_000), "too_many_pixels"),
-    "PNG of 2^31 x 2^31": (lambda: corpus.png_of_claimed_size(2**31 - 1, 2**31 - 1), "too_many_pixels"),
+    "PNG of 2^31 pixels a side": (lambda: corpus.png_of_claimed_size(2**31 - 1, 2**31 - 1), "too_many_pixels"),
     "PNG with less than it claims": (lambda: corpus.png_of_claimed_size(4000, 4000), "damaged_file"),
     "PNG cut off": (lambda: corpus.encoded(corpus.picture(), "PNG")[:-400], "damaged_file"),
     "JPEG cut off": (lambda: corpus.jpeg()[:-400], "damaged_file"),

@@ -109,7 +109,10 @@ def _limit(which: int, soft: int, hard: int | None = None) -> None:
 def answer(kind: str, data: bytes, *, max_pages: int, max_side: int) -> bytes:
     """Return the framed answer for a file."""
     try:
-        return _accepted(_pages(kind, data, max_pages, max_side))
+        with warnings.catch_warnings():
+            # Pillow warns of broken metadata, which nobody will see.
+            warnings.simplefilter("ignore")
+            return _accepted(_pages(kind, data, max_pages, max_side))
     except RefusedFile as refusal:
         return b"R" + refusal.code.encode()
     except (MemoryError, Image.DecompressionBombError):
@@ -309,8 +312,6 @@ def main() -> None:
     # Loaded now, since nothing can be opened later: the plugins that saving asks for, and the parser of EXIF.
     Image.preinit()
     importlib.import_module(TiffImagePlugin.__name__)
-    # Pillow warns of metadata that are broken, and nobody would read it.
-    warnings.simplefilter("ignore")
     confine()
     data = sys.stdin.buffer.read()
     sys.stdout.buffer.write(answer(kind, data, max_pages=max_pages, max_side=max_side))
