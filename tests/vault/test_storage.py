@@ -99,10 +99,15 @@ def test_folder_may_be_named_in_the_settings(settings, tmp_path):
     assert files_below(tmp_path) == [tmp_path / "elsewhere" / NAME]
 
 
-def test_erasing_what_is_gone_is_fine(folder):
+def test_erasing_what_is_gone_is_fine_and_told(folder, caplog):
+    vault.put(NAME, b"sealed")
     vault.erase(NAME)
+    assert caplog.records == []
 
+    vault.erase(NAME)
     assert not vault.exists(NAME)
+    (record,) = caplog.records
+    assert record.getMessage() == f"a document that was to be erased was not there: {NAME}"
 
 
 def test_file_that_is_not_there_cannot_be_fetched(folder):
