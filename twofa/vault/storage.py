@@ -98,7 +98,7 @@ def erase(name: str) -> None:
     """
     with _answering("erased") as storage:
         if not storage.exists(name):
-            # Rightly so where an erasure is repeated. But a wrong bucket, or a disk that is not mounted, looks the same.
+            # As it should be where an erasure is repeated, but a wrong bucket or a disk not mounted looks the same.
             logger.warning("a document that was to be erased was not there: %s", name)
         storage.delete(name)
         if storage.exists(name):
