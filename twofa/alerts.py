@@ -32,6 +32,9 @@ class Alert(StrEnum):
     STAFF_PASSWORD_REFUSED = "staff_password_refused"
     AUDIT_TRAIL_BROKEN = "audit_trail_broken"
     RECEIPT_REFUSED = "receipt_refused"
+    DOCUMENT_REUSED = "document_reused"
+    DOCUMENT_NOT_ERASED = "document_not_erased"
+    CONTACT_REFUSED = "contact_refused"
 
 
 LEVELS: dict[Alert, int] = {
@@ -42,6 +45,9 @@ LEVELS: dict[Alert, int] = {
     Alert.STAFF_PASSWORD_REFUSED: logging.WARNING,
     Alert.AUDIT_TRAIL_BROKEN: logging.ERROR,
     Alert.RECEIPT_REFUSED: logging.WARNING,
+    Alert.DOCUMENT_REUSED: logging.WARNING,
+    Alert.DOCUMENT_NOT_ERASED: logging.ERROR,
+    Alert.CONTACT_REFUSED: logging.WARNING,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -35,8 +35,17 @@ DEFAULTS: dict[str, Any] = {
     "PUBLISH_PAUSE": timedelta(seconds=10),
     "KEY_LIFETIME": timedelta(days=365),
     "DEVICES_PER_PARTICIPANT": 5,
+    "PARTICIPANTS_PER_CONTACT": 3,
     "FOUR_EYES": False,
+    "DOCUMENTS_PER_PARTICIPANT": 20,
+    "DOCUMENT_BYTES_PER_PARTICIPANT": 60 * 1024 * 1024,
+    "RETENTION": {},
 }
+RETENTION: dict[str, timedelta] = {
+    "documents": timedelta(days=30),
+    "onboarding": timedelta(days=90),
+}
+"""How long what is personal is kept: the defaults of ``TWOFA_RETENTION``."""
 
 
 def decode_key(value: object) -> bytes:
@@ -171,9 +180,30 @@ class Conf:
         return int(self._get("DEVICES_PER_PARTICIPANT"))
 
     @property
+    def participants_per_contact(self) -> int | None:
+        """``TWOFA_PARTICIPANTS_PER_CONTACT``: how many participants of a campaign may use one contact (3), or None."""
+        limit = self._get("PARTICIPANTS_PER_CONTACT")
+        return None if limit is None else int(limit)
+
+    @property
     def four_eyes(self) -> bool:
         """``TWOFA_FOUR_EYES``: whether what loosens a campaign's policy needs a second person (False)."""
         return bool(self._get("FOUR_EYES"))
+
+    @property
+    def documents_per_participant(self) -> int:
+        """``TWOFA_DOCUMENTS_PER_PARTICIPANT``: files kept, and files sent in 24 hours, of one participant (20)."""
+        return int(self._get("DOCUMENTS_PER_PARTICIPANT"))
+
+    @property
+    def document_bytes_per_participant(self) -> int:
+        """``TWOFA_DOCUMENT_BYTES_PER_PARTICIPANT``: bytes of all files kept of one participant (60 MiB)."""
+        return int(self._get("DOCUMENT_BYTES_PER_PARTICIPANT"))
+
+    @property
+    def retention(self) -> Mapping[str, timedelta]:
+        """``TWOFA_RETENTION``: how long to keep what is personal, by what it is; what is left out keeps its default."""
+        return {**RETENTION, **self._get("RETENTION")}
 
     def given(self, name: str) -> Any:
         """Return ``TWOFA_<name>`` as the host wrote it, or its default: for the checks, which look before they leap."""

@@ -194,6 +194,11 @@ class SendBudget(Limited):
     default_detail = _("Too many messages were sent in the last 24 hours. Try again later.")
 
 
+class DocumentQuota(Limited):
+    code = "document_quota"
+    default_detail = _("Too many files were sent for this participant. Wait for the review, or try again tomorrow.")
+
+
 class Throttled(Limited):
     code = "throttled"
     default_detail = _("Too many requests. Try again later.")

@@ -1,7 +1,7 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
 Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
-``delivery``, ``device`` or ``policy_change``. None ever carries a token.
+``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``. None ever carries a token.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ delivery_failed = Signal()
 
 device_activated = Signal()
 device_revoked = Signal()
+
+document_submitted = Signal()
+document_approved = Signal()
+document_rejected = Signal()
+document_expired = Signal()
+
+participant_onboarded = Signal()
+"""A participant has all that the campaign asks for. Carries ``participant``."""
 
 transaction_tampered = Signal()
 """The stored row is not what its token was issued for: somebody wrote to the table. Carries ``redemption``."""

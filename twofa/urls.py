@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from twofa.api import campaigns, challenges, devices, docs, participants, receipts, redemptions
+from twofa.api import campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
 
 app_name = "twofa"
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path(_PARTICIPANT, participants.ParticipantEndpoint.as_view(), name="participant"),
     path(f"{_PARTICIPANT}onboarding/", participants.OnboardingEndpoint.as_view(), name="onboarding"),
     path(f"{_PARTICIPANT}devices/", devices.DevicesEndpoint.as_view(), name="devices"),
+    path(f"{_PARTICIPANT}documents/", documents.DocumentsEndpoint.as_view(), name="documents"),
+    path("documents/<str:document_id>/", documents.DocumentEndpoint.as_view(), name="document"),
     path(_DEVICE, devices.DeviceEndpoint.as_view(), name="device"),
     path(f"{_DEVICE}verify/", devices.DeviceVerificationEndpoint.as_view(), name="device-verify"),
     path(f"{_DEVICE}resend/", devices.DeviceResendEndpoint.as_view(), name="device-resend"),

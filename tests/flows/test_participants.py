@@ -161,33 +161,3 @@ def test_switching_off_without_any_device_needs_no_token(shop):
 def test_update_that_changes_nothing_leaves_no_trace(shop):
     with unchanged():
         update(shop, name=shop.participant.name, two_factor_method="none")
-
-
-# --- onboarding -------------------------------------------------------------------------------------------------------
-
-
-def test_onboarding_tells_what_is_missing(shop):
-    assert participants.onboarding(shop.participant).status == "complete"
-    bare = factories.participant(shop.campaign)
-    onboarding = participants.onboarding(bare)
-    assert (onboarding.status, onboarding.required, onboarding.missing) == ("incomplete", ["device"], ["device"])
-    assert onboarding.next_action.type == "onboarding"
-    shop.campaign.identity_required = True
-    shop.campaign.required_documents = ["cpf", "cnh:front"]
-    shop.participant.campaign = shop.campaign
-    assert participants.onboarding(shop.participant).missing == ["document:cpf", "document:cnh:front"]
-
-
-def test_device_that_cools_off_is_still_missing(shop):
-    type(shop.device).objects.update(usable_from=now() + timedelta(hours=1))
-    assert participants.onboarding(shop.participant).missing == ["device"]
-
-
-@pytest.mark.parametrize(
-    ("mode", "method", "required"),
-    [("off", "sms", []), ("optional", "none", []), ("optional", "sms", ["device"]), ("required", "none", ["device"])],
-)
-def test_device_is_required_where_somebody_is_asked(shop, mode, method, required):
-    shop.participant.campaign.two_factor_mode = mode
-    shop.participant.two_factor_method = method
-    assert participants.onboarding(shop.participant).required == required

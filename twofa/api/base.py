@@ -159,8 +159,12 @@ class Endpoint(APIView):
             return {}
         return data
 
-    def once(self, request: Request, call: Callable[[], HttpResponse]) -> HttpResponse:
+    def once(
+        self, request: Request, call: Callable[[], HttpResponse], asked: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
         """Answer by ``call``, or with the first answer to this ``Idempotency-Key``.
+
+        ``asked`` is what makes two requests the same one, where that is not their JSON body.
 
         Raises: Invalid, IdempotencyKeyReused, IdempotencyInProgress.
         """
@@ -174,7 +178,7 @@ class Endpoint(APIView):
             storefront=self.storefront,
             path=request.path,
             key=key,
-            body=self.body(request),
+            body=self.body(request) if asked is None else asked,
         )
         response = HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
         if replayed:

@@ -35,6 +35,7 @@ TAGS = [
     {"name": "campaigns", "description": "The loyalty programmes that your storefront serves."},
     {"name": "participants", "description": "Members of a campaign, by your own `external_id`."},
     {"name": "devices", "description": "Phones and e-mail addresses that receive tokens."},
+    {"name": "documents", "description": "Pictures that prove who a participant is, and what staff decided."},
     {"name": "redemptions", "description": "Purchases with points, and the token that lets them go."},
     {"name": "challenges", "description": "Requests for a second factor, of any purpose."},
 ]

@@ -80,6 +80,7 @@ TABLE: dict[str, Row] = {
     "too_many_open_challenges": Row(429, _("Too many open challenges")),
     "failed_attempts_budget": Row(429, _("Too many wrong tokens")),
     "send_budget": Row(429, _("Too many messages")),
+    "document_quota": Row(429, _("Too many files")),
     "throttled": Row(429, _("Too many requests")),
     "internal_error": Row(500, _("Internal error")),
     "unavailable": Row(503, _("Unavailable")),

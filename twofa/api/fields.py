@@ -156,6 +156,17 @@ class Raw(serializers.Field):  # type: ignore[type-arg]
         return data
 
 
+class File(serializers.Field):  # type: ignore[type-arg]
+    """The content of a file: what it is, the flow finds out."""
+
+    default_error_messages = {"not_a_file": _("Send a file.")}
+
+    def to_internal_value(self, data: Any) -> bytes:
+        if not isinstance(data, bytes):
+            self.fail("not_a_file")
+        return data
+
+
 class Items(serializers.ListField):
     """A list of objects."""
 

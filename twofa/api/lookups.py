@@ -7,7 +7,7 @@ from uuid import UUID
 
 from twofa.api.base import parse_id
 from twofa.exceptions import NotFound
-from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, Participant, Redemption, Storefront
+from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, IdentityDocument, Participant, Redemption, Storefront
 
 # Checked before the database is asked: a NUL in a path is one more id that does not exist, not an error of the driver.
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
@@ -52,6 +52,15 @@ def device_of(storefront: Storefront, text: str) -> Device:
     found: Device | None = rows.select_related("participant__campaign").first()
     if found is None:
         raise NotFound
+    return found
+
+
+def document_of(storefront: Storefront, text: str) -> IdentityDocument:
+    """Return an identity document of a participant of the storefront's campaigns. Raises: NotFound."""
+    rows = IdentityDocument.objects.filter(pk=parse_id(text), campaign__storefronts=storefront)
+    found = rows.first()
+    if found is None:
+        raise NotFound(resource="document")
     return found
 
 

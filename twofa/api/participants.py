@@ -11,7 +11,7 @@ from twofa.api.devices import present_devices
 from twofa.api.fields import Choice, Input, Locale, Text
 from twofa.api.lookups import campaign_of, ensure_external_id, participant_of
 from twofa.api.operations import operation
-from twofa.flows import next_actions, participants
+from twofa.flows import next_actions, onboarding, participants
 from twofa.models import Challenge, Method, Participant
 
 AUTHORIZE = next_actions.NextAction("authorize_device")
@@ -102,21 +102,22 @@ class OnboardingEndpoint(Endpoint):
         errors=("not_found",),
     )
     def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
-        onboarding = participants.onboarding(participant_of(self.storefront, campaign, external_id))
+        found = onboarding.read(participant_of(self.storefront, campaign, external_id))
         where = links.of_participant(campaign, external_id)
         body: shapes.Onboarding = {
-            "status": onboarding.status,
-            "required": onboarding.required,
-            "missing": onboarding.missing,
-            "devices": present_devices(onboarding.devices, self.storefront),
-            "documents": onboarding.documents,
-            "next_action": presenters.next_action(onboarding.next_action, where),
+            "status": found.status,
+            "required": found.required,
+            "missing": found.missing,
+            "checklist": [presenters.step(step) for step in found.steps],
+            "devices": present_devices(found.devices, self.storefront),
+            "documents": [presenters.document(document) for document in found.documents],
+            "next_action": presenters.next_action(found.next_action, where),
         }
         return respond(200, body)
 
 
 def _present(participant: Participant) -> shapes.Participant:
-    return presenters.participant(participant, onboarding=participants.onboarding(participant).status)
+    return presenters.participant(participant, onboarding=onboarding.read(participant).status)
 
 
 def _present_waiting(participant: Participant, authorization: Challenge) -> shapes.ParticipantWithAuthorization:

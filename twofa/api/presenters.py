@@ -15,7 +15,8 @@ from twofa.api.languages import tag_of
 from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
 from twofa.flows import next_actions
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption
+from twofa.flows.onboarding import REJECTED, Step
+from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, Purpose, Redemption
 
 
 def moment(at: datetime) -> str:
@@ -76,6 +77,35 @@ def participant(row: Participant, *, onboarding: str) -> shapes.Participant:
         "two_factor_method": row.two_factor_method,
         "onboarding": onboarding,
         "created_at": moment(row.created_at),
+    }
+
+
+def document(row: IdentityDocument) -> shapes.Document:
+    """Return an identity document. One that was replaced is as good as gone: its key is, and its file follows."""
+    return {
+        "id": str(row.pk),
+        "kind": row.kind,
+        "side": row.side,
+        "status": IdentityDocument.Status.PURGED.value if row.replaced_at is not None else row.status,
+        "decision": row.decision or None,
+        "reason": row.reason or None,
+        "comment": row.comment or None,
+        "may_retry": not row.is_valid and not row.is_final,
+        "created_at": moment(row.created_at),
+        "decided_at": optional_moment(row.decided_at),
+    }
+
+
+def step(row: Step) -> shapes.Step:
+    """Return a line of the checklist."""
+    refused = row.document if row.status == REJECTED else None
+    return {
+        "requirement": row.requirement,
+        "status": row.status,
+        "reason": None if refused is None else refused.reason,
+        "comment": None if refused is None else refused.comment or None,
+        "may_retry": row.may_retry,
+        "document": None if row.document is None else str(row.document.pk),
     }
 
 

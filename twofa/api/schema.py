@@ -30,6 +30,7 @@ _PATH_SCHEMAS = {
     "campaign": {"type": "string", "pattern": r"^[-a-zA-Z0-9_]{1,64}$"},
     "external_id": {"type": "string", "pattern": r"^[A-Za-z0-9._:@+-]{1,128}$"},
     "device_id": {"type": "string", "format": "uuid"},
+    "document_id": {"type": "string", "format": "uuid"},
     "redemption_id": {"type": "string", "format": "uuid"},
     "challenge_id": {"type": "string", "format": "uuid"},
 }
@@ -184,6 +185,7 @@ class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
             "examples": ["7K2-M9Q"],
             "description": "As typed; spaces and dashes are ignored.",
         },
+        fields.File: {"type": "string", "contentMediaType": "application/octet-stream"},
         fields.Unsupported: {"type": "null", "description": "Not served by this version."},
     }
 

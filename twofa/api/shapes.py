@@ -9,6 +9,7 @@ from twofa.models import Challenge as ChallengeRow
 from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
 from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
+from twofa.models import IdentityDocument as DocumentRow
 from twofa.models import Redemption as RedemptionRow
 
 
@@ -136,14 +137,41 @@ class ParticipantWithAuthorization(Participant):
     next_action: NextAction
 
 
+class Document(TypedDict):
+    """A picture that proves an identity, and what staff decided. Never the file."""
+
+    id: Id
+    kind: Annotated[str, known(*DocumentRow.Kind.values)]
+    side: Annotated[str, known(*DocumentRow.Side.values)]
+    status: Annotated[str, known(*DocumentRow.Status.values), note("`purged`: the file is gone, `decision` stands.")]
+    decision: Annotated[str | None, known("approved", "rejected", "expired")]
+    reason: Annotated[str | None, known(*DocumentRow.Reason.values)]
+    comment: Annotated[str | None, note("For the participant, written by staff.")]
+    may_retry: Annotated[bool, note("Whether another picture of this kind and side is taken.")]
+    created_at: Moment
+    decided_at: Moment | None
+
+
+class Step(TypedDict):
+    """One line of the checklist."""
+
+    requirement: Annotated[str, note(examples=["device", "document:cnh:front"])]
+    status: Annotated[str, known("missing", "under_review", "rejected", "approved")]
+    reason: Annotated[str | None, known(*DocumentRow.Reason.values)]
+    comment: str | None
+    may_retry: bool
+    document: Annotated[Id | None, note("The document that decides it.")]
+
+
 class Onboarding(TypedDict):
     """What a participant still needs before redeeming."""
 
     status: Annotated[str, known("incomplete", "under_review", "complete", "rejected")]
     required: list[str]
-    missing: list[str]
+    missing: Annotated[list[str], note("What the participant has still to do; not what is under review.")]
+    checklist: list[Step]
     devices: list[Device]
-    documents: list[dict[str, Any]]
+    documents: list[Document]
     next_action: NextAction
 
 
@@ -246,6 +274,12 @@ class DevicePage(Page):
     """Devices, newest first. `next` and `previous` are absolute paths on this host."""
 
     results: list[Device]
+
+
+class DocumentPage(Page):
+    """Identity documents, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[Document]
 
 
 class RedemptionPage(Page):

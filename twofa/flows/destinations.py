@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -131,22 +131,18 @@ def _is_country_allowed(campaign: Campaign, address: str) -> bool:
     return country is None or country in campaign.allowed_countries
 
 
-def _onboarding(devices: Sequence[Device], at: datetime) -> OnboardingIncomplete:
+def usable_at(devices: Iterable[Device], at: datetime) -> datetime | None:
+    """Return when the first of the devices that cool off may be used, or None where none does."""
     cooling = [d.usable_from for d in devices if d.usable_from is not None and d.usable_from > at]
-    if cooling:
+    return min(cooling, default=None)
+
+
+def _onboarding(devices: Sequence[Device], at: datetime) -> OnboardingIncomplete:
+    cooling = usable_at(devices, at)
+    if cooling is not None:
         return OnboardingIncomplete(
             _("The participant's new device may not approve redemptions yet."),
             missing=["device"],
-            next_action=NextAction("wait", available_at=min(cooling)),
+            next_action=NextAction("wait", available_at=cooling),
         )
     return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
-
-
-def ensure_identity(campaign: Campaign) -> None:
-    """Raise where the campaign demands identity documents: none can be approved yet, so it fails closed.
-
-    Raises: OnboardingIncomplete.
-    """
-    if campaign.identity_required:
-        missing = [f"document:{document}" for document in campaign.required_documents] or ["document"]
-        raise OnboardingIncomplete(missing=missing, next_action=NextAction("onboarding"))

@@ -21,6 +21,7 @@ from twofa.models import (
     Delivery,
     Device,
     Event,
+    IdentityDocument,
     Participant,
     PolicyChange,
     Redemption,
@@ -55,11 +56,19 @@ SIGNALS: dict[str, Signal] = {
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
+    "document.submitted": signals.document_submitted,
+    "document.approved": signals.document_approved,
+    "document.rejected": signals.document_rejected,
+    "document.expired": signals.document_expired,
+    "participant.onboarded": signals.participant_onboarded,
 }
 ALERTS: dict[str, Alert] = {
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,
     "campaign.self_approval_refused": Alert.FOUR_EYES_BYPASS,
     "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
+    "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
+    "document.duplicate_found": Alert.DOCUMENT_REUSED,
+    "device.contact_refused": Alert.CONTACT_REFUSED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -72,6 +81,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     Delivery: "delivery",
     # No column of an event: its campaign is what the event is found by, and the number is in its data.
     PolicyChange: "policy_change",
+    # (the same)
+    IdentityDocument: "document",
 }
 
 

@@ -1,8 +1,7 @@
-"""Participants: enroll, update, and what is missing before they may redeem."""
+"""Participants: enroll and update."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -14,29 +13,19 @@ from stdnum.br import cnpj, cpf
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import Invalid, OnboardingIncomplete, TwoFactorError, Unavailable
-from twofa.flows import destinations, devices
+from twofa.flows import destinations, devices, onboarding
 from twofa.flows.history import Actor, Trail
-from twofa.flows.next_actions import NONE, NextAction
-from twofa.models import Campaign, Challenge, Device, Method, Participant, Storefront, TwoFactorMode
+from twofa.flows.next_actions import NextAction
+from twofa.models import Campaign, Challenge, Method, Participant, Storefront
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
 
 logger = correlation.get_logger(__name__)
 
+_DECLARED = frozenset({"name", "document_number"})
+"""What staff compare with the pictures: an approval is for these, and ends with them."""
 RETRY_AFTER = 5
 """Seconds after which a storefront may ask again, where the host's resolver of users did not answer."""
-
-
-@dataclass(frozen=True)
-class Onboarding:
-    """What a participant must have before a redemption may be approved, and what of it is missing."""
-
-    status: str
-    required: list[str]
-    missing: list[str]
-    devices: list[Device]
-    next_action: NextAction
-    documents: list[Any] = field(default_factory=list)
 
 
 def create_user(*, campaign: Campaign, external_id: str, name: str, locale: str) -> AbstractBaseUser:
@@ -128,6 +117,9 @@ def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> 
     trail = Trail(actor, now())
     # Names of columns, not their values: the audit trail keeps no second copy of personal data.
     trail.add("participant.updated", participant, columns=changed)
+    if _DECLARED & set(changed):
+        onboarding.void(participant, trail)
+        onboarding.note(participant, trail)
     trail.write()
 
 
@@ -166,30 +158,6 @@ def _change_method(participant: Participant, method: str, storefront: Storefront
         raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
     _change(participant, actor, {"two_factor_method": method})
     return None
-
-
-def onboarding(participant: Participant) -> Onboarding:
-    """Return what the participant's campaign asks for, and what is missing."""
-    campaign = participant.campaign
-    living = list(Device.objects.living().filter(participant=participant))
-    at = now()
-    required = _required(campaign, participant)
-    missing = [part for part in required if part != "device" or not any(device.is_usable(at) for device in living)]
-    return Onboarding(
-        status="incomplete" if missing else "complete",
-        required=required,
-        missing=missing,
-        devices=living,
-        next_action=NextAction("onboarding") if missing else NONE,
-    )
-
-
-def _required(campaign: Campaign, participant: Participant) -> list[str]:
-    asked = campaign.two_factor_mode == TwoFactorMode.REQUIRED or (
-        campaign.two_factor_mode == TwoFactorMode.OPTIONAL and participant.two_factor_method != Method.NONE
-    )
-    documents = [f"document:{document}" for document in campaign.required_documents]
-    return (["device"] if asked else []) + (documents if campaign.identity_required else [])
 
 
 def _document_number(value: str | None) -> str | None:

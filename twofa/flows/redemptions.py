@@ -22,7 +22,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import completions, facts, renewals, verdicts
+from twofa.flows import completions, facts, onboarding, renewals, verdicts
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -60,8 +60,15 @@ _LOCK: dict[str, Any] = {
 _LOCKED = statements.Select(_LOCK_SQL, **_LOCK)
 _LOCKED_OWN = statements.Select(_LOCK_SQL + _OWN, **_LOCK)
 # A campaign has forty columns, and a confirm needs these.
+_CONFIRMED_CAMPAIGN = {
+    "slug",
+    "completion_mode",
+    "failed_attempts_per_day",
+    "identity_required",
+    "required_documents",
+}
 _CONFIRMED = statements.Select(
-    _LOCK_SQL + _OWN, only={"campaign": {"slug", "completion_mode", "failed_attempts_per_day"}}, **_LOCK
+    _LOCK_SQL + _OWN, only={"campaign": _CONFIRMED_CAMPAIGN}, **_LOCK
 )
 
 
@@ -127,6 +134,10 @@ def _error(
         return TransactionChanged()
     if challenge.is_final:
         return verdicts.replay(challenge, token)
+    unproved = None if challenge.is_past_deadline(standing.at) else onboarding.refusal(redemption.participant)
+    if unproved is not None:
+        # As with a device that cools off: nothing is compared, and nothing is charged.
+        return unproved
     return verdicts.attempt(challenge, token, digest=redemption.digest(), standing=standing, trail=trail)
 
 
@@ -333,6 +344,7 @@ def _related(rows: list[dict[str, Any]], pk: UUID, storefront: Storefront | None
     (row,) = rows
     challenge, redemption = row["challenge"], row["redemption"]
     redemption.campaign, redemption.participant = row["campaign"], row["participant"]
+    redemption.participant.campaign = row["campaign"]
     challenge.campaign, challenge.participant = row["campaign"], row["participant"]
     challenge.redemption, redemption.challenge = redemption, challenge
     challenge.delivery_status = row["delivery_status"] or Delivery.Status.QUEUED

@@ -7,8 +7,10 @@ from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
 from twofa.models.device import Device
+from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
 from twofa.models.idempotency import IdempotencyRecord
+from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
@@ -28,6 +30,7 @@ from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
+    "CLAIM_LIFE",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
     "LEAST_USEFUL_LIFE",
@@ -45,9 +48,11 @@ __all__ = [
     "CompletionMode",
     "Delivery",
     "Device",
+    "DocumentFile",
     "Event",
     "EventSeal",
     "IdempotencyRecord",
+    "IdentityDocument",
     "Method",
     "Participant",
     "PolicyChange",

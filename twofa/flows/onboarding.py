@@ -1,0 +1,176 @@
+"""Onboarding: what a campaign demands of a participant before a redemption may be approved, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from twofa.exceptions import OnboardingIncomplete
+from twofa.flows import destinations
+from twofa.flows.history import Trail
+from twofa.flows.next_actions import NONE, NextAction
+from twofa.models import Campaign, Device, IdentityDocument, Method, Participant, TwoFactorMode
+from twofa.models.clock import now
+
+ANY_DOCUMENT = ""
+"""What a campaign asks for that demands identity and names no kind: any one document."""
+REVIEW_POLL_SECONDS = 30
+"""After so many seconds it is worth looking again whether staff have decided."""
+
+MISSING, UNDER_REVIEW, REJECTED, APPROVED = "missing", "under_review", "rejected", "approved"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the checklist: a requirement, and how far it is; for a document, the one that decides it."""
+
+    requirement: str
+    status: str
+    document: IdentityDocument | None = None
+    cools_off_until: datetime | None = None
+
+    @property
+    def may_retry(self) -> bool:
+        """Tell whether the participant can do something about it."""
+        if self.status == REJECTED:
+            return self.document is not None and not self.document.is_final
+        return self.status == MISSING and self.cools_off_until is None
+
+
+@dataclass(frozen=True)
+class Onboarding:
+    """What a participant must have before a redemption may be approved, step by step."""
+
+    steps: list[Step]
+    devices: list[Device]
+    documents: list[IdentityDocument]
+
+    @property
+    def required(self) -> list[str]:
+        """Return the names of all that is required."""
+        return [step.requirement for step in self.steps]
+
+    @property
+    def missing(self) -> list[str]:
+        """Return what the participant has still to do: what is under review is not theirs to do any more."""
+        return [step.requirement for step in self.steps if step.status in (MISSING, REJECTED)]
+
+    @property
+    def status(self) -> str:
+        """Return ``complete``, ``rejected`` for good, ``incomplete``, or ``under_review`` where all is handed in."""
+        found = {step.status for step in self.steps}
+        if any(step.status == REJECTED and not step.may_retry for step in self.steps):
+            return "rejected"
+        if found & {MISSING, REJECTED}:
+            return "incomplete"
+        return "under_review" if UNDER_REVIEW in found else "complete"
+
+    @property
+    def next_action(self) -> NextAction:
+        """Return what to do next: send what is missing, or wait for staff or for a new device."""
+        return _next_action(self.steps)
+
+
+def _next_action(steps: Sequence[Step]) -> NextAction:
+    if any(step.status == REJECTED and not step.may_retry for step in steps):
+        return NONE
+    if any(step.may_retry for step in steps):
+        return NextAction("onboarding")
+    cooling = [step.cools_off_until for step in steps if step.cools_off_until is not None]
+    if cooling:
+        return NextAction("wait", available_at=max(cooling))
+    if any(step.status == UNDER_REVIEW for step in steps):
+        return NextAction("wait", poll_after=REVIEW_POLL_SECONDS)
+    return NONE
+
+
+def read(participant: Participant) -> Onboarding:
+    """Return what the participant's campaign asks for, and how far they are; ``participant.campaign`` is loaded."""
+    campaign = participant.campaign
+    devices = list(Device.objects.living().filter(participant=participant))
+    documents = list(IdentityDocument.objects.current().filter(participant=participant))
+    steps = _device_steps(participant, devices) if _asks_device(participant) else []
+    return Onboarding([*steps, *_document_steps(campaign, documents)], devices, documents)
+
+
+def _asks_device(participant: Participant) -> bool:
+    mode = participant.campaign.two_factor_mode
+    return mode == TwoFactorMode.REQUIRED or (
+        mode == TwoFactorMode.OPTIONAL and participant.two_factor_method != Method.NONE
+    )
+
+
+def _device_steps(participant: Participant, devices: Iterable[Device]) -> list[Step]:
+    at = now()
+    if any(device.is_usable(at) for device in devices):
+        return [Step("device", APPROVED)]
+    cooling = destinations.usable_at(devices, at)
+    return [Step("device", MISSING, cools_off_until=cooling)]
+
+
+def _document_steps(campaign: Campaign, documents: Sequence[IdentityDocument]) -> list[Step]:
+    """Return a step for each document that the campaign asks for; ``documents`` are the newest first."""
+    if not campaign.identity_required:
+        return []
+    return [_document_step(wanted, documents) for wanted in campaign.required_documents or [ANY_DOCUMENT]]
+
+
+def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
+    requirement = f"document:{wanted}" if wanted else "document"
+    sent = [document for document in documents if not wanted or document.meets(wanted)]
+    for document in sent:
+        if document.is_valid:
+            return Step(requirement, APPROVED, document)
+    for document in sent:
+        if document.is_waiting:
+            return Step(requirement, UNDER_REVIEW, document)
+    # The last word of staff: a refusal stands until another picture takes its place.
+    refused = next((document for document in sent if document.decision == IdentityDocument.Status.REJECTED), None)
+    if refused is not None and refused is sent[0]:
+        return Step(requirement, REJECTED, refused)
+    return Step(requirement, MISSING, sent[0] if sent else None)
+
+
+def refusal(participant: Participant) -> OnboardingIncomplete | None:
+    """Return why a redemption may not be approved, where the campaign demands an identity that is not proved yet.
+
+    Read when a redemption is opened, and again before its token is judged: a document may be voided in between.
+    """
+    if not participant.campaign.identity_required:
+        return None
+    documents = list(IdentityDocument.objects.current().filter(participant=participant).only(*_JUDGED))
+    steps = [step for step in _document_steps(participant.campaign, documents) if step.status != APPROVED]
+    if not steps:
+        return None
+    return OnboardingIncomplete(missing=[step.requirement for step in steps], next_action=_next_action(steps))
+
+
+_JUDGED = ("kind", "side", "status", "decision", "is_final", "replaced_at", "participant_id", "created_at")
+
+
+def void(participant: Participant, trail: Trail) -> None:
+    """Void what was approved, because the name or number that staff compared with the pictures is another one now."""
+    approved = IdentityDocument.objects.filter(participant=participant, decision=IdentityDocument.Status.APPROVED)
+    for document in approved.select_for_update(no_key=True):
+        lapse(document, trail, reason="details_changed")
+
+
+def lapse(document: IdentityDocument, trail: Trail, *, reason: str) -> None:
+    """Take an approval back; where the file is erased already, the status goes on to say that."""
+    expired = IdentityDocument.Status.EXPIRED
+    state = {} if document.status == IdentityDocument.Status.PURGED else {"status": expired}
+    document.move(decision=expired, **state)
+    trail.add("document.expired", document, document=str(document.pk), reason=reason)
+
+
+def note(participant: Participant, trail: Trail) -> None:
+    """Note when a participant has all that the campaign asks for, once; called with the participant locked."""
+    # A device that cools off lacks nothing but time.
+    is_complete = all(step.status == APPROVED or step.cools_off_until for step in read(participant).steps)
+    if is_complete == (participant.onboarded_at is not None):
+        return
+    participant.onboarded_at = trail.at if is_complete else None
+    participant.save(update_fields=["onboarded_at"])
+    if is_complete:
+        trail.add("participant.onboarded", participant)

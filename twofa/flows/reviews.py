@@ -1,0 +1,193 @@
+"""Reviews: a person looks at a document and decides. Every look has a name, and nobody decides about themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from twofa import vault
+from twofa.exceptions import NotFound, PolicyRefused, WrongState
+from twofa.flows import onboarding
+from twofa.flows.history import Actor, Trail
+from twofa.models import CLAIM_LIFE, DocumentFile, IdentityDocument, Participant
+from twofa.models.clock import now
+
+Status, Reason = IdentityDocument.Status, IdentityDocument.Reason
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a reviewer says about one document. ``comment`` is for the applicant, ``internal_comment`` for staff."""
+
+    approve: bool
+    reason: str = ""
+    comment: str = ""
+    internal_comment: str = ""
+    is_final: bool = False
+
+
+def claim(participant: Participant, *, reviewer: Any, actor: Actor) -> datetime | None:
+    """Take what waits of a participant for ``CLAIM_LIFE``, and return until when; None where nothing waits.
+
+    Raises: PolicyRefused where somebody else reviews it now, or where it is the reviewer's own.
+    """
+    _ensure_not_own(participant, reviewer, actor)
+    with transaction.atomic():
+        _locked(participant.pk)
+        at = now()
+        waiting = list(_waiting(participant))
+        _ensure_free(waiting, reviewer, at)
+        if not waiting:
+            return None
+        is_new = any(document.holder(at) is None for document in waiting)
+        until = at + CLAIM_LIFE
+        _waiting(participant).update(claimed_by=reviewer, claimed_until=until)
+        if is_new:
+            trail = Trail(actor, at)
+            trail.add("document.claimed", participant, documents=len(waiting))
+            trail.write()
+    return until
+
+
+def release(participant: Participant, *, reviewer: Any) -> None:
+    """Give back what was claimed and not decided."""
+    _waiting(participant).filter(claimed_by=reviewer).update(claimed_by=None, claimed_until=None)
+
+
+def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Actor) -> IdentityDocument:
+    """Decide one document. Of two at once, one decides, and the other is told so.
+
+    ``seen`` is :func:`declared` of what the reviewer had beside the picture: if the participant has changed it since,
+    the approval would be for a name that nobody compared.
+
+    Raises: NotFound, WrongState, PolicyRefused.
+    """
+    document = _find(pk)
+    _ensure_not_own(document.participant, reviewer, actor)
+    with transaction.atomic():
+        participant = _locked(document.participant_id)
+        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document.participant = participant
+        if not document.is_waiting:
+            raise WrongState
+        at = now()
+        _ensure_free([document], reviewer, at)
+        if decision.approve and seen != declared(participant):
+            raise PolicyRefused(
+                _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
+            )
+        trail = Trail(actor, at)
+        _move(document, decision, reviewer, trail)
+        onboarding.note(participant, trail)
+        trail.write()
+    return document
+
+
+def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: Trail) -> None:
+    status = Status.APPROVED if decision.approve else Status.REJECTED
+    if not decision.approve and decision.reason not in Reason.values:
+        raise PolicyRefused(_("Say why: choose one of the reasons."))
+    document.move(
+        status=status,
+        decision=status,
+        reason="" if decision.approve else decision.reason,
+        comment=decision.comment,
+        internal_comment=decision.internal_comment,
+        is_final=not decision.approve and decision.is_final,
+        decided_by=reviewer,
+        decided_at=trail.at,
+        claimed_by=None,
+        claimed_until=None,
+    )
+    # The coded reason and not the comments: the trail keeps no second copy of what may be personal.
+    coded = {} if decision.approve else {"reason": decision.reason, "is_final": decision.is_final}
+    trail.add(f"document.{status.value}", document, document=str(document.pk), **coded)
+
+
+def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+    """Take an approval back. Raises: NotFound, WrongState, PolicyRefused."""
+    document = _find(pk)
+    _ensure_not_own(document.participant, reviewer, actor)
+    with transaction.atomic():
+        participant = _locked(document.participant_id)
+        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        if not document.is_valid:
+            raise WrongState
+        trail = Trail(actor, now())
+        onboarding.lapse(document, trail, reason=reason)
+        onboarding.note(participant, trail)
+        trail.write()
+    return document
+
+
+@sensitive_variables()
+def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
+    """Return one page as a JPEG, after an event that says who looked (LGPD Art. 37; OWASP ASVS 16.3.2).
+
+    The event is committed before the first byte is read, so that nobody looks without one.
+
+    Raises: NotFound, PolicyRefused, StorageUnavailable, DocumentUnreadable.
+    """
+    document = _find(pk)
+    _ensure_not_own(document.participant, reviewer, actor)
+    row = DocumentFile.objects.kept().filter(document=document, page=page).first()
+    if row is None or row.wrapped_key is None:
+        raise NotFound(resource="document")
+    with transaction.atomic(durable=True):
+        trail = Trail(actor, now())
+        trail.add("document.viewed", document, document=str(pk), page=page)
+        trail.write()
+    return vault.unseal(vault.fetch(row.name), name=row.name, kid=row.kid, wrapped_key=bytes(row.wrapped_key))
+
+
+def declared(participant: Participant) -> str:
+    """Return the mark of what a participant declared: two marks differ where name or document number do."""
+    text = f"{len(participant.name)}:{participant.name}{participant.document_number}"
+    return sha256(text.encode()).hexdigest()
+
+
+def _find(pk: UUID) -> IdentityDocument:
+    found = IdentityDocument.objects.select_related("participant").filter(pk=pk).first()
+    if found is None:
+        raise NotFound(resource="document")
+    return found
+
+
+def _locked(pk: int) -> Participant:
+    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    return rows.get(pk=pk)
+
+
+def _waiting(participant: Participant) -> Any:
+    return IdentityDocument.objects.waiting().filter(participant=participant)
+
+
+def _ensure_free(documents: list[IdentityDocument], reviewer: Any, at: datetime) -> None:
+    """Raise where somebody else began the review and has time left. Raises: PolicyRefused."""
+    for document in documents:
+        if document.holder(at) not in (None, reviewer.pk):
+            raise PolicyRefused(
+                _("%(name)s reviews this participant since a moment ago. Take another one from the queue.")
+                % {"name": document.claimed_by.get_username() if document.claimed_by else ""}
+            )
+
+
+def _ensure_not_own(participant: Participant, reviewer: Any, actor: Actor) -> None:
+    """Raise where the reviewer is the participant: an insider must not approve their own papers. Raises: PolicyRefused.
+
+    The attempt is an event of its own, committed before the refusal, and sounds an alert.
+    """
+    if participant.user_id != reviewer.pk:
+        return
+    with transaction.atomic(durable=True):
+        trail = Trail(actor, now())
+        trail.add("document.self_review_refused", participant)
+        trail.write()
+    raise PolicyRefused(_("These are your own documents. Somebody else has to look at them."))
