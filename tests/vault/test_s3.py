@@ -3,81 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import urllib3
 from django.core.files.storage import storages
 
-from tests.example.blocks import ROOT, Block, blocks_of
+from tests.example.blocks import ROOT
 from tests.scanners.clamd import taking_at_most
 from tests.servers.silent import silent_server
+from tests.vault.page import BUCKET, KEY, of_kind, run, start
 from twofa import checks, vault
 from twofa.exceptions import DocumentUnreadable, StorageUnavailable
 
-PAGE = blocks_of("docs/howto/store-documents-on-s3.md")
-BUCKET = "documents"
 PICTURE = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 4000
-KEY = "n5Jv1kq0v0mY4o6l2w3xS9a7b8c0d1e2f3g4h5i6j7k="
 EVERYBODY = "http://acs.amazonaws.com/groups/"
-
-
-def of_kind(kind: str) -> Block:
-    (block,) = (block for block in PAGE if block.kind == kind)
-    return block
-
-
-def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
-    exec(compile(code, "page", "exec"), names)  # noqa: S102 - our own page
-    return names
-
-
-def start() -> Any:
-    # Here and not above: it takes a second, which no other test should wait for.
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    return server
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def configure(settings, monkeypatch):
-    """A host with the settings of the page, and the servers that a test has; `quick` cuts the page's patience."""
-
-    def configure(endpoint: str, *, quick: bool = False) -> dict[str, Any]:
-        variables = {"BUCKET": BUCKET, "REGION": "us-east-1", "ENDPOINT": endpoint, "KEY": KEY}
-        for name, value in variables.items():
-            monkeypatch.setenv(f"DOCUMENTS_{name}", value)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-account")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "its-secret")
-        code = of_kind("s3").code
-        if quick:
-            code = re.sub(r"(connect|read)_timeout=\d", r"\1_timeout=0.3", code)
-        names = run(code, {})
-        settings.STORAGES, settings.TWOFA_DOCUMENT_KEYS = names["STORAGES"], names["TWOFA_DOCUMENT_KEYS"]
-        return names
-
-    return configure
-
-
-@pytest.fixture
-def bucket(s3, configure) -> Iterator[Any]:
-    """The bucket of the page, through the client that the storage itself uses."""
-    configure(s3)
-    made = storages[vault.ALIAS].bucket
-    made.create()
-    yield made
-    made.object_versions.delete()
-    made.delete()
 
 
 def stored() -> tuple[str, vault.Sealed]:
