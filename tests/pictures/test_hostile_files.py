@@ -73,6 +73,10 @@ INERT = {
     "JPEG in grey": (lambda: corpus.encoded(corpus.picture("L"), "JPEG"), (320, 200)),
     "JPEG, progressive": (lambda: corpus.jpeg(progressive=True), (320, 200)),
     "PNG with texts, EXIF and profile": (corpus.png_with_texts, (320, 200)),
+    "PNG with EXIF that is none": (
+        lambda: corpus.with_chunks(corpus.encoded(corpus.picture(), "PNG"), corpus.chunk(b"eXIf", corpus.CANARY)),
+        (320, 200),
+    ),
     "PNG with compressed bombs": (corpus.png_with_bombs, (320, 200)),
     "PNG with a zip behind it": (lambda: corpus.encoded(corpus.picture(), "PNG") + corpus.archive(), (320, 200)),
     "PNG with a palette": (lambda: corpus.encoded(corpus.picture("P"), "PNG"), (320, 200)),

@@ -132,6 +132,19 @@ def test_without_an_interpreter_it_is_unavailable(monkeypatch, caplog):
     assert "multiprocessing.set_executable" in caplog.text
 
 
+def test_without_threads_it_is_unavailable_and_no_process_is_left(monkeypatch, worker, caplog):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    worker("import time; time.sleep(60)")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(Unavailable):
+        pictures.sanitise(corpus.jpeg())
+
+    assert "was not started (RuntimeError)" in caplog.text
+
+
 def test_file_that_finds_all_places_taken_is_unavailable_and_starts_nothing(monkeypatch, caplog):
     taken = threading.BoundedSemaphore(1)
     taken.acquire()

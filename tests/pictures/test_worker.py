@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypdfium2 import PDFIUM_INFO
 
 from tests.pictures import corpus
 from tests.pictures.test_hostile_files import INERT, REFUSED
@@ -51,6 +52,10 @@ def test_function_refuses_by_the_same_codes(name):
     build, code = REFUSED[name]
 
     assert answer(build()) == code
+
+
+def test_renderer_of_pdf_has_no_engine_for_scripts():
+    assert not {"V8", "XFA"} & set(PDFIUM_INFO.flags)
 
 
 @pytest.mark.parametrize("side", [0, -1, float("nan"), float("inf"), 20_001])
