@@ -1,4 +1,4 @@
-"""Identity documents for tests: pictures of papers that nobody has, and rows of them with their files."""
+"""Identity documents for tests: by the way that every document takes, and in a short one where that is not tested."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from tests.factories import staff
+from tests.forms import picture
+from tests.stories import STAFF
 from twofa import vault
-from twofa.flows import documents
+from twofa.flows import documents, reviews
 from twofa.flows.history import WORKER
 from twofa.models import DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
@@ -18,7 +21,25 @@ SIZE = (640, 404)
 """The proportions of a card (ISO/IEC 7810, ID-1)."""
 
 
-def picture(
+def submitted(
+    participant: Participant, kind: str = "cnh", side: str = "single", *, colour: str = "red", storefront: Any = None
+) -> IdentityDocument:
+    """A document that waits for its review."""
+    return documents.submit(
+        participant, storefront=storefront, kind=kind, side=side, data=picture(colour), actor=WORKER
+    )
+
+
+def decide(document: IdentityDocument, *, approve: bool, reviewer: Any = None, **given: Any) -> IdentityDocument:
+    """A document that somebody has decided; rejected as unreadable, unless it is said otherwise."""
+    participant = Participant.objects.get(pk=document.participant_id)
+    decision = reviews.Decision(approve=approve, **{"reason": "" if approve else "unreadable", **given})
+    return reviews.decide(
+        document.pk, decision, seen=reviews.declared(participant), reviewer=reviewer or staff(), actor=STAFF
+    )
+
+
+def card(
     title: str = "Carteira de Identidade",
     lines: tuple[str, ...] = ("ANA SOUZA", "390.533.447-05"),
     colour: str = "#cfe3d4",
@@ -37,13 +58,6 @@ def picture(
     out = io.BytesIO()
     image.save(out, "JPEG")
     return out.getvalue()
-
-
-def submitted(
-    participant: Participant, kind: str = "rg", side: str = "front", data: bytes | None = None
-) -> IdentityDocument:
-    """A document that was sent the whole way: decoded, sealed, stored."""
-    return documents.submit(participant, storefront=None, kind=kind, side=side, data=data or picture(), actor=WORKER)
 
 
 def kept(

@@ -224,7 +224,7 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
         look = Cell(_("Look at it"), url=self.page("page", document.pk, file.page)) if may_look and is_kept else "—"
         return cells(file.page, f"{file.width} x {file.height}", state, look)
 
-    def arguments(self, request: HttpRequest) -> dict[str, Any]:
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
         return {"reviewer": request.user}
 
     # --- doors ---

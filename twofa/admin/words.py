@@ -286,7 +286,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "cause": _among(CAUSES.items()),
     "channel": _CHANNEL,
     "columns": _among(KEYS.items()),
-    "decision": _among(IdentityDocument.Status.choices),
+    "decision": _among(IdentityDocument.Decision.choices),
     "kind": _among(IdentityDocument.Kind.choices),
     "side": _among(IdentityDocument.Side.choices),
     "completion_mode": _among(CompletionMode.choices),
