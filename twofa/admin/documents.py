@@ -45,8 +45,8 @@ def take_back(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason
 
 
 def state_of(given: Mapping[str, Any]) -> str:
-    """Return which state a list's address asks for. What waits is the queue; a search looks everywhere."""
-    return str(given.get(STATE) or (ALL if given.get("q") else WAITING))
+    """Return which state a list's address asks for. What waits is the queue; a search, or a reason, is of all."""
+    return str(given.get(STATE) or (ALL if given.get("q") or given.get("reason__exact") else WAITING))
 
 
 class StateFilter(admin.SimpleListFilter):
