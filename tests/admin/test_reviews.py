@@ -1,4 +1,4 @@
-"""The review page and its pictures: who may, what a GET never does, what is told to whom, and one decision of two."""
+"""The review page: who may, what a GET never does, what is told to whom, and one decision of two."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from tests.admin.conftest import World, page
 from tests.admin.trees import Tree
 from tests.statements import record_statements
 from tests.stories import travel, unchanged
-from twofa.exceptions import StorageUnavailable
-from twofa.flows import document_files
-from twofa.models import CLAIM_LIFE, DocumentFile, Event, IdentityDocument, Participant
+from twofa.models import CLAIM_LIFE, Event, IdentityDocument, Participant
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -350,64 +348,6 @@ def test_review_is_given_back(world: World, boss: Client, staff: Callable[..., C
     boss.post(review(world), {"do": "release"})
 
     assert "You are reviewing" in text(staff(*REVIEWER).post(review(world), {"do": "claim"}, follow=True))
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------------
-
-
-def test_picture_is_streamed_shut_in_and_its_look_has_a_name(world: World, staff: Callable[..., Client]):
-    response = staff(*REVIEWER).get(picture(world.document))
-
-    assert response.content == b"a picture, as far as the storage knows"
-    assert response["Content-Type"] == "image/jpeg"
-    assert response["Content-Disposition"] == 'inline; filename="document.jpg"'
-    assert response["X-Content-Type-Options"] == "nosniff"
-    policy = response["Content-Security-Policy"].split("; ")
-    assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy)
-    assert {"no-store", "private"} <= set(response["Cache-Control"].split(", "))
-    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert response["Referrer-Policy"] == "no-referrer"
-    event = Event.objects.get(type="document.viewed")
-    assert (event.actor_kind, event.actor, event.data["page"]) == ("staff", "maria", 1)
-
-
-def test_picture_is_a_file_where_that_is_asked_for(world: World, boss: Client):
-    response = boss.get(picture(world.document), {"download": ""})
-
-    assert response["Content-Disposition"] == 'attachment; filename="document.jpg"'
-
-
-def test_head_reads_nothing_and_so_is_no_look(world: World, boss: Client):
-    with unchanged():
-        response = boss.head(picture(world.document))
-
-    assert response.status_code == 200
-    assert response["Content-Type"] == "image/jpeg"
-    assert boss.post(picture(world.document)).status_code == 405
-
-
-def test_erased_picture_is_a_calm_line(world: World, boss: Client):
-    document_files.shred(DocumentFile.objects.filter(document=world.document), now())
-
-    with unchanged():
-        response = boss.get(picture(world.document))
-
-    assert response.status_code == 404
-    assert response["Content-Type"].startswith("text/plain")
-    assert "it was erased" in text(response)
-
-
-def test_storage_that_is_down_is_told_and_nothing_breaks(world: World, boss: Client, monkeypatch: pytest.MonkeyPatch):
-    def down(name: str) -> bytes:
-        raise StorageUnavailable(60)
-
-    monkeypatch.setattr("twofa.vault.fetch", down)
-    response = boss.get(picture(world.document))
-
-    assert (response.status_code, response["Retry-After"]) == (503, "60")
-    assert "does not answer" in text(response)
-    claim(boss, world)
-    assert "If you see no picture, the storage does not answer" in text(boss.get(review(world)))
 
 
 def test_revoked_approval_counts_no_longer(world: World, boss: Client):

@@ -10,6 +10,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_variables
 from stdnum.br import cnpj, cpf
 
 from twofa.admin import words
@@ -118,6 +119,7 @@ class _Page:
         self._is_mine = is_mine
         self._may_see_others = may_view(request, Participant)
 
+    @sensitive_variables("digits", "shown")
     def declared(self) -> list[tuple[StrOrPromise, object]]:
         """Return what the pictures are compared with; the number is whole for who has begun the review."""
         participant = self._dossier.participant

@@ -209,6 +209,7 @@ def _back(model_admin: TwofaAdmin, participant: Participant) -> HttpResponse:
     return HttpResponseRedirect(model_admin.page("review", participant.pk))
 
 
+@sensitive_variables("context")
 def _show(
     model_admin: TwofaAdmin, request: HttpRequest, participant: Participant, form: DecisionForm | None = None
 ) -> HttpResponse:
