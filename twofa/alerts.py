@@ -34,6 +34,7 @@ class Alert(StrEnum):
     RECEIPT_REFUSED = "receipt_refused"
     DOCUMENT_REUSED = "document_reused"
     DOCUMENT_NOT_ERASED = "document_not_erased"
+    PURGE_FAILED = "purge_failed"
 
 
 LEVELS: dict[Alert, int] = {
@@ -46,6 +47,7 @@ LEVELS: dict[Alert, int] = {
     Alert.RECEIPT_REFUSED: logging.WARNING,
     Alert.DOCUMENT_REUSED: logging.WARNING,
     Alert.DOCUMENT_NOT_ERASED: logging.ERROR,
+    Alert.PURGE_FAILED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 
