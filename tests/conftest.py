@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ def smtp_server() -> Iterator[SmtpServer]:
 def threads() -> Callable[..., list[Any]]:
     """`threads([call, ...])`: all calls at the same moment; see `tests.threads.run_together`."""
     return run_together
+
+
+@pytest.fixture
+def documents_folder(settings: Any, tmp_path: Path) -> Path:
+    """A private folder for this test's documents, and a key of its own for them."""
+    folder = tmp_path / "documents"
+    backend = {"BACKEND": "twofa.vault.PrivateFolder", "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = {**settings.STORAGES, "twofa_documents": backend}
+    settings.TWOFA_DOCUMENT_KEYS = {"d1": secrets.token_bytes(32)}
+    return folder
 
 
 @pytest.fixture

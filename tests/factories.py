@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth import get_user_model
+
 from twofa import contacts
 from twofa.flows import checkouts, participants, storefronts
 from twofa.flows.history import WORKER, Actor
@@ -29,6 +31,11 @@ def storefront(*campaigns: Campaign) -> Storefront:
     row = Storefront.objects.create(name=f"Storefront {next(_numbers)}")
     row.campaigns.set(campaigns)
     return row
+
+
+def staff() -> Any:
+    """A member of staff."""
+    return get_user_model().objects.create(username=f"staff-{next(_numbers)}", is_staff=True)
 
 
 def key(of: Storefront) -> str:

@@ -23,7 +23,13 @@ PURPOSES = {
     "device_change.token switch_off": ("device", "switch_off"),
     "step_up.token": ("step_up:transfer", ""),
 }
-NOTICES = ("device.activated", "device.made_default", "device.revoked", "participant.switched_off")
+NOTICES = (
+    "device.activated",
+    "device.made_default",
+    "device.revoked",
+    "participant.switched_off",
+    "participant.method_changed",
+)
 
 
 def redemption_of(campaign: Campaign, participant: Participant, **changes: Any) -> Redemption:

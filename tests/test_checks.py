@@ -124,6 +124,7 @@ BAD_SETTINGS = {
     "E033-null": ("twofa.E033", {"TWOFA_PUBLISH_PAUSE": None}),
     "E034-text": ("twofa.E034", {"TWOFA_DELIVERY_MAX_TRIES": "4"}),
     "E034-zero": ("twofa.E034", {"TWOFA_DEVICES_PER_PARTICIPANT": 0}),
+    "E034-contact": ("twofa.E034", {"TWOFA_PARTICIPANTS_PER_CONTACT": -1}),
     "E034-yes": ("twofa.E034", {"TWOFA_COMPLETION_MAX_TRIES": True}),
     "W003": ("twofa.W003", {"TWOFA_TOKEN_KEY": {"1": KEY}}),
     "W005": ("twofa.W005", {"TWOFA_CHANNELS": {"sms": EMAIL, "whatsap": EMAIL}}),
@@ -143,6 +144,10 @@ def test_bad_setting_gives_its_own_id_only(expected: str, settings: dict[str, ob
 
 def test_no_expiry_of_keys_is_silent():
     assert found(TWOFA_KEY_LIFETIME=None) == []
+
+
+def test_no_limit_of_participants_per_contact_is_silent():
+    assert found(TWOFA_PARTICIPANTS_PER_CONTACT=None) == []
 
 
 def test_development_channel_with_debug_is_silent():

@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "PUBLISH_PAUSE": timedelta(seconds=10),
     "KEY_LIFETIME": timedelta(days=365),
     "DEVICES_PER_PARTICIPANT": 5,
+    "PARTICIPANTS_PER_CONTACT": 3,
     "FOUR_EYES": False,
     "DOCUMENTS_PER_PARTICIPANT": 20,
     "DOCUMENT_BYTES_PER_PARTICIPANT": 60 * 1024 * 1024,
@@ -189,6 +190,12 @@ class Conf:
     def devices_per_participant(self) -> int:
         """``TWOFA_DEVICES_PER_PARTICIPANT``: how many devices, pending ones included, one participant may have (5)."""
         return int(self._get("DEVICES_PER_PARTICIPANT"))
+
+    @property
+    def participants_per_contact(self) -> int | None:
+        """``TWOFA_PARTICIPANTS_PER_CONTACT``: how many participants of a campaign may use one contact (3), or None."""
+        limit = self._get("PARTICIPANTS_PER_CONTACT")
+        return None if limit is None else int(limit)
 
     @property
     def four_eyes(self) -> bool:

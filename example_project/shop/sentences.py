@@ -126,6 +126,7 @@ FIELDS: dict[str, StrPromise] = {
     "premium_number": _("Messages are not sent to premium-rate numbers."),
     "not_mobile": _("Give the number of a mobile phone."),
     "invalid_email": _("Give an e-mail address, like ana@example.com."),
+    "contact_in_use": _("This one cannot be used here. Give another phone or address, please."),
     "too_many_devices": _("Remove one of your phones or addresses before you add another."),
 }
 

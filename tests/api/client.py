@@ -11,7 +11,17 @@ from typing import Any
 from django.test import Client
 
 from tests.fulfillment import RecordingBackend
-from twofa.models import Challenge, Delivery, Device, Event, IdempotencyRecord, Participant, Redemption
+from twofa.models import (
+    Challenge,
+    Delivery,
+    Device,
+    DocumentFile,
+    Event,
+    IdempotencyRecord,
+    IdentityDocument,
+    Participant,
+    Redemption,
+)
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
@@ -107,6 +117,13 @@ def nothing_changes() -> Iterator[None]:
 
 
 def _state() -> Any:
-    tables = (Challenge, Delivery, Device, Event, IdempotencyRecord, Participant, Redemption)
-    rows = {model.__name__: sorted(map(repr, model._base_manager.values_list())) for model in tables}
+    tables = (
+        Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant, Redemption,
+    )  # fmt: skip
+    rows = {model.__name__: sorted(_shown(row) for row in model._base_manager.values_list()) for model in tables}
     return rows, list(RecordingBackend.calls)
+
+
+def _shown(row: tuple[Any, ...]) -> str:
+    """A row as text; a driver's view of bytes would show where they lie, and not what they are."""
+    return repr([bytes(value) if isinstance(value, memoryview) else value for value in row])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -11,8 +13,9 @@ from tests.factories import token_of, wrong_token
 from tests.fulfillment import RecordingBackend
 from tests.races.guards import blind_changes, meet_after, outcomes, unlocked, without_constraint
 from tests.stories import STAFF, confirm, points
-from twofa.flows import devices, facts, participants, storefronts
+from twofa.flows import devices, facts, participants, shared_contacts, storefronts
 from twofa.models import Challenge, Delivery, Device, Event, Participant, StorefrontKey
+from twofa.models.clock import now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -77,6 +80,52 @@ def test_without_the_guards_more_are_registered(bare, threads, settings, monkeyp
     calls = [unlocked(partial(register, bare, f"+551199999{number:04d}")) for number in range(4)]
     threads(calls)
     assert Device.objects.count() > 1
+
+
+def crowd(shop, number: int) -> list[Participant]:
+    return [factories.participant(shop.campaign) for _ in range(number)]
+
+
+def registering(shop, participant: Participant):
+    return lambda: devices.register(
+        participant, storefront=shop.storefront, channel="sms", address=PHONE, actor=shop.actor
+    )
+
+
+def test_contact_is_registered_for_three_participants_however_many_come(bare, threads):
+    told = outcomes(threads([registering(bare, participant) for participant in crowd(bare, 8)]))
+    assert told == {"done": 3, "invalid": 5}
+    assert Device.objects.count() == Challenge.objects.count() == Delivery.objects.count() == 3
+
+
+def test_without_the_turn_it_is_registered_for_more(bare, threads, monkeypatch):
+    meet_after(monkeypatch, shared_contacts, "_is_full", 4)
+    threads([unlocked(registering(bare, participant)) for participant in crowd(bare, 4)])
+    assert Device.objects.count() > 3
+
+
+def proving(bare, number: int) -> list[Callable[[], Device]]:
+    """As many participants with the same contact, registered on as many days, each about to prove it."""
+    calls = []
+    for participant in crowd(bare, number):
+        device = registering(bare, participant)().device
+        calls.append(verifying(bare, device, token_of(Challenge.objects.get(subject=device))))
+        Device.objects.update(created_at=now() - timedelta(days=2))
+    return calls
+
+
+def test_contact_is_proved_for_three_participants_however_many_come(bare, threads):
+    assert outcomes(threads(proving(bare, 8))) == {"done": 3, "invalid": 5}
+    assert Device.objects.filter(status="active").count() == 3
+    assert Event.objects.filter(type="device.activated").count() == 3
+    assert Event.objects.filter(type="device.contact_refused").count() == 5
+
+
+def test_without_the_turn_it_is_proved_for_more(bare, threads, monkeypatch):
+    calls = proving(bare, 4)
+    meet_after(monkeypatch, shared_contacts, "_is_full", 4)
+    threads([unlocked(call) for call in calls])
+    assert Device.objects.filter(status="active").count() > 3
 
 
 def test_device_that_is_revoked_at_once_approves_nothing_afterwards(shop, threads):

@@ -144,13 +144,13 @@ class ActingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _perform(self, request: HttpRequest, action: FlowAction, row: Any, values: dict[str, Any]) -> HttpResponse:
         try:
             with acting(request) as actor:
-                outcome = action.run(row, actor=actor, **self.arguments(request), **values)
+                outcome = action.run(row, actor=actor, **self.arguments(request, action), **values)
         except TwoFactorError as error:
             return self.refuse(request, action, row, error)
         return self.answer(request, action, row, outcome)
 
-    def arguments(self, request: HttpRequest) -> dict[str, Any]:
-        """Return what every flow of this page is given besides the form's values."""
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
+        """Return what the flow of an action is given besides the form's values."""
         return {}
 
     def refuse(self, request: HttpRequest, action: FlowAction, row: Any, error: TwoFactorError) -> HttpResponse:

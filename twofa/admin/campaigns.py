@@ -247,7 +247,7 @@ class CampaignAdmin(FourEyesAdmin):
         """Show what its tokens came to."""
         return figures.page(self, request, unquote(object_id))
 
-    def arguments(self, request: HttpRequest) -> dict[str, Any]:
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
         return {"by": request.user}
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Campaign | None:

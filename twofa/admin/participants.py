@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -12,15 +13,25 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import disclosures, words
-from twofa.admin.actions import FlowAction, Tool
+from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
+from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Device, Event, Participant, Redemption
+from twofa.models import Channel, Device, Event, Method, Participant, Redemption
 
 LATEST = 20
+BY_OTHERS = ("change-method", "switch-off")
+"""What nobody does to themselves."""
+
+
+class MethodForm(ReasonForm):
+    """Asks for the method. None is not among them: that is another thing to ask for, with a permission of its own."""
+
+    method = forms.ChoiceField(label=_("Two-factor method"), choices=Channel.choices)
+    field_order = ("method", "reason")
 
 
 @admin.register(Participant)
@@ -49,11 +60,44 @@ class ParticipantAdmin(ReadOnlyAdmin):
             run=show_document_number,
             offered=lambda participant: participant.document_number != "",
         ),
+        FlowAction(
+            name="change-method",
+            label=_("Change the method"),
+            permissions=("twofa.view_participant", "twofa.change_method"),
+            explanation=_(
+                "Tokens go to a device of this kind first, and the participant is asked where two-factor is optional. "
+                "It must be proved and ready for use. Every verified contact is told."
+            ),
+            done=_("The method was changed."),
+            run=methods.set_method,
+            form=MethodForm,
+            initial=lambda participant: {"method": participant.two_factor_method},
+        ),
+        FlowAction(
+            name="switch-off",
+            label=_("Switch two-factor off"),
+            permissions=("twofa.view_participant", "twofa.switch_off_two_factor"),
+            explanation=_(
+                "Where two-factor is optional, the participant is not asked for a token any more. Every verified "
+                "contact is told. Be sure that you speak with the participant: this is what a thief asks for."
+            ),
+            done=_("Two-factor was switched off."),
+            run=methods.switch_off,
+            offered=lambda participant: participant.two_factor_method != Method.NONE,
+            is_destructive=True,
+        ),
     )
 
     @admin.display(description=_("document number"))
     def shown_document(self, participant: Participant) -> str:
         return words.masked(participant.document_number) or "—"
+
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
+        return {"by": request.user} if action.name in BY_OTHERS else {}
+
+    def is_offered(self, request: HttpRequest, action: FlowAction, row: Participant) -> bool:
+        is_own = row.user_id == request.user.pk
+        return super().is_offered(request, action, row) and not (is_own and action.name in BY_OTHERS)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("campaign", "user")
@@ -67,7 +111,8 @@ class ParticipantAdmin(ReadOnlyAdmin):
         return tools
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Participant, outcome: object) -> HttpResponse:
-        """Show what was asked for: the one action of this page shows the document number."""
+        if action.name != "show-document-number":
+            return super().answer(request, action, row, outcome)
         return disclosures.page(
             self, request, row, title=_("The document number"), label=_("document number"), text=str(outcome)
         )

@@ -154,7 +154,7 @@ class PolicyChangeAdmin(ReadOnlyAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(request.user.has_perm(permission) for permission in MAY_SEE)
 
-    def arguments(self, request: HttpRequest) -> dict[str, Any]:
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
         return {"by": request.user}
 
     def is_offered(self, request: HttpRequest, action: FlowAction, row: PolicyChange) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import IO, Any
 
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
@@ -55,10 +56,8 @@ def members(fields: MultiValueDict[str, Any], files: MultiValueDict[str, Any]) -
     return found
 
 
-def _content(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    # Of a form that a host's middleware had read before us.
+def _content(value: IO[bytes]) -> bytes:
+    # Of a form that a host's middleware had read before us it may be longer.
     content: bytes = value.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise PayloadTooLarge(_SMALL)
@@ -82,13 +81,14 @@ class _MemoryHandler(FileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        self._content = bytearray()
+        self._content = BytesIO()
         raise StopFutureHandlers
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        self._content += raw_data
-        if len(self._content) > MAX_BYTES:
+        if start + len(raw_data) > MAX_BYTES:
             raise PayloadTooLarge(_SMALL)
+        self._content.write(raw_data)
 
     def file_complete(self, file_size: int) -> Any:
-        return bytes(self._content)
+        self._content.seek(0)
+        return self._content

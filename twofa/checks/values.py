@@ -17,8 +17,8 @@ from twofa.models.event import is_purgeable
 from twofa.models.policy import MAX_ATTEMPTS_CAP, MAX_TOKEN_LENGTH
 
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
-OPTIONAL = ("KEY_LIFETIME",)
-COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT")
+OPTIONAL = ("KEY_LIFETIME", "PARTICIPANTS_PER_CONTACT")
+COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT", "PARTICIPANTS_PER_CONTACT")
 SWITCHES = ("FOUR_EYES",)
 MOST_BITS = 5 * MAX_TOKEN_LENGTH
 """Of the longest token of letters and digits: more cannot be had, and no policy could be saved."""
@@ -42,6 +42,8 @@ def durations() -> Iterator[CheckMessage]:
 def counts() -> Iterator[CheckMessage]:
     for name in COUNTS:
         value = conf.given(name)
+        if value is None and name in OPTIONAL:
+            continue
         if not _is_count(value):
             yield findings.BAD_COUNT(setting=PREFIX + name, value=value)
 

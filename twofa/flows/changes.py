@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from twofa.flows import issuing, redemptions, verdicts
+from twofa.flows import issuing, onboarding, redemptions, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.models import Challenge, Device, Method, Participant, Purpose
 from twofa.models.clock import now
@@ -65,14 +65,15 @@ def _activate(device: Device, trail: Trail) -> None:
     trail.add("device.activated", device, destination=device.destination)
     # They were asked for while there was no device to agree to them. Now there is one, and it must be asked first.
     _end_verifications(participant, trail, keeping_authorized=True)
-    _tell("device.activated", device, trail, leaving_out=device)
+    tell("device.activated", participant, trail, destination=device.destination, leaving_out=device)
+    onboarding.note(participant, trail)
 
 
 def _make_default(device: Device, trail: Trail) -> None:
     Device.objects.filter(participant=device.participant, is_default=True).update(is_default=False)
     device.change(is_default=True)
     trail.add("device.made_default", device, destination=device.destination)
-    _tell("device.made_default", device, trail)
+    tell("device.made_default", device.participant, trail, destination=device.destination)
 
 
 def _switch_off(device: Device, trail: Trail) -> None:
@@ -80,13 +81,14 @@ def _switch_off(device: Device, trail: Trail) -> None:
     participant.two_factor_method = Method.NONE
     participant.save(update_fields=["two_factor_method", "updated_at"])
     trail.add("participant.switched_off", participant)
-    _tell("participant.switched_off", device, trail)
+    tell("participant.switched_off", participant, trail, destination=device.destination)
 
 
 def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
     was_default, was_active = device.is_default, device.status == Device.Status.ACTIVE
     if was_active:
-        _tell("device.revoked", device, trail)
+        # Before it is revoked, so that it is told as well: whoever still has it learns why no token comes any more.
+        tell("device.revoked", device.participant, trail, destination=device.destination)
     device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
     trail.add("device.revoked", device, destination=device.destination, reason=reason)
     if was_active:
@@ -96,6 +98,8 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
     if was_default and heir is not None:
         heir.change(is_default=True)
         trail.add("device.made_default", heir, destination=heir.destination)
+    if was_active:
+        onboarding.note(device.participant, trail)
     return _end_challenges(device, trail)
 
 
@@ -129,9 +133,11 @@ def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
     return list(open_.values_list("redemption_id", flat=True))
 
 
-def _tell(event: str, device: Device, trail: Trail, *, leaving_out: Device | None = None) -> None:
-    """Queue a notice to every active contact: whoever did not ask for the change learns of it."""
-    contacts = Device.objects.active().filter(participant=device.participant)
+def tell(
+    event: str, participant: Participant, trail: Trail, *, destination: str, leaving_out: Device | None = None
+) -> None:
+    """Queue a notice to every verified contact: whoever did not ask for the change learns of it."""
+    contacts = Device.objects.active().filter(participant=participant)
     for contact in contacts.exclude(pk__in=[] if leaving_out is None else [leaving_out.pk]).order_by("pk"):
-        contact.participant = device.participant
-        issuing.queue_notice(event, contact, at=trail.at, destination=device.destination)
+        contact.participant = participant
+        issuing.queue_notice(event, contact, at=trail.at, destination=destination)

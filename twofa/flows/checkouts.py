@@ -14,10 +14,11 @@ from django.db.models import BooleanField, DateTimeField
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
-from twofa.exceptions import NotActive, NotFound, OrderConflict, TwoFactorError
+from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderConflict, TwoFactorError
 from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
+from twofa.flows.next_actions import NextAction
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements, writes
 
@@ -112,8 +113,8 @@ def _open(checkout: _Checkout) -> Redemption | None:
             return None
         if not (campaign.is_active and participant.is_active and buyer.user_active):
             raise NotActive
-        _ensure_identity(participant)
         decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
+        _ensure_identity(participant, refusal if decision.required else None)
         if decision.required:
             _ensure_may_be_asked(participant, budgets, refusal)
         with writes.together():
@@ -165,11 +166,18 @@ def _budgets(checkout: _Checkout, participant: Participant, contact: Device | No
     )
 
 
-def _ensure_identity(participant: Participant) -> None:
-    """Raise where the campaign demands an identity that is not proved, whether or not a token is asked for."""
+def _ensure_identity(participant: Participant, refusal: TwoFactorError | None) -> None:
+    """Raise where the campaign demands an identity that is not proved, whether or not a token is asked for.
+
+    ``refusal`` is why there is no device for the token: what is missing is told at once, not one after the other.
+    """
     unproved = onboarding.refusal(participant)
-    if unproved is not None:
-        raise unproved
+    if unproved is None:
+        return
+    if isinstance(refusal, OnboardingIncomplete):
+        missing = [*refusal.params["missing"], *unproved.params["missing"]]
+        raise OnboardingIncomplete(missing=missing, next_action=NextAction("onboarding"))
+    raise unproved
 
 
 def _ensure_may_be_asked(participant: Participant, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import contacts
 from twofa.conf import conf
 from twofa.exceptions import Invalid, NotActive, TwoFactorError, WrongState
-from twofa.flows import changes, destinations, facts, issuing, renewals, verdicts
+from twofa.flows import changes, destinations, facts, issuing, renewals, shared_contacts, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
@@ -76,7 +76,8 @@ def register(
 def _first_step(
     device: Device, participant: Participant, storefront: Storefront, actor: Actor
 ) -> tuple[Challenge | None, Challenge | None]:
-    """Send the device its token, or ask the current device first whether it may be added."""
+    """Send the device its token, or ask the current device first whether it may be added. Raises: Invalid."""
+    shared_contacts.ensure_room(device)
     active, _read_at = destinations.devices_of(participant)
     if active and not changes.is_authorized(device, now()):
         return None, ask_authorization(participant, active, device, Action.ADD, storefront=storefront, actor=actor)
@@ -164,7 +165,7 @@ def verify(device: Device, *, storefront: Storefront, token: object, actor: Acto
     """Activate a device by the token that it received. Idempotent for the right token.
 
     Raises: WrongState, ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted,
-    FailedAttemptsBudget, NotActive.
+    FailedAttemptsBudget, NotActive; Invalid where too many others use its contact.
     """
     return _answer(device, (Action.VERIFY,), storefront, token, actor).device
 
@@ -205,11 +206,16 @@ def _judge(
             raise WrongState
         ended: list[UUID] = []
         if challenge.is_final:
-            return Registration(device), verdicts.replay(challenge, token), ended
+            error = verdicts.replay(challenge, token)
+            if error is None and shared_contacts.was_refused(device, challenge):
+                error = shared_contacts.refusal()
+            return Registration(device), error, ended
         standing = facts.standing(challenge)
         trail = Trail(actor, standing.at)
         digest = device.digest(challenge.action)
         error = verdicts.attempt(challenge, token, digest=digest, standing=standing, trail=trail)
+        if error is None and challenge.action == Action.VERIFY:
+            error = shared_contacts.refused_when_proved(device, trail)
         if error is None:
             ended = changes.apply(device, Action(challenge.action), trail)
         trail.write()
@@ -226,7 +232,7 @@ def _latest(device: Device, actions: tuple[Action, ...], storefront: Storefront)
 def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
     """Send a pending device, or the one that authorizes it, a new token; after an ended challenge, a new challenge.
 
-    Raises: WrongState, NotActive, ResendCooldown, ResendsExhausted, SendBudget, FailedAttemptsBudget,
+    Raises: Invalid, WrongState, NotActive, ResendCooldown, ResendsExhausted, SendBudget, FailedAttemptsBudget,
     ChannelUnavailable.
     """
     with transaction.atomic():

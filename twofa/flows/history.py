@@ -69,6 +69,7 @@ ALERTS: dict[str, Alert] = {
     "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
+    "device.contact_refused": Alert.CONTACT_REFUSED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {

@@ -166,7 +166,8 @@ def lapse(document: IdentityDocument, trail: Trail, *, reason: str) -> None:
 
 def note(participant: Participant, trail: Trail) -> None:
     """Note when a participant has all that the campaign asks for, once; called with the participant locked."""
-    is_complete = read(participant).status == "complete"
+    # A device that cools off lacks nothing but time.
+    is_complete = all(step.status == APPROVED or step.cools_off_until for step in read(participant).steps)
     if is_complete == (participant.onboarded_at is not None):
         return
     participant.onboarded_at = trail.at if is_complete else None

@@ -24,6 +24,10 @@ APP = "twofa"
 # Who may loosen a policy may not issue a key: with both, one person alone switches the second factor off and redeems
 # other people's points through the API. Keys, storefronts and new campaigns stay with the host's administrators.
 #
+# ``switch_off_two_factor`` is in no role: after a reset the next device cools off where the campaign says so, and after
+# another method there is still a token. With two-factor off nothing stands between a stolen session and the points,
+# and that is what a thief asks support for.
+#
 # ``view_contacts`` is in no role: support answers "where did the token go?" with the mask, and an auditor checks what
 # others did. It is given by name, to the few who need it. An export holds neither contact nor document number, and it
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
@@ -46,6 +50,7 @@ ROLES: dict[str, frozenset[str]] = {
             "retry_completion",
             "fail_completion",
             "reset_device",
+            "change_method",
         }
     ),
     AUDITOR: frozenset(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device as OTPDevice
 
@@ -92,6 +93,10 @@ class Device(StateMachine, OTPDevice):
         verbose_name_plural = _("devices")
         ordering = ("-id",)
         permissions = [("reset_device", _("Can reset a participant's device"))]
+        indexes = [
+            # How many participants share a contact is asked before each message to a new device.
+            models.Index(Lower("address"), condition=~Q(status="revoked"), name="twofa_device_contact"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=("participant", "channel", "address"),

@@ -41,7 +41,11 @@ class Participant(models.Model):
         verbose_name = _("participant")
         verbose_name_plural = _("participants")
         ordering = ("-id",)
-        permissions = [("view_contacts", _("Can see addresses and document numbers unmasked"))]
+        permissions = [
+            ("view_contacts", _("Can see addresses and document numbers unmasked")),
+            ("change_method", _("Can change a participant's two-factor method")),
+            ("switch_off_two_factor", _("Can switch two-factor off for a participant")),
+        ]
         constraints = [
             # The external id first, so that staff find a member by it alone, with the index that is there anyway.
             models.UniqueConstraint(fields=("external_id", "campaign"), name="twofa_participant_external_id"),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0008_identity_documents'),
+        ('twofa', '0009_participant_method_permission'),
     ]
 
     operations = [

@@ -1,0 +1,84 @@
+"""Documents sent and decided at the same moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import factories
+from tests.forms import picture
+from tests.papers import submitted
+from tests.races.guards import blind_changes, meet_after, outcomes, unlocked
+from tests.stories import STAFF
+from twofa.flows import documents, reviews
+from twofa.models import DocumentFile, Event, IdentityDocument
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True), pytest.mark.postgres, pytest.mark.usefixtures("documents_folder"),
+]  # fmt: skip
+
+
+def sending(shop, kind: str = "cnh", data: bytes | None = None):
+    content = picture() if data is None else data
+    return lambda: documents.submit(
+        shop.participant, storefront=shop.storefront, kind=kind, side="single", data=content, actor=shop.actor
+    )
+
+
+def deciding(document: IdentityDocument, *, approve: bool):
+    decision = reviews.Decision(approve=approve, reason="" if approve else "unreadable")
+    reviewer, seen = factories.staff(), reviews.declared(document.participant)
+    return lambda: reviews.decide(document.pk, decision, seen=seen, reviewer=reviewer, actor=STAFF)
+
+
+def test_fifty_uploads_at_once_stay_inside_the_quota(shop, threads, settings, documents_folder):
+    settings.TWOFA_DOCUMENTS_PER_PARTICIPANT = 5
+    told = outcomes(threads([sending(shop)] * 50))
+    assert told == {"done": 5, "document_quota": 45}
+    assert IdentityDocument.objects.count() == 5
+    assert IdentityDocument.objects.waiting().count() == 1
+    assert len([path for path in documents_folder.rglob("*") if path.is_file()]) == 5
+
+
+def test_without_the_lock_they_overdraw_it(shop, threads, settings, monkeypatch):
+    settings.TWOFA_DOCUMENTS_PER_PARTICIPANT = 1
+    meet_after(monkeypatch, documents, "_ensure_wanted", 4)
+    threads([unlocked(sending(shop, kind)) for kind in ("cnh", "rg", "cpf", "selfie")])
+    assert DocumentFile.objects.count() > 1
+
+
+def test_of_two_reviewers_at_once_one_decides(shop, threads):
+    document = submitted(shop.participant)
+    calls = [deciding(document, approve=True), deciding(document, approve=False)] * 4
+    assert outcomes(threads(calls)) == {"done": 1, "wrong_state": 7}
+    stored = IdentityDocument.objects.get()
+    decided = Event.objects.filter(type__in=("document.approved", "document.rejected"))
+    assert [event.type for event in decided] == [f"document.{stored.status}"]
+
+
+def test_without_the_guards_both_decide(shop, threads, monkeypatch):
+    document = submitted(shop.participant)
+    blind_changes(monkeypatch)
+    meet_after(monkeypatch, reviews, "_locked", 2)
+    meet_after(monkeypatch, reviews, "_ensure_free", 2)
+    threads([unlocked(deciding(document, approve=True)), unlocked(deciding(document, approve=False))])
+    assert Event.objects.filter(type__in=("document.approved", "document.rejected")).count() == 2
+
+
+def test_of_two_reviewers_who_begin_at_once_one_reviews(shop, threads):
+    submitted(shop.participant)
+    people = [factories.staff() for _ in range(6)]
+    told = outcomes(
+        threads([lambda who=who: reviews.claim(shop.participant, reviewer=who, actor=STAFF) for who in people])
+    )
+    assert told == {"done": 1, "policy_refused": 5}
+    assert Event.objects.filter(type="document.claimed").count() == 1
+
+
+def test_picture_that_is_replaced_while_it_is_decided_is_one_or_the_other(shop, threads):
+    document = submitted(shop.participant)
+    results = threads([deciding(document, approve=True), sending(shop, data=picture("blue"))])
+    document.refresh_from_db()
+    # Either it was approved, and the other picture refused; or it was replaced, and the decision came too late.
+    assert outcomes(results) == {"done": 1, "wrong_state": 1}
+    assert (document.decision == "approved") == (document.replaced_at is None)
+    assert not DocumentFile.objects.filter(document__isnull=True).exclude(erase_due_at__isnull=False).exists()
