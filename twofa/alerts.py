@@ -34,11 +34,8 @@ class Alert(StrEnum):
     RECEIPT_REFUSED = "receipt_refused"
     DOCUMENT_REUSED = "document_reused"
     DOCUMENT_NOT_ERASED = "document_not_erased"
-<<<<<<< HEAD
     PURGE_FAILED = "purge_failed"
-=======
     CONTACT_REFUSED = "contact_refused"
->>>>>>> 982fd9596f8f0b46b352e0e78eb6e7bac7f8032e
 
 
 LEVELS: dict[Alert, int] = {
@@ -51,11 +48,8 @@ LEVELS: dict[Alert, int] = {
     Alert.RECEIPT_REFUSED: logging.WARNING,
     Alert.DOCUMENT_REUSED: logging.WARNING,
     Alert.DOCUMENT_NOT_ERASED: logging.ERROR,
-<<<<<<< HEAD
     Alert.PURGE_FAILED: logging.ERROR,
-=======
     Alert.CONTACT_REFUSED: logging.WARNING,
->>>>>>> 982fd9596f8f0b46b352e0e78eb6e7bac7f8032e
 }
 """WARNING: look at it today. ERROR: look at it now."""
 
