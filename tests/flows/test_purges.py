@@ -135,9 +135,7 @@ def test_step_that_fails_keeps_no_other_and_is_told(shop, sent, monkeypatch, cap
     assert told == [{"step": "documents"}]
 
 
-def test_file_that_the_storage_only_claims_to_have_erased_is_not_called_erased(
-    shop, documents_folder, monkeypatch
-):
+def test_file_that_the_storage_only_claims_to_have_erased_is_not_called_erased(shop, documents_folder, monkeypatch):
     decide(submitted(shop.participant), approve=True)
     travel(31 * DAY)
     with monkeypatch.context() as patched:

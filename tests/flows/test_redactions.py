@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -214,7 +215,7 @@ def test_redaction_that_was_deleted_leaves_its_events_missing(mixed):
 # --- taking out what is personal --------------------------------------------------------------------------------------
 
 
-def scrubbed(event: dict) -> dict:
+def scrubbed(event: dict[str, Any]) -> dict[str, Any]:
     return {"data": {**event["data"], "destination": ""}}
 
 

@@ -104,10 +104,9 @@ def erase_due(at: datetime, *, limit: int = BATCH, patient: bool = True) -> int:
 
 
 def erase_of(participant: Participant) -> int:
-    """Erase what is due of one participant now; return how many files the storage did not erase."""
+    """Erase what is to be erased of one participant, now; return how many files are gone."""
     rows = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True, erase_due_at__isnull=False)
-    taken = _free(rows.order_by("pk"), rows.count())
-    return len(taken) - _erase_each(taken, patient=True)
+    return _erase_each(_free(rows.order_by("pk"), rows.count()), patient=True)
 
 
 def _erase_each(rows: Iterable[DocumentFile], *, patient: bool) -> int:

@@ -10,18 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.flows import document_files, idempotency, redactions
 from twofa.models import Challenge, Delivery, DocumentFile
+from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
 
 BATCH = 500
+
+NO_DIGEST = {"transaction_digest": b""}
 
 Progress = Callable[[str, int], object]
 
@@ -107,7 +110,8 @@ def _challenges_due(at: datetime) -> QuerySet[Challenge]:
 
 
 def _challenges(at: datetime) -> Iterator[int]:
-    return _chunks(_challenges_due(at), address="", destination="")
+    for purposes, changes in ((Q(purpose__in=DIGESTS_OF_ORDERS), {}), (~Q(purpose__in=DIGESTS_OF_ORDERS), NO_DIGEST)):
+        yield from _chunks(_challenges_due(at).filter(purposes), address="", destination="", **changes)
 
 
 def _chunks(rows: QuerySet[Model], **changes: object) -> Iterator[int]:
