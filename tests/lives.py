@@ -14,7 +14,7 @@ from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, deliver_due
 from twofa import contacts
 from twofa.flows import devices, disclosures, exports, redemptions
-from twofa.models import Device, Participant
+from twofa.models import Delivery, Device, Participant
 
 EXTERNAL_ID = "zuleica.quaresma-4711"
 NAME = "Zuleica Quaresma"
@@ -37,6 +37,7 @@ class Life:
         self._meet_staff()
         deliver_due()
         self._end_what_is_open()
+        self._leave_what_providers_and_backends_say()
         self.other = device(participant(self.shop.campaign))
 
     @property
@@ -69,7 +70,7 @@ class Life:
 
     def _spend(self) -> None:
         shop = self.shop
-        completed, refused = shop.open(), shop.open()
+        completed, refused = shop.open(items=[{"sku": "H-1", "name": "Headphones", "quantity": 1}]), shop.open()
         deliver_due()
         confirm(shop, completed, token_of(completed.challenge))
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")
@@ -99,6 +100,13 @@ class Life:
         """Nothing of hers holds points."""
         for redemption in self.shop.participant.redemptions.filter(status="pending_2fa_approval"):
             redemptions.cancel(redemption.pk, storefront=None, actor=STAFF)
+
+    def _leave_what_providers_and_backends_say(self) -> None:
+        said = {"status": "delivered", "provider": "x", "provider_message_id": PHONE}
+        Delivery.objects.filter(participant=self.shop.participant).update(
+            context={"destination": MASKS[1]}, early_report=said, provider_message_id=f"m{PHONE}"
+        )
+        self.shop.participant.redemptions.update(failure_detail=f"{NAME} has too few points")
 
 
 def pictures() -> list[bytes]:

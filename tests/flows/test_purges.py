@@ -10,7 +10,7 @@ import pytest
 from tests.papers import decide, submitted
 from tests.stories import confirm, deliver_due, travel, unchanged
 from twofa import alerts, vault
-from twofa.flows import document_files, purges, sweeps
+from twofa.flows import devices, document_files, purges, sweeps
 from twofa.models import Challenge, Delivery, DocumentFile, Event, IdempotencyRecord, IdentityDocument
 from twofa.models.clock import now
 from twofa.pictures import Page
@@ -76,6 +76,21 @@ def test_addresses_go_and_what_was_sent_when_stays(shop, sent, settings):
     assert Delivery.objects.get(challenge=waiting.challenge).address == shop.device.address
     with unchanged():
         purges.purge()
+
+
+def test_digest_by_which_an_address_could_be_tried_goes_with_the_address(shop, sent):
+    """It has no key: whoever has the row tries a thousand million numbers in minutes."""
+    devices.register(
+        shop.participant, storefront=shop.storefront, channel="email", address="ana@example.com", actor=shop.actor
+    )
+    travel(timedelta(hours=1))
+    sweeps.sweep()
+    travel(100 * DAY)
+    purges.purge()
+    about_device = Challenge.objects.get(purpose="device")
+    assert (about_device.address, bytes(about_device.transaction_digest)) == ("", b"")
+    about_order = Challenge.objects.get(pk=sent.challenge.pk)
+    assert (about_order.address, bytes(about_order.transaction_digest)) == ("", sent.digest())
 
 
 @pytest.mark.parametrize("period", [timedelta(0), timedelta(hours=1)])

@@ -204,14 +204,14 @@ def _update(rows: models.QuerySet[Any], **changes: Any) -> int:
 
 @sensitive_variables()
 def _forget_answers(person: _Person) -> int:
-    """Delete stored answers in whose address or body the person is, or something of theirs."""
+    """Delete stored answers in whose address, key or body the person is, or something of theirs."""
     return sum(_delete_answers(chunk) for chunk in _chunked((person.external_id, *person.keys)))
 
 
 def _delete_answers(texts: Iterable[str]) -> int:
     holding = Q(pk__in=[])
     for text in texts:
-        holding |= Q(path__contains=text) | Q(body__contains=text)
+        holding |= Q(path__contains=text) | Q(key__contains=text) | Q(body__contains=text)
     deleted, _by_model = IdempotencyRecord.objects.filter(holding).delete()
     return deleted
 
