@@ -42,7 +42,7 @@ logger = correlation.get_logger(__name__)
 
 PREFIX = "erased-"
 CHUNK = 200
-CODES = frozenset({None, "", "erased", "details_changed", "device_revoked", *IdentityDocument.Reason.values})
+CODES = frozenset({None, "", "erased", "details_changed", "device_reset", "device_revoked", *IdentityDocument.Reason.values})
 """Reasons that a program gave. All others staff have written, as they liked: a name may be among them."""
 
 
