@@ -137,6 +137,14 @@ def test_purge_that_is_broken_off_goes_on(mixed):
     assert found() == []
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_purges_at_once_take_each_event_once(mixed, threads):
+    assert sum(threads([purge, purge])) == 8
+    assert sum(len(list(redaction.ids())) for redaction in EventRedaction.objects.all()) == 8
+    assert found() == []
+
+
 # --- what somebody with a connection to the database may try ----------------------------------------------------------
 
 
