@@ -152,6 +152,13 @@ def test_bad_setting_gives_its_own_id_only(expected: str, settings: dict[str, ob
     assert found(**settings) == [expected]
 
 
+def test_good_periods_are_silent():
+    day = timedelta(days=1)
+    periods = {"documents": timedelta(0), "contacts": day, "events": {"delivery.sent": day}}
+    assert found(TWOFA_RETENTION=periods) == []
+    assert found(TWOFA_RETENTION={"events": None}) == []
+
+
 def test_no_expiry_of_keys_is_silent():
     assert found(TWOFA_KEY_LIFETIME=None) == []
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from tests import factories
+from tests.api.client import Api
 from tests.dumps import found_in_files, found_in_tables
 from tests.lives import CPF, EMAIL, EXTERNAL_ID, MASKS, NAME, PHONE, TRACES, Life, pictures
 from tests.stories import STAFF, tamper, travel, unchanged
 from twofa import signals, vault
 from twofa.exceptions import NotActive, PolicyRefused, StorageUnavailable
-from twofa.flows import audits, checkouts, document_files, erasures, participants, seals
+from twofa.flows import audits, checkouts, document_files, erasures, exports, participants, seals
 from twofa.models import (
     Challenge,
     Delivery,
@@ -276,9 +278,14 @@ def test_checkout_at_the_same_moment_either_is_refused_or_holds_the_erasure_up(l
         assert not Redemption.objects.filter(points="reserved").exists()
 
 
-def test_stored_answers_of_others_stay(life):
-    path = f"/campaigns/{life.shop.campaign.slug}/participants/{life.other.participant.external_id}/devices/"
-    body = {"channel": "email", "address": "rui@example.org"}
-    assert life.api.post(path, body, idempotency_key="other").status_code == 201
-    erase(life)
-    assert [record.key for record in IdempotencyRecord.objects.all()] == ["other"]
+def test_what_is_another_s_stays_however_short_the_id_is(shop, documents_folder):
+    api = Api(factories.key(shop.storefront))
+    one, other = (factories.participant(shop.campaign, external_id=name) for name in ("1", "12"))
+    for row in (one, other):
+        path = f"/campaigns/{shop.campaign.slug}/participants/{row.external_id}/devices/"
+        body = {"channel": "email", "address": f"ana{row.external_id}@example.org"}
+        assert api.post(path, body, idempotency_key=f"register-{row.external_id}").status_code == 201
+    exports.record(actor=STAFF, filters=["q=1", "q=12", "created_at__gte=2026-01-01"], rows=1)
+    erasures.erase(one, actor=STAFF, reason="request 17")
+    assert [record.key for record in IdempotencyRecord.objects.all()] == ["register-12"]
+    assert Event.objects.get(type="redemptions.exported").data["filters"] == ["", "q=12", "created_at__gte=2026-01-01"]
