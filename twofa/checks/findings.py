@@ -149,6 +149,12 @@ BAD_SWITCH = Finding(
     "{setting} is neither True nor False: {value!r}.",
     "Give True or False; the text 'False' of an environment variable would count as True.",
 )
+BAD_RETENTION = Finding(
+    "twofa.E036",
+    "TWOFA_RETENTION{where} is malformed: {why}.",
+    "Map documents, onboarding, contacts and idempotency (both 24 hours or more) to timedeltas, and events to None or "
+    "to a dictionary such as {{'delivery': timedelta(days=365)}}.",
+)
 
 MISSING_APP = Finding(
     "twofa.E040",
