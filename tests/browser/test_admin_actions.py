@@ -82,6 +82,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
     """Bring a row to where staff may do it: a page offers nothing else."""
     if name == "show-document-number":
         Participant.objects.update(document_number="12345678909")
+    if name == "switch-off":
+        Participant.objects.update(two_factor_method="sms")
     if name == "revoke":
         papers.decided(world.document)
     if name == "withdraw":
