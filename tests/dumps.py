@@ -14,7 +14,7 @@ def tables() -> Iterator[tuple[str, str, bytes]]:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            columns = [column.name for column in cursor.description]
+            columns = [column[0] for column in cursor.description]
             for row in cursor.fetchall():
                 yield from ((table, name, raw(value)) for name, value in zip(columns, row, strict=True))
 

@@ -29,7 +29,7 @@ class Life:
     """What she did, in a campaign that another participant is in as well."""
 
     def __init__(self) -> None:
-        self.shop = Shop(device_cooling_off="0")
+        self.shop = Shop()
         self.api = Api(key(self.shop.storefront))
         self._enroll()
         self._spend()
@@ -38,7 +38,7 @@ class Life:
         deliver_due()
         self._end_what_is_open()
         self._leave_what_providers_and_backends_say()
-        self.other = device(participant(self.shop.campaign))
+        self.other = device(participant(self.shop.campaign), "email")  # no mask of it is one of hers
 
     @property
     def participant(self) -> Participant:
@@ -70,7 +70,10 @@ class Life:
 
     def _spend(self) -> None:
         shop = self.shop
-        completed, refused = shop.open(items=[{"sku": "H-1", "name": "Headphones", "quantity": 1}]), shop.open()
+        completed, refused = (
+            shop.open(items=[{"sku": "H-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}]),
+            shop.open(),
+        )
         deliver_due()
         confirm(shop, completed, token_of(completed.challenge))
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")

@@ -11,11 +11,22 @@ from django.contrib.admin.models import LogEntry
 from tests import factories
 from tests.api.client import Api
 from tests.dumps import found_in_files, found_in_tables
-from tests.lives import CPF, EMAIL, EXTERNAL_ID, MASKS, NAME, PHONE, TRACES, Life, pictures
-from tests.stories import STAFF, tamper, travel, unchanged
-from twofa import signals, vault
+from tests.lives import CPF, EMAIL, EXTERNAL_ID, MASKS, NAME, PHONE, SPARE, TRACES, Life, pictures
+from tests.papers import submitted
+from tests.stories import STAFF, deliver_due, tamper, travel, unchanged
+from twofa import delivery, signals, vault
 from twofa.exceptions import NotActive, PolicyRefused, StorageUnavailable
-from twofa.flows import audits, checkouts, document_files, erasures, exports, participants, seals
+from twofa.flows import (
+    audits,
+    checkouts,
+    devices,
+    document_files,
+    documents,
+    erasures,
+    exports,
+    participants,
+    seals,
+)
 from twofa.models import (
     Challenge,
     Delivery,
@@ -241,6 +252,36 @@ def test_storage_that_fails_is_told_and_the_key_is_gone(life, documents_folder, 
 
 
 # --- meanwhile --------------------------------------------------------------------------------------------------------
+
+
+def test_upload_that_is_under_way_is_refused_and_leaves_no_file(life, documents_folder, monkeypatch):
+    attach = documents._attach
+
+    def late(*args, **kwargs):
+        erase(life)
+        return attach(*args, **kwargs)
+
+    monkeypatch.setattr(documents, "_attach", late)
+    with pytest.raises(NotActive):
+        submitted(life.participant, "rg", colour="green")
+    document_files.erase_due(now())
+    assert files(documents_folder) == []
+    assert not DocumentFile.objects.filter(erased_at=None).exists()
+
+
+def test_message_that_is_being_sent_writes_nothing_of_the_person_back(life, monkeypatch):
+    devices.resend(life.shop.participant.devices.get(address=SPARE), storefront=life.shop.storefront, actor=STAFF)
+    send = delivery.send
+
+    def slow(row):
+        receipt = send(row)
+        erase(life)
+        return receipt
+
+    monkeypatch.setattr(delivery, "send", slow)
+    deliver_due()
+    assert found_in_tables(*TRACES) == set()
+    assert Delivery.objects.order_by("-pk")[0].status == "superseded"
 
 
 def test_who_was_erased_may_come_back_as_somebody_new(life):
