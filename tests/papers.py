@@ -91,7 +91,7 @@ def kept(
 
 def _store(document: IdentityDocument, page: int, content: bytes) -> None:
     name = vault.new_name()
-    sealed = vault.seal(content, name=name)
+    sealed = vault.seal(content, name=name, owner=f"{document.participant_id}/{page}")
     vault.put(name, sealed.ciphertext)
     DocumentFile.objects.create(
         participant=document.participant,

@@ -122,7 +122,6 @@ def test_another_side_is_another_document(shop, api):
         ({"kind": "cnh", "file": b""}, "file", "empty_file"),
         ({"kind": "cnh", "file": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}, "file", "unsupported_file"),
         ({"kind": "cnh", "file": b"<html><script>alert(1)</script>"}, "file", "unsupported_file"),
-        ({"kind": "cnh", "file": picture()[:200]}, "file", "damaged_file"),
     ],
 )
 def test_form_that_is_not_right_is_told_by_member(shop, api, documents_folder, members, field, code):
@@ -203,6 +202,14 @@ def test_refused_file_takes_no_place_of_the_quota(shop, api, settings):
     assert submit(api, member(shop), kind="cnh", file=picture()).status_code == 201
 
 
+def test_damaged_file_is_told_what_to_do_and_kept_nowhere(shop, api, documents_folder):
+    problem = refused(submit(api, member(shop), kind="cnh", file=picture()[:200]), 400, "invalid")
+    assert errors_of(problem) == [("file", "damaged_file")]
+    assert "again" in problem["errors"][0]["detail"]
+    assert files(documents_folder) == []
+    assert not IdentityDocument.objects.exists()
+
+
 def test_storage_that_is_down_is_not_our_own_failure(shop, api, monkeypatch):
     def down(name, ciphertext):
         raise StorageUnavailable(60)
@@ -236,9 +243,9 @@ def test_infected_file_is_refused(shop, api, settings, documents_folder):
             return scanners.Verdict.infected("Eicar-Test")
 
     settings.TWOFA_DOCUMENT_SCANNER = Finds
-    with nothing_changes():
-        problem = refused(submit(api, member(shop), kind="cnh", file=picture()), 400, "invalid")
+    problem = refused(submit(api, member(shop), kind="cnh", file=picture()), 400, "invalid")
     assert errors_of(problem) == [("file", "infected_file")]
+    assert not IdentityDocument.objects.exists()
     assert files(documents_folder) == []
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests import factories
+from tests.forms import picture
 from tests.papers import decide, submitted
-from tests.stories import travel
+from tests.stories import STAFF, travel
 from twofa import vault
 from twofa.alerts import Alert, forget
-from twofa.exceptions import StorageUnavailable
-from twofa.flows import document_files, documents
+from twofa.exceptions import DocumentQuota, DocumentUnreadable, Invalid, StorageUnavailable, Unavailable
+from twofa.flows import document_files, documents, reviews
 from twofa.models import DocumentFile, Event, IdentityDocument
 from twofa.models.clock import now
 
@@ -29,6 +31,12 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+def send(shop, data: bytes) -> IdentityDocument:
+    return documents.submit(
+        shop.participant, storefront=shop.storefront, kind="cnh", side="single", data=data, actor=shop.actor
+    )
+
+
 class Crash(BaseException):
     """The process dies: nothing of ours runs any more."""
 
@@ -42,7 +50,7 @@ def crash_in(monkeypatch, place, name: str, *, after: bool) -> None:
         raise Crash
 
     monkeypatch.setattr(place, name, crashing)
-    monkeypatch.setattr(document_files, "abandon", lambda names: None)
+    monkeypatch.setattr(document_files, "abandon", lambda files, spent: None)
 
 
 # --- a crash, at each step --------------------------------------------------------------------------------------------
@@ -166,6 +174,101 @@ def test_file_that_is_not_erased_for_long_sounds_an_alert(shop, monkeypatch, cap
     assert len(told) == 1
 
 
+def test_file_that_is_not_where_it_should_be_is_looked_for_again(shop, folder, settings, tmp_path):
+    """A disk that is not mounted looks like a file that was erased."""
+    decide(submitted(shop.participant), approve=True)
+    travel(timedelta(days=31))
+    document_files.purge(now())
+    right = settings.STORAGES
+    elsewhere = {"BACKEND": "twofa.vault.PrivateFolder", "OPTIONS": {"location": str(tmp_path / "elsewhere")}}
+    settings.STORAGES = {**right, "twofa_documents": elsewhere}
+    assert document_files.erase_due(now()) == 0
+    assert IdentityDocument.objects.get().status == "approved"
+    assert DocumentFile.objects.overdue().count() == 1
+    settings.STORAGES = right
+    travel(timedelta(hours=1))
+    assert document_files.erase_due(now()) == 1
+    assert files(folder) == []
+
+
+def test_file_that_is_nowhere_counts_as_erased_in_the_end(shop, folder):
+    decide(submitted(shop.participant), approve=True)
+    travel(timedelta(days=31))
+    document_files.purge(now())
+    for path in files(folder):
+        path.unlink()
+    counts = []
+    for _ in range(document_files.TRIES_TO_FIND + 1):
+        counts.append(document_files.erase_due(now()))
+        travel(timedelta(hours=7))
+    assert counts == [0] * document_files.TRIES_TO_FIND + [1]
+
+
+def test_upload_slower_than_the_sweep_leaves_no_stray(shop, folder, monkeypatch):
+    put = vault.put
+
+    def slow(name, ciphertext):
+        travel(timedelta(minutes=16))
+        document_files.erase_due(now())
+        put(name, ciphertext)
+
+    monkeypatch.setattr(vault, "put", slow)
+    with pytest.raises(Unavailable):
+        submitted(shop.participant)
+    assert files(folder) == []
+    assert not IdentityDocument.objects.exists()
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def test_refused_file_costs_a_place_for_a_day(shop, folder, settings):
+    """Else a file that takes the decoder its longest time could be sent again and again."""
+    settings.TWOFA_DOCUMENTS_PER_PARTICIPANT = 2
+    cut = picture()[:200]
+    for _ in range(2):
+        with pytest.raises(Invalid):
+            send(shop, cut)
+    with pytest.raises(DocumentQuota) as refusal:
+        send(shop, picture())
+    assert 0 < refusal.value.retry_after <= 24 * 3600 + 1
+    assert files(folder) == []
+    travel(timedelta(hours=24, minutes=1))
+    assert document_files.erase_due(now()) == 0
+    assert not DocumentFile.objects.exists()
+    send(shop, picture())
+
+
+def test_file_that_a_glance_refuses_costs_nothing(shop):
+    for data in (b"", b"<svg/>", b"GIF89a"):
+        with pytest.raises(Invalid):
+            send(shop, data)
+    assert not DocumentFile.objects.exists()
+
+
+def test_bytes_are_counted_as_they_are_kept(shop, folder, settings):
+    data = picture(size=(2000, 2000))
+    settings.TWOFA_DOCUMENT_BYTES_PER_PARTICIPANT = len(data) + 10  # a PNG of one colour: the JPEG is larger
+    with pytest.raises(DocumentQuota) as refusal:
+        send(shop, data)
+    assert refusal.value.retry_after is None
+    assert files(folder) == []
+    assert not DocumentFile.objects.filter(erased_at__isnull=True).exists()
+
+
+# --- whose it is ------------------------------------------------------------------------------------------------------
+
+
+def test_picture_that_is_laid_under_another_name_does_not_open(shop):
+    other = factories.participant(shop.campaign)
+    mine, theirs = submitted(shop.participant, colour="red"), submitted(other, colour="blue")
+    one, two = mine.files.get(), theirs.files.get()
+    DocumentFile.objects.filter(pk=one.pk).update(document=None)
+    DocumentFile.objects.filter(pk=two.pk).update(document=mine, participant=shop.participant)
+    with pytest.raises(DocumentUnreadable):
+        reviews.look(mine.pk, 1, reviewer=factories.staff(), actor=STAFF)
+
+
 # --- how long ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,11 +296,21 @@ def test_purge_goes_on_where_it_stopped(shop, folder, monkeypatch):
         decide(submitted(shop.participant, kind, colour=colour), approve=True)
     travel(timedelta(days=31))
     assert [document_files.purge(now()) for _ in range(4)] == [1, 1, 1, 0]
-    assert [document_files.erase_due(now()) for _ in range(4)] == [1, 1, 1, 0]
+    assert [document_files.erase_due(now(), limit=1) for _ in range(4)] == [1, 1, 1, 0]
     assert files(folder) == []
 
 
 # --- the same picture -------------------------------------------------------------------------------------------------
+
+
+def test_same_picture_is_flagged_after_a_new_key_as_well(shop, settings):
+    other, third = factories.participant(shop.campaign), factories.participant(factories.campaign())
+    submitted(shop.participant, colour="red")
+    settings.TWOFA_DOCUMENT_KEYS = {"d2": secrets.token_bytes(32), **settings.TWOFA_DOCUMENT_KEYS}
+    submitted(other, colour="red")
+    assert Event.objects.get(type="document.duplicate_found").data["participants"] == 1
+    assert {row.is_duplicate for row in IdentityDocument.objects.with_duplicates()} == {True}
+    assert submitted(third, colour="red").fingerprint_kid == "d2"  # of another campaign nothing is looked up
 
 
 def test_same_picture_of_two_participants_is_flagged(shop):

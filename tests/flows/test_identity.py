@@ -8,9 +8,9 @@ from tests import factories
 from tests.factories import token_of
 from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, refused, unchanged
-from twofa.exceptions import OnboardingIncomplete
+from twofa.exceptions import OnboardingIncomplete, WrongState
 from twofa.flows import devices, onboarding, participants, reviews
-from twofa.models import Challenge, Event, IdentityDocument, Participant
+from twofa.models import Challenge, DocumentFile, Event, IdentityDocument, Participant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documents_folder")]
 
@@ -65,6 +65,27 @@ def test_final_rejection_leaves_nothing_to_do(shop):
     with refused(OnboardingIncomplete) as refusal:
         shop.open()
     assert missing_of(refusal) == (["document:cnh:front"], "none")
+
+
+def test_refusal_for_good_is_of_the_whole_paper(shop):
+    decide(submitted(shop.participant, "cnh", "front"), approve=True)
+    decide(submitted(shop.participant, "cnh", "back", colour="blue"), approve=False, is_final=True)
+    with refused(OnboardingIncomplete) as refusal:
+        shop.open()
+    assert missing_of(refusal) == (["document:cnh:front"], "none")
+    for side in ("front", "back", "single"):
+        with refused(WrongState):
+            submitted(shop.participant, "cnh", side, colour="green")
+    submitted(shop.participant, "rg", colour="green")
+
+
+def test_refusal_for_good_can_be_taken_back_by_staff(shop):
+    document = decide(submitted(shop.participant, "cnh", "front"), approve=False, is_final=True)
+    reviews.reopen(document.pk, reviewer=factories.staff(), actor=STAFF, reason="Wrong person's file was open")
+    decide(submitted(shop.participant, "cnh", "front", colour="blue"), approve=True)
+    assert onboarding.refusal(shop.participant) is None
+    with refused(WrongState):
+        reviews.reopen(document.pk, reviewer=factories.staff(), actor=STAFF, reason="Once more")
 
 
 def test_all_that_is_missing_is_told_at_once(shop):
@@ -154,6 +175,24 @@ def test_reset_of_the_last_device_asks_for_the_identity_again(shop, left):
     missing = onboarding.read(shop.participant).missing
     assert missing == ([] if left else ["device", "document:cnh:front"])
     assert Event.objects.filter(type="document.expired", data__reason="device_reset").count() == 1 - left
+
+
+def test_reset_of_the_last_device_ends_what_waits_too(shop):
+    """The owner's papers wait in the queue, somebody talks support into the reset, and is approved by them."""
+    document = submitted(shop.participant, "cnh", "front")
+    devices.reset(shop.device, actor=STAFF, reason="Phone lost, said somebody on the telephone")
+    with refused(WrongState):
+        decide(document, approve=True)
+    assert onboarding.read(shop.participant).missing == ["device", "document:cnh:front"]
+    assert not DocumentFile.objects.kept().exists()
+
+
+def test_reset_ends_approvals_that_nothing_demands_yet(shop):
+    document = prove(shop)
+    type(shop.campaign).objects.update(identity_required=False)
+    devices.reset(type(shop.device).objects.get(), actor=STAFF, reason="Phone lost, said somebody on the telephone")
+    document.refresh_from_db()
+    assert document.decision == "expired"
 
 
 # --- noted once -------------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def test_one_file_that_fails_keeps_no_other_from_being_erased(shop, documents_fo
     def picky(name):
         if name == stuck.name:
             raise vault.storage.StorageUnavailable(60)
-        erase(name)
+        return erase(name)
 
     monkeypatch.setattr(vault, "erase", picky)
     purged = purges.purge()
@@ -208,9 +208,8 @@ def test_sweep_stops_at_a_storage_that_is_down_and_goes_on_later(shop, documents
 
 
 def test_sweep_erases_what_an_upload_left_behind(shop, documents_folder):
-    document_files.store(
-        document_files.claim(shop.participant, size=1, at=now()), [Page(b"not looked at here", 1, 1)], at=now()
-    )
+    pages = [Page(b"not looked at here", 1, 1)]
+    document_files.store(document_files.reserve(document_files.claim(shop.participant, size=1, at=now()), pages), pages)
     assert sweeps.sweep()["erased"] == 0
     travel(timedelta(minutes=16))
     assert sweeps.sweep()["erased"] == 1

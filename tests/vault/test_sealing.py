@@ -73,16 +73,24 @@ def wrapping(key: bytes, label: bytes = b"document-key") -> bytes:
 
 
 def test_format_is_the_one_that_stored_files_have():
-    sealed = vault.seal(PICTURE, name=NAME)
+    sealed = vault.seal(PICTURE, name=NAME, owner="7/1")
 
-    aad = bound("twofa/v1", "document-key", "new", NAME)
+    aad = bound("twofa/v1", "document-key", "new", NAME, "7/1")
     file_key = AESGCM(wrapping(NEW)).decrypt(sealed.wrapped_key[:12], sealed.wrapped_key[12:], aad)
     assert (len(file_key), sealed.ciphertext[0]) == (32, 1)
-    aad = bound("twofa/v1", "document", NAME)
+    aad = bound("twofa/v1", "document", NAME, "7/1")
     assert AESGCM(file_key).decrypt(sealed.ciphertext[1:13], sealed.ciphertext[13:], aad) == PICTURE
 
 
 # --- what does not open -----------------------------------------------------------------------------------------------
+
+
+def test_file_of_another_is_unreadable():
+    sealed = vault.seal(PICTURE, name=NAME, owner="7/1")
+
+    for owner in ("", "7", "7/2", "8/1"):
+        with pytest.raises(DocumentUnreadable):
+            vault.unseal(sealed.ciphertext, name=NAME, kid=sealed.kid, wrapped_key=sealed.wrapped_key, owner=owner)
 
 
 @pytest.mark.parametrize("place", [0, 1, 12, 13, 500, -17, -16, -1])

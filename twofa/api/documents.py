@@ -68,6 +68,9 @@ class DocumentsEndpoint(Endpoint):
         participant = participant_of(self.storefront, campaign, external_id)
         self.links = links.of_participant(campaign, external_id)
         side = members.get("side", IdentityDocument.Side.SINGLE)
+        asked = {"kind": members["kind"], "side": side, "file": _digest(members["file"])}
+        # From here on the flow alone holds the file, and lets go of it when it is decoded.
+        request.data.pop("file", None)
 
         def submit() -> HttpResponse:
             document = documents.submit(
@@ -75,12 +78,12 @@ class DocumentsEndpoint(Endpoint):
                 storefront=self.storefront,
                 kind=members["kind"],
                 side=side,
-                data=members["file"],
+                data=members.pop("file"),
                 actor=self.actor,
             )
             return respond(201, presenters.document(document))
 
-        return self.once(request, submit, {"kind": members["kind"], "side": side, "file": _digest(members["file"])})
+        return self.once(request, submit, asked)
 
     def body(self, request: Request) -> dict[str, Any]:
         try:

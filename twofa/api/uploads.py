@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.datastructures import MultiValueDict
@@ -41,8 +42,8 @@ class UploadParser(BaseParser):
         handler = _MemoryHandler()
         try:
             fields, files = MultiPartParser({**meta, "CONTENT_TYPE": media_type}, stream, [handler], "utf-8").parse()
-        except MultiPartParserError:
-            raise Malformed("not_multipart", _("The body is not a multipart form.")) from None
+        except (MultiPartParserError, SuspiciousOperation):  # the second: more members than a form of ours has
+            raise Malformed("not_multipart", _("The body is not a multipart form with a few members.")) from None
         return members(fields, files)
 
 
@@ -57,7 +58,9 @@ def members(fields: MultiValueDict[str, Any], files: MultiValueDict[str, Any]) -
 
 
 def _content(value: IO[bytes]) -> bytes:
-    # Of a form that a host's middleware had read before us it may be longer.
+    if isinstance(value, BytesIO):
+        return value.getvalue()  # the same bytes, and no second copy of them
+    # Of a form that a host's middleware had read before us: it may be longer.
     content: bytes = value.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise PayloadTooLarge(_SMALL)
@@ -76,7 +79,8 @@ def _drain(stream: IO[Any], length: int) -> None:
 class _MemoryHandler(FileUploadHandler):
     """Keeps a file in memory. Django's own would write a larger one, in clear, to a shared folder for what is passing.
 
-    A new parser asks for one of these, so that no handler of the host's sees a document either.
+    A new parser asks for one of these, so that no handler of the host's sees a document either. Under ASGI Django has
+    written the whole body to a temporary file before any view runs: ``docs/howto/demand-identity.md`` says what to do.
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:

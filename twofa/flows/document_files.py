@@ -11,24 +11,30 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
+from django.views.decorators.debug import sensitive_variables
 
 from twofa import alerts, correlation, vault
 from twofa.alerts import Alert
 from twofa.conf import conf
-from twofa.exceptions import DocumentQuota, StorageUnavailable
+from twofa.exceptions import DocumentQuota, StorageUnavailable, Unavailable
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
+from twofa.models.document_file import QUOTA_DAY
 from twofa.pictures import Page
 
 logger = correlation.get_logger(__name__)
 
-DAY = timedelta(hours=24)
 BATCH = 100
+RETRY_AFTER = 60
+"""Seconds after which an upload that was cut off meanwhile may be tried again."""
 PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=6)
 TRIES_BEFORE_ALERT = 3
+TRIES_TO_FIND = 3
+"""How often a file that is not there is looked for before it counts as erased. A disk that is not mounted and a bucket
+of another name look the same, and the next look may be at the right one."""
 
 
 def claim(participant: Participant, *, size: int, at: datetime) -> DocumentFile:
@@ -37,12 +43,10 @@ def claim(participant: Participant, *, size: int, at: datetime) -> DocumentFile:
     Before the picture is decoded: of fifty uploads at once those above the quota cost one statement each.
     """
     own = DocumentFile.objects.filter(participant=participant, page=1)
-    taken = own.filter(Q(erased_at__isnull=True) | Q(created_at__gt=at - DAY)).order_by("created_at")
+    taken = own.filter(Q(erased_at__isnull=True) | Q(created_at__gt=at - QUOTA_DAY)).order_by("created_at")
     if taken.count() >= conf.documents_per_participant:
         raise DocumentQuota(_seconds_to_next_place(taken, at))
-    kept = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True)
-    if (kept.aggregate(bytes=Sum("size"))["bytes"] or 0) + size > conf.document_bytes_per_participant:
-        raise DocumentQuota(None)
+    _ensure_room(participant, size)
     row = DocumentFile(participant=participant, name=vault.new_name(), size=size, created_at=at)
     row.save(force_insert=True)
     return row
@@ -50,40 +54,88 @@ def claim(participant: Participant, *, size: int, at: datetime) -> DocumentFile:
 
 def _seconds_to_next_place(taken: QuerySet[DocumentFile], at: datetime) -> int | None:
     """Return when a place is free by itself, or None where each is held by a file that is kept."""
-    recent = taken.filter(created_at__gt=at - DAY)
-    if not recent or taken.exclude(created_at__gt=at - DAY).count() >= conf.documents_per_participant:
+    recent = taken.filter(created_at__gt=at - QUOTA_DAY)
+    if not recent or taken.exclude(created_at__gt=at - QUOTA_DAY).count() >= conf.documents_per_participant:
         return None
-    return int((recent[0].created_at + DAY - at).total_seconds()) + 1
+    return int((recent[0].created_at + QUOTA_DAY - at).total_seconds()) + 1
 
 
-def store(first: DocumentFile, pages: Sequence[Page], *, at: datetime) -> list[DocumentFile]:
-    """Seal the pages, each with a key of its own, and store them. Raises: StorageUnavailable."""
-    rows, ciphertexts = [], []
-    for number, page in enumerate(pages, start=1):
-        row = first if number == 1 else _another(first, number, at)
-        sealed = vault.seal(page.data, name=row.name)
-        row.kid, row.wrapped_key = sealed.kid, sealed.wrapped_key
-        row.size, row.width, row.height = len(sealed.ciphertext), page.width, page.height
-        rows.append(row)
-        ciphertexts.append(sealed.ciphertext)
+def _ensure_room(participant: Participant, size: int, *, beside: DocumentFile | None = None) -> None:
+    """Raise where so many more bytes are too many. Raises: DocumentQuota."""
+    kept = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True)
+    if beside is not None:
+        kept = kept.exclude(pk=beside.pk)
+    if (kept.aggregate(bytes=Sum("size"))["bytes"] or 0) + size > conf.document_bytes_per_participant:
+        raise DocumentQuota(None)
+
+
+def reserve(claimed: DocumentFile, pages: Sequence[Page]) -> list[DocumentFile]:
+    """Write a row for each page before the first one is stored. Raises: DocumentQuota.
+
+    Asked again here: a small PDF may be large pictures, and what was sent says little about what is kept.
+    """
+    rows = [claimed, *(_another(claimed, number) for number in range(2, len(pages) + 1))]
+    for row, page in zip(rows, pages, strict=True):
+        row.size, row.width, row.height = len(page.data), page.width, page.height
     with transaction.atomic():
-        first.save(update_fields=["kid", "wrapped_key", "size", "width", "height"])
+        Participant.objects.select_for_update(no_key=True).get(pk=claimed.participant_id)
+        _ensure_room(claimed.participant, sum(row.size for row in rows), beside=claimed)
+        claimed.save(update_fields=["size", "width", "height"])
         DocumentFile.objects.bulk_create(rows[1:])
-    for row, ciphertext in zip(rows, ciphertexts, strict=True):
-        vault.put(row.name, ciphertext)
     return rows
 
 
-def _another(first: DocumentFile, page: int, at: datetime) -> DocumentFile:
-    return DocumentFile(participant=first.participant, page=page, name=vault.new_name(), created_at=at)
+def _another(claimed: DocumentFile, page: int) -> DocumentFile:
+    return DocumentFile(
+        participant=claimed.participant, page=page, name=vault.new_name(), created_at=claimed.created_at
+    )
 
 
-def abandon(names: Iterable[str]) -> None:
-    """Give up an upload that will not become a document: a place without a file is free again, a file is erased."""
-    rows = DocumentFile.objects.filter(name__in=list(names), document__isnull=True)
+@sensitive_variables()
+def store(rows: Sequence[DocumentFile], pages: Sequence[Page]) -> None:
+    """Seal the pages one by one, each with a key of its own, and store them.
+
+    Raises: StorageUnavailable; Unavailable where a sweep took the upload for abandoned.
+    """
+    for row, page in zip(rows, pages, strict=True):
+        sealed = vault.seal(page.data, name=row.name, owner=row.owner)
+        # The key is committed before the file is there: a row with a key is one whose file may have to be erased.
+        keyed = DocumentFile.objects.kept().filter(pk=row.pk, document__isnull=True)
+        if not keyed.update(kid=sealed.kid, wrapped_key=sealed.wrapped_key):
+            raise Unavailable(RETRY_AFTER)
+        row.kid, row.wrapped_key = sealed.kid, sealed.wrapped_key
+        vault.put(row.name, sealed.ciphertext)
+
+
+@sensitive_variables()
+def opened(row: DocumentFile) -> bytes:
+    """Return a page as a JPEG. Raises: StorageUnavailable, DocumentUnreadable."""
+    key = bytes(row.wrapped_key or b"")
+    return vault.unseal(vault.fetch(row.name), name=row.name, kid=row.kid, wrapped_key=key, owner=row.owner)
+
+
+def abandon(files: Sequence[DocumentFile], *, spent: bool) -> None:
+    """Give up an upload that will not become a document: a place without a file is free again, a file is erased.
+
+    A place that was ``spent`` on a file that was taken apart and refused stays taken for a day.
+    """
+    rows = DocumentFile.objects.filter(pk__in=[row.pk for row in files], document__isnull=True)
     with transaction.atomic():
-        rows.filter(wrapped_key__isnull=True, erase_due_at__isnull=True).delete()
-        shred(rows, now())
+        at = now()
+        unused = rows.filter(wrapped_key__isnull=True, erase_due_at__isnull=True)
+        if spent:
+            unused.filter(page=1).update(erase_due_at=at, erased_at=at, size=0)
+        unused.delete()
+        shred(rows, at)
+    _erase_strays([row for row in files if row.wrapped_key])
+
+
+def _erase_strays(stored: Sequence[DocumentFile]) -> None:
+    """Erase what has no row any more: a sweep that was faster than a slow upload took it, and found no file yet."""
+    known = set(DocumentFile.objects.filter(pk__in=[row.pk for row in stored]).values_list("pk", flat=True))
+    for row in stored:
+        if row.pk not in known:
+            vault.erase(row.name)
 
 
 def shred(rows: QuerySet[DocumentFile], at: datetime) -> int:
@@ -98,6 +150,7 @@ def erase_due(at: datetime, *, limit: int = BATCH, patient: bool = True) -> int:
     """
     abandoned = DocumentFile.objects.abandoned(at)
     with transaction.atomic():
+        DocumentFile.objects.spent(at).delete()
         abandoned.filter(wrapped_key__isnull=True).delete()
         shred(abandoned, at)
     return _erase_each(_free(DocumentFile.objects.due(at).order_by("erase_due_at"), limit), patient=patient)
@@ -131,8 +184,11 @@ def _free(rows: QuerySet[DocumentFile], limit: int) -> list[DocumentFile]:
 
 def _erase(row: DocumentFile) -> bool:
     try:
-        vault.erase(row.name)
+        was_there = vault.erase(row.name)
     except StorageUnavailable:
+        _postpone(row)
+        return False
+    if not was_there and row.document_id is not None and row.erase_tries < TRIES_TO_FIND:
         _postpone(row)
         return False
     _note_erased(row)

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation, pictures, scanners, vault
 from twofa.exceptions import DocumentQuota, Invalid, NotActive, Unavailable, WrongState
-from twofa.flows import document_files
+from twofa.flows import document_files, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.models import DocumentFile, IdentityDocument, Participant, Storefront
 from twofa.models.clock import now
@@ -19,8 +19,6 @@ from twofa.pictures import Sanitised
 
 logger = correlation.get_logger(__name__)
 
-RETRY_AFTER = 60
-"""Seconds after which an upload that was cut off meanwhile may be tried again."""
 Decision = IdentityDocument.Decision
 
 
@@ -34,24 +32,26 @@ def submit(
 
     Raises: Invalid, NotActive, WrongState, DocumentQuota, Unavailable.
     """
-    claimed = _claim(participant, kind, side, len(data))
-    names = [claimed.name]
+    pictures.ensure_taken(data)
+    files = [_claim(participant, kind, side, len(data))]
     try:
         _ensure_harmless(data)
-        sanitised = pictures.sanitise(data)
-        files = document_files.store(claimed, sanitised.pages, at=claimed.created_at)
-        names = [row.name for row in files]
+        with pictures.place():
+            sanitised = pictures.sanitise(data)
+            # Of files that arrive together each is held until it is stored: let go of what is not needed any more.
+            del data
+            files = document_files.reserve(files[0], sanitised.pages)
+            document_files.store(files, sanitised.pages)
         return _attach(files, sanitised, storefront, kind, side, actor)
-    except BaseException:
-        # Whatever ended it. Pages of which we do not know here, a sweep finds.
-        document_files.abandon(names)
+    except BaseException as error:
+        # Whatever ended it, a process that was told to stop included.
+        document_files.abandon(files, spent=isinstance(error, Invalid))
         raise
 
 
 def _claim(participant: Participant, kind: str, side: str, size: int) -> DocumentFile:
-    if size > pictures.MAX_BYTES:
-        raise Invalid.field("file", "file_too_large", _("Send a file of at most 10 MiB."))
-    with transaction.atomic():
+    # On its own: inside a transaction of the host's, what it takes back would leave files without a row.
+    with transaction.atomic(durable=True):
         locked = _locked(participant)
         _ensure_wanted(locked, kind, side)
         try:
@@ -71,12 +71,12 @@ def _locked(participant: Participant) -> Participant:
 
 def _ensure_wanted(participant: Participant, kind: str, side: str) -> None:
     """Raise where another picture would change nothing. Raises: WrongState."""
-    same = IdentityDocument.objects.current().filter(participant=participant, kind=kind, side=side)
-    if same.filter(decision=Decision.APPROVED).exists():
-        raise WrongState(_("This document is approved already. Send another only if the onboarding asks for it."))
-    last = same.first()
-    if last is not None and last.decision == Decision.REJECTED and last.is_final:
+    of_kind = IdentityDocument.objects.current().filter(participant=participant, kind=kind)
+    # Of any side: whoever was refused for good must not come back with the other side of the same paper.
+    if of_kind.refused_for_good().exists():
         raise WrongState(_("This document was refused for good. The participant has to speak with the campaign."))
+    if of_kind.filter(side=side, decision=Decision.APPROVED).exists():
+        raise WrongState(_("This document is approved already. Send another only if the onboarding asks for it."))
 
 
 @sensitive_variables()
@@ -103,10 +103,11 @@ def _attach(
         trail = Trail(actor, now())
         _replace(participant, kind, side, trail)
         document = _build(participant, sanitised, storefront, kind, side, trail.at)
+        _take_fingerprint(document, sanitised.content_digest)
         document.save(force_insert=True)
         _adopt(document, files)
         trail.add("document.submitted", document, document=str(document.pk), kind=kind, side=side)
-        _note_duplicates(document, sanitised.content_digest, trail)
+        _note_duplicates(document, trail)
         trail.write()
     return document
 
@@ -114,7 +115,6 @@ def _attach(
 def _build(
     participant: Participant, sanitised: Sanitised, storefront: Storefront | None, kind: str, side: str, at: datetime
 ) -> IdentityDocument:
-    kid, fingerprint = vault.fingerprint(sanitised.content_digest)
     return IdentityDocument(
         campaign=participant.campaign,
         participant=participant,
@@ -123,34 +123,40 @@ def _build(
         side=side,
         pages=len(sanitised.pages),
         source=sanitised.source,
-        fingerprint=fingerprint,
-        fingerprint_kid=kid,
         correlation_id=correlation.current(),
         created_at=at,
     )
+
+
+def _take_fingerprint(document: IdentityDocument, content_digest: bytes) -> None:
+    """Give the document its keyed digest: under the key by which the campaign knows the picture, or the first one.
+
+    So that the same picture has one digest in a campaign, and is found by a plain comparison, whatever keys came since.
+    """
+    same = IdentityDocument.objects.same_picture(vault.fingerprints(content_digest)).filter(campaign=document.campaign)
+    known = same.order_by("created_at").values_list("fingerprint_kid", "fingerprint").first()
+    kid, digest = known or vault.fingerprint(content_digest)
+    document.fingerprint_kid, document.fingerprint = kid, bytes(digest)
 
 
 def _adopt(document: IdentityDocument, files: list[DocumentFile]) -> None:
     """Give the files to their document, unless a sweep gave them up meanwhile. Raises: Unavailable."""
     rows = DocumentFile.objects.kept().filter(pk__in=[row.pk for row in files], document__isnull=True)
     if rows.update(document=document) != len(files):
-        raise Unavailable(RETRY_AFTER)
+        raise Unavailable(document_files.RETRY_AFTER)
 
 
 def _replace(participant: Participant, kind: str, side: str, trail: Trail) -> None:
     """Take the one out of the queue that waits for the same side: nobody should have to decide it any more."""
     waiting = IdentityDocument.objects.waiting().filter(participant=participant, kind=kind, side=side)
     for document in waiting.select_for_update(no_key=True):
-        document.move(replaced_at=trail.at)
-        document_files.shred(DocumentFile.objects.filter(document=document), trail.at)
-        trail.add("document.replaced", document, document=str(document.pk))
+        onboarding.withdraw(document, trail)
 
 
-def _note_duplicates(document: IdentityDocument, content_digest: bytes, trail: Trail) -> None:
+def _note_duplicates(document: IdentityDocument, trail: Trail) -> None:
     """Note that another participant sent the same picture; it is for staff to say what that means."""
-    same = IdentityDocument.objects.same_picture(vault.fingerprints(content_digest))
-    others = same.exclude(participant=document.participant)
-    count = others.filter(campaign=document.campaign_id).values("participant").distinct().count()
+    same = IdentityDocument.objects.filter(campaign=document.campaign_id, fingerprint=document.fingerprint)
+    count = same.exclude(participant=document.participant).values("participant").distinct().count()
     if count:
         trail.add("document.duplicate_found", document, document=str(document.pk), participants=count)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from twofa.exceptions import OnboardingIncomplete
-from twofa.flows import destinations
+from twofa.flows import destinations, document_files
 from twofa.flows.history import Trail
 from twofa.flows.next_actions import NONE, NextAction
-from twofa.models import Campaign, Device, IdentityDocument, Method, Participant, TwoFactorMode
+from twofa.models import Campaign, Device, DocumentFile, IdentityDocument, Method, Participant, TwoFactorMode
 from twofa.models.clock import now
 
 ANY_DOCUMENT = ""
@@ -118,6 +118,11 @@ def _document_steps(campaign: Campaign, documents: Sequence[IdentityDocument]) -
 
 def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
     requirement = f"document:{wanted}" if wanted else "document"
+    kind = wanted.partition(":")[0]
+    closed = next((d for d in documents if d.is_refused_for_good and kind in ("", d.kind)), None)
+    if closed is not None:
+        # Whatever other side of it was approved: somebody took the paper for a forgery, or the person for another.
+        return Step(requirement, REJECTED, closed)
     sent = [document for document in documents if not wanted or document.meets(wanted)]
     for document in sent:
         if document.is_valid:
@@ -153,11 +158,20 @@ def ask_again(participant: Participant, trail: Trail) -> None:
     """Ask for the identity once more, because staff took the participant's last device away.
 
     Whoever talks support into that registers their own phone next, and nothing that was proved before is theirs. So
-    recovery takes what enrolment took (NIST SP 800-63B, 4.2; OWASP ASVS 6.4.4).
+    recovery takes what enrolment took (NIST SP 800-63B, 4.2; OWASP ASVS 6.4.4): what was approved ends, and what waits
+    is not decided any more. Whether or not the campaign demands an identity now: it may tomorrow.
     """
-    if participant.campaign.identity_required:
-        void(participant, trail, reason="device_reset")
-        note(participant, trail)
+    void(participant, trail, reason="device_reset")
+    for document in IdentityDocument.objects.waiting().filter(participant=participant).select_for_update(no_key=True):
+        withdraw(document, trail)
+    note(participant, trail)
+
+
+def withdraw(document: IdentityDocument, trail: Trail) -> None:
+    """Take what waits out of the queue: nobody should have to decide it any more, and its picture goes."""
+    document.move(replaced_at=trail.at, claimed_by=None, claimed_until=None)
+    document_files.shred(DocumentFile.objects.filter(document=document), trail.at)
+    trail.add("document.replaced", document, document=str(document.pk))
 
 
 def void(participant: Participant, trail: Trail, *, reason: str) -> None:

@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.views.decorators.debug import sensitive_variables
 
-from twofa import correlation, vault
+from twofa import correlation
 from twofa.exceptions import DocumentUnreadable, StorageUnavailable
+from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
     Challenge,
@@ -90,8 +91,7 @@ class Export:
 @sensitive_variables()
 def _unsealed(row: DocumentFile) -> bytes | None:
     try:
-        ciphertext = vault.fetch(row.name)
-        return vault.unseal(ciphertext, name=row.name, kid=row.kid, wrapped_key=bytes(row.wrapped_key or b""))
+        return document_files.opened(row)
     except (StorageUnavailable, DocumentUnreadable):
         logger.exception("file %s could not be exported", row.pk)
         return None

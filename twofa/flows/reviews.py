@@ -13,9 +13,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from twofa import vault
 from twofa.exceptions import NotFound, PolicyRefused, WrongState
-from twofa.flows import onboarding
+from twofa.flows import document_files, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
@@ -133,6 +132,8 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
             raise PolicyRefused(
                 _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
             )
+        if decision.approve and document.files.kept().count() != document.pages:  # type: ignore[attr-defined]
+            raise PolicyRefused(_("Its picture is not there any more. Ask for another one: reject it as unreadable."))
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
         # Whoever decides is at work: what else waits of this participant stays theirs.
@@ -179,6 +180,25 @@ def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDoc
     return document
 
 
+def reopen(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+    """Take other pictures again after a refusal for good: staff err, and nobody should be shut out by an error.
+
+    Raises: NotFound, WrongState, PolicyRefused.
+    """
+    document = _find(pk)
+    _ensure_not_own(document.participant, reviewer, actor)
+    with transaction.atomic():
+        _locked(document.participant_id)
+        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        if not document.is_refused_for_good:
+            raise WrongState
+        document.move(is_final=False)
+        trail = Trail(actor, now())
+        trail.add("document.reopened", document, document=str(pk), reason=reason)
+        trail.write()
+    return document
+
+
 @sensitive_variables()
 def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
     """Return one page as a JPEG, after an event that says who looked (LGPD Art. 37; OWASP ASVS 16.3.2).
@@ -196,7 +216,7 @@ def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
         trail = Trail(actor, now())
         trail.add("document.viewed", document, document=str(pk), page=page)
         trail.write()
-    return vault.unseal(vault.fetch(row.name), name=row.name, kid=row.kid, wrapped_key=bytes(row.wrapped_key))
+    return document_files.opened(row)
 
 
 def declared(participant: Participant) -> str:

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from twofa.models.identity_document import IdentityDocument
 from twofa.models.participant import Participant
 
+QUOTA_DAY = timedelta(hours=24)
+"""For so long an upload counts, also one that was refused: to take a hostile file apart costs as much as a good one."""
 ABANDONED_AFTER = timedelta(minutes=15)
 """After this time an upload that did not become a document was cut off: its process has died, or its caller left."""
 
@@ -20,6 +22,10 @@ class DocumentFileQuerySet(models.QuerySet["DocumentFile"]):
     def kept(self) -> Self:
         """Rows whose file may be looked at."""
         return self.filter(erase_due_at__isnull=True, erased_at__isnull=True)
+
+    def spent(self, at: datetime) -> Self:
+        """Places of uploads that were refused, and that count no more."""
+        return self.filter(document__isnull=True, erased_at__lte=at - QUOTA_DAY)
 
     def abandoned(self, at: datetime) -> Self:
         """Uploads that never became a document."""
@@ -38,7 +44,8 @@ class DocumentFile(models.Model):
     """One page of an identity document, in the storage of documents under a random name.
 
     Its life: *claimed* (a place of the participant's quota is taken, nothing is stored yet), *kept* (it belongs to a
-    document), *erasing* (its key is gone already, the storage has to delete it), *erased*.
+    document), *erasing* (its key is gone already, the storage has to delete it), *erased*. One that is erased and has
+    no document is an upload that was refused: it holds its place of the quota for a day, and nothing else.
     """
 
     participant = models.ForeignKey(
@@ -92,3 +99,8 @@ class DocumentFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def owner(self) -> str:
+        """Return whose it is, as it is sealed: a row that is given to another participant, or page, does not open."""
+        return f"{self.participant_id}/{self.page}"

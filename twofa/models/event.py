@@ -48,6 +48,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "document.approved": _("Identity document approved"),
     "document.rejected": _("Identity document rejected"),
     "document.expired": _("Identity document no longer valid"),
+    "document.reopened": _("Another picture is taken after a refusal for good"),
     "document.purged": _("File of an identity document erased"),
     "document.purge_postponed": _("Erasing a file failed: will be tried again"),
     "document.self_review_refused": _("Somebody tried to decide their own document"),

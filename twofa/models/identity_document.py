@@ -29,6 +29,10 @@ class IdentityDocumentQuerySet(models.QuerySet["IdentityDocument"]):
         """Rows that count for onboarding: those that the participant has not replaced by another picture."""
         return self.filter(replaced_at__isnull=True)
 
+    def refused_for_good(self) -> Self:
+        """Rows after which staff take no other picture of that kind."""
+        return self.filter(decision=IdentityDocument.Decision.REJECTED, is_final=True)
+
     def same_picture(self, fingerprints: Iterable[tuple[str, bytes]]) -> Self:
         """Rows of one picture, by its keyed digests."""
         return self.filter(fingerprint__in=[digest for _kid, digest in fingerprints])
@@ -199,6 +203,11 @@ class IdentityDocument(StateMachine):
         """Return the id of the member of staff who reviews it at ``at``, or None."""
         held = self.claimed_until is not None and self.claimed_until > at
         return self.claimed_by_id if held else None
+
+    @property
+    def is_refused_for_good(self) -> bool:
+        """Tell whether staff take no other picture of this kind."""
+        return self.decision == self.Decision.REJECTED and self.is_final
 
     def meets(self, requirement: str) -> bool:
         """Tell whether it is what a campaign asks for by ``kind`` or ``kind:side``; a kind alone takes any side."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +16,17 @@ from twofa.pictures.answers import Page, Sanitised
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
-__all__ = ["MAX_BYTES", "MAX_PAGES", "MAX_SIDE", "Page", "Sanitised", "missing_libraries", "sanitise"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PAGES",
+    "MAX_SIDE",
+    "Page",
+    "Sanitised",
+    "ensure_taken",
+    "missing_libraries",
+    "place",
+    "sanitise",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +47,26 @@ REFUSALS: dict[str, StrPromise] = {
     "picture_too_small": _("The picture is too small to be read. Send one with at least 100 pixels on each side."),
     "file_took_too_long": _("The file takes too long to be read. Send a picture of the document instead."),
 }
+
+
+@contextmanager
+def place() -> Iterator[None]:
+    """Hold one of the few places for files in this process, over :func:`sanitise` and what is done with its pages.
+
+    Else each thread of a server would hold the pages of one file while a slow storage takes them. Raises: Unavailable.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(process.place())
+        except process.DecoderUnavailableError as error:
+            logger.warning("A file could not be decoded now: %s", error)
+            raise Unavailable(RETRY_AFTER) from None
+        yield
+
+
+def ensure_taken(data: bytes) -> None:
+    """Raise where a glance is enough to refuse a file: empty, too large, or of no kind that is taken. Raises: Invalid."""
+    _kind(data)
 
 
 def sanitise(data: bytes) -> Sanitised:

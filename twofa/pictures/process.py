@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import spawn
 from pathlib import Path
@@ -20,12 +21,14 @@ LIBRARIES = {"PIL": "Pillow", "pypdfium2": "pypdfium2"}
 TIMEOUT = 15.0
 """Seconds, by the clock. The worker allows itself 8 of the processor."""
 SLOTS = 2
-"""Decoders at once in each process of the host: 600 MB at most, however many files arrive together."""
+"""Files at once in each process of the host, from the decoding until they are stored: decoders take 600 MB at most, however
+many files arrive together, and the process itself holds the pages of two."""
 SLOT_WAIT = 5.0
 
 # Where Python's own libraries are, and nothing else: keys and passwords of the host stand in its environment.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 _slots = threading.BoundedSemaphore(SLOTS)
+_has_place: ContextVar[bool] = ContextVar("twofa_has_place", default=False)
 
 
 class DecoderUnavailableError(Exception):
@@ -52,7 +55,7 @@ def decode(kind: str, data: bytes, *, most: int, max_pages: int, max_side: int) 
     Raises: DecoderUnavailableError.
     """
     command = _command(kind, max_pages, max_side)
-    with _slot():
+    with place():
         try:
             process = subprocess.Popen(  # noqa: S603 - words of our own, and the kind, which is one of four
                 command,
@@ -84,12 +87,18 @@ def _folders() -> list[str]:
 
 
 @contextmanager
-def _slot() -> Iterator[None]:
+def place() -> Iterator[None]:
+    """Hold one of the places; who holds one already keeps it. Raises: DecoderUnavailableError."""
+    if _has_place.get():
+        yield
+        return
     if not _slots.acquire(timeout=SLOT_WAIT):
         raise DecoderUnavailableError("all of its places are taken")
+    token = _has_place.set(True)
     try:
         yield
     finally:
+        _has_place.reset(token)
         _slots.release()
 
 

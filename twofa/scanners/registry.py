@@ -75,7 +75,8 @@ def inspect(data: bytes) -> Verdict:
         raise
     except Exception as error:
         # Without the trace: its frames hold the file, and reporters of errors keep what frames hold.
-        logger.error("the scanner failed (TWOFA_DOCUMENT_SCANNER): %s: %s", type(error).__name__, error)
+        # Nor its words: a scanner of the host's may repeat there what it read.
+        logger.error("the scanner failed (TWOFA_DOCUMENT_SCANNER): %s", type(error).__name__)
         raise ScannerUnavailable(RETRY_AFTER) from error
     if not _is_verdict(verdict):
         logger.error("the scanner gave a %s, not a verdict (TWOFA_DOCUMENT_SCANNER)", type(verdict).__name__)

@@ -8,8 +8,9 @@ Each file is encrypted with a key of its own, and that key is kept in the databa
 - A file that was erased may live on in versions and backups of the storage. Its key stood in one row: with the row's
   key erased these copies are noise (crypto-shredding, NIST SP 800-88 Rev. 2), and with a key of the ring erased so is
   every file that it wrapped, copies of the database included.
-- Whoever writes to the storage or to the database may lay one person's picture under the name of another. The name is
-  authenticated with the file and with its key, so that a moved file does not open.
+- Whoever writes to the storage or to the database may lay one person's picture under the name of another. The name and
+  whose it is are authenticated with the file and with its key, so that a file that was moved, or given to another
+  participant, does not open.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Sealed:
     ciphertext: bytes = field(repr=False)
 
 
-def seal(data: bytes, *, name: str) -> Sealed:
-    """Encrypt a file for one place of the storage. Raises: StorageUnavailable where no key can be had.
+def seal(data: bytes, *, name: str, owner: str = "") -> Sealed:
+    """Encrypt a file for one place of the storage and one ``owner``, whose it is and no other's. Raises: StorageUnavailable where no key can be had.
 
     AES-256-GCM (NIST SP 800-38D), for the file and for its key. The nonces are random: a file's key encrypts once, and
     one key of the ring may wrap 2^32 others (section 8.3).
@@ -54,13 +55,13 @@ def seal(data: bytes, *, name: str) -> Sealed:
     file_key = secrets.token_bytes(_KEY_BYTES)
     return Sealed(
         kid=kid,
-        wrapped_key=aes.encrypt(_wrapping(key), file_key, _bound("document-key", kid, name)),
-        ciphertext=VERSION + aes.encrypt(file_key, data, _bound("document", name)),
+        wrapped_key=aes.encrypt(_wrapping(key), file_key, _bound("document-key", kid, name, owner)),
+        ciphertext=VERSION + aes.encrypt(file_key, data, _bound("document", name, owner)),
     )
 
 
-def unseal(ciphertext: bytes, *, name: str, kid: str, wrapped_key: bytes) -> bytes:
-    """Return the file that was sealed under this name.
+def unseal(ciphertext: bytes, *, name: str, kid: str, wrapped_key: bytes, owner: str = "") -> bytes:
+    """Return the file that was sealed under this name, for this owner.
 
     Raises: DocumentUnreadable where its key is gone or a byte was changed, StorageUnavailable where there is no ring.
     """
@@ -71,8 +72,8 @@ def unseal(ciphertext: bytes, *, name: str, kid: str, wrapped_key: bytes) -> byt
     if ciphertext[:1] != VERSION or not wrapped_key:
         raise DocumentUnreadable
     aes = _aes()
-    file_key = aes.decrypt(_wrapping(key), wrapped_key, _bound("document-key", kid, name))
-    data: bytes = aes.decrypt(file_key, ciphertext[1:], _bound("document", name))
+    file_key = aes.decrypt(_wrapping(key), wrapped_key, _bound("document-key", kid, name, owner))
+    data: bytes = aes.decrypt(file_key, ciphertext[1:], _bound("document", name, owner))
     return data
 
 

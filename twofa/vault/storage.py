@@ -91,18 +91,20 @@ def fetch(name: str) -> bytes:
         return ciphertext
 
 
-def erase(name: str) -> None:
-    """Delete a file and see that it is gone; one that is gone already is fine. Raises: StorageUnavailable.
+def erase(name: str) -> bool:
+    """Delete a file and see that it is gone; tell whether there was one. Raises: StorageUnavailable.
 
     A bucket with versions keeps them: that the file's key is erased as well is what makes these unreadable.
     """
     with _answering("erased") as storage:
-        if not storage.exists(name):
+        was_there = storage.exists(name)
+        if not was_there:
             # As it should be where an erasure is repeated, but a wrong bucket or a disk not mounted looks the same.
             logger.warning("a document that was to be erased was not there: %s", name)
         storage.delete(name)
         if storage.exists(name):
             raise OSError("it is still there")
+        return bool(was_there)
 
 
 def exists(name: str) -> bool:
