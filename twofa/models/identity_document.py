@@ -15,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 from twofa.models.campaign import Campaign
 from twofa.models.ids import uuid7
 from twofa.models.participant import Participant
+from twofa.models.policy import DocumentKind, DocumentSide
 from twofa.models.states import StateMachine
 from twofa.models.storefront import Storefront
 
@@ -45,19 +46,7 @@ class IdentityDocumentQuerySet(models.QuerySet["IdentityDocument"]):
 class IdentityDocument(StateMachine):
     """One picture, or the pages of one PDF, sent by a participant and decided by a person."""
 
-    class Kind(models.TextChoices):
-        CPF = "cpf", _("CPF")
-        RG = "rg", _("identity card (RG)")
-        CNH = "cnh", _("driving licence (CNH)")
-        PASSPORT = "passport", _("passport")
-        SELFIE = "selfie", _("selfie")
-        PROOF_OF_ADDRESS = "proof_of_address", _("proof of address")
-        OTHER = "other", pgettext_lazy("document", "other")
-
-    class Side(models.TextChoices):
-        FRONT = "front", _("front")
-        BACK = "back", _("back")
-        SINGLE = "single", _("whole document")
+    Kind, Side = DocumentKind, DocumentSide
 
     class Status(models.TextChoices):
         PENDING = "pending", pgettext_lazy("document", "under review")
