@@ -30,6 +30,7 @@ class Life:
 
     def __init__(self) -> None:
         self.shop = Shop()
+        self.shop.device.delete()  # the mask of any other phone may be the same as one of hers
         self.api = Api(key(self.shop.storefront))
         self._enroll()
         self._spend()
@@ -38,7 +39,7 @@ class Life:
         deliver_due()
         self._end_what_is_open()
         self._leave_what_providers_and_backends_say()
-        self.other = device(participant(self.shop.campaign), "email")  # no mask of it is one of hers
+        self.other = device(participant(self.shop.campaign), "email")
 
     @property
     def participant(self) -> Participant:

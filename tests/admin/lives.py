@@ -30,15 +30,20 @@ from twofa.flows import (
     devices,
     disclosures,
     document_files,
+    erasures,
     exports,
     participants,
     policy_changes,
+    portability,
+    purges,
     redemptions,
     reviews,
     roles,
+    seals,
     storefronts,
     sweeps,
 )
+from twofa.flows.history import Trail
 from twofa.flows.reviews import Decision
 from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
 from twofa.models.clock import now
@@ -64,6 +69,7 @@ def live_all(settings: Any) -> None:
     settings.TWOFA_CHANNELS = SETTING
     settings.TWOFA_COMPLETION_MAX_TRIES = 2
     ScriptedChannel.follow()
+    _departures(settings)
     _staff()
     _proposals(settings)
     _ends()
@@ -71,6 +77,20 @@ def live_all(settings: Any) -> None:
     _points(settings)
     _devices()
     _papers()
+
+
+def _departures(settings: Any) -> None:
+    """The first, because a trail is sealed in its order."""
+    trail = Trail(STAFF, now() - timedelta(days=10))
+    trail.add("delivery.expired", factories.campaign())
+    trail.write()
+    seals.seal(now() - timedelta(days=2))
+    settings.TWOFA_RETENTION = {"events": {"delivery": timedelta(days=7)}}
+    purges.purge()
+    device = factories.device(factories.participant(factories.campaign()))
+    disclosures.show_contact(device, actor=STAFF, reason="A call.")
+    portability.export(device.participant, actor=STAFF)
+    erasures.erase(device.participant, actor=STAFF, reason="request 17")
 
 
 def _staff() -> None:

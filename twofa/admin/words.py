@@ -51,6 +51,7 @@ KEYS: dict[str, StrOrPromise] = {
     },
     "added": _("added"),
     "attempts": _("attempts used"),
+    "basis": _("why"),
     "campaigns": _("campaigns"),
     "cause": _("why"),
     "channel": _("channel"),
@@ -58,8 +59,11 @@ KEYS: dict[str, StrOrPromise] = {
     "destination": _("destination"),
     "document": _("document"),
     "documents": _("documents"),
+    "events": _("events"),
     "file": _("file"),
+    "files_left": _("files that are still in the storage"),
     "filters": _("filters"),
+    "internal_comments": _("with internal comments"),
     "is_final": _("final"),
     "kind": _("kind"),
     "generation": _("token number"),
@@ -71,10 +75,12 @@ KEYS: dict[str, StrOrPromise] = {
     "answer": _("answer"),
     "expired_because": _("why"),
     "prefix": _("prefix"),
+    "proof": _("proof"),
     "provider": _("provider"),
     "proposal": _("proposal"),
     "proposed_by": _("proposed by"),
     "reason": _("reason"),
+    "redaction": _("redaction"),
     "removed": _("removed"),
     "role": _("role"),
     "rows": _("rows"),
@@ -100,6 +106,12 @@ DOCUMENTS: dict[str, StrOrPromise] = {
     "other": _("other"),
 }
 
+BASES: dict[str, StrOrPromise] = {
+    "retention": _("the time to keep them is over"),
+    "erasure": _("a participant was erased"),
+}
+"""Why something was taken out of the audit trail."""
+
 CAUSES: dict[str, StrOrPromise] = {
     "resent": _("another one was asked for"),
     "reminted": _("the one before would have come too late"),
@@ -111,6 +123,7 @@ REASONS: dict[str, StrOrPromise] = {
     **dict(Reason.choices),
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
+    "erased": _("the participant was erased"),
     "details_changed": _("the participant changed their name or document number"),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),
@@ -283,6 +296,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     },
     "allowed_channels": _CHANNEL,
     "allowed_countries": lambda codes: chosen(codes) if codes else str(_("all")),
+    "basis": _among(BASES.items()),
     "cause": _among(CAUSES.items()),
     "channel": _CHANNEL,
     "columns": _among(KEYS.items()),

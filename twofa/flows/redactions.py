@@ -96,7 +96,7 @@ def _purge(seal: EventSeal, ids: Sequence[int]) -> tuple[int, set[int]]:
         flawed = {row[0] for row in rows} - {row[0] for row in sound}
         if sound:
             gone = [row[0] for row in sound]
-            _tell("trail.purged", gone, (), basis="retention", actor=WORKER)
+            _record("trail.purged", gone, (), "retention", WORKER)
             _writable().filter(pk__in=gone).delete()
     return len(sound), flawed
 
@@ -131,7 +131,7 @@ def _redact(ids: Sequence[int], scrub: Callable[[Changes], Changes], basis: str,
             _writable().filter(pk=row[0]).update(**changes)
             changed.append(tuple({**before, **changes}[name] for name in SEALED_COLUMNS))
         if changed:
-            _tell("trail.redacted", [row[0] for row in changed], changed, basis=basis, actor=actor)
+            _record("trail.redacted", [row[0] for row in changed], changed, basis, actor)
     return len(changed), flawed
 
 
@@ -191,7 +191,7 @@ def _writable() -> QuerySet[Event]:
     return models.QuerySet(Event)
 
 
-def _tell(type_: str, ids: Sequence[int], left: Sequence[Row], *, basis: str, actor: Actor) -> None:
+def _record(type_: str, ids: Sequence[int], left: Sequence[Row], basis: str, actor: Actor) -> None:
     at = now()
     redaction = build_redaction(ids, left, basis=basis, at=at)
     redaction.save(force_insert=True)
