@@ -245,6 +245,9 @@ def _papers() -> None:
     _decide(shown, maria, approve=True)
     reviews.revoke(shown.pk, reviewer=maria, actor=STAFF, reason="It was a copy.")
     _decide(papers.submitted(member, "rg"), maria, approve=True)
+    refused = papers.submitted(member, "cnh")
+    _decide(refused, maria, approve=False, reason="other", comment="Come to the desk.", is_final=True)
+    reviews.reopen(refused.pk, reviewer=maria, actor=STAFF, reason="The wrong file was open.")
     _change_name(shop)
     travel(timedelta(days=31))
     with _storage_down():

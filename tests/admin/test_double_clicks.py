@@ -30,6 +30,7 @@ WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `pre
 ONCE: dict[Action, str] = {
     ("campaign", "two-factor"): "campaign.policy_changed",
     ("device", "reset"): "device.revoked",
+    ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
     ("participant", "change-method"): "participant.method_changed",
     ("participant", "switch-off"): "participant.switched_off",
@@ -64,6 +65,8 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     if action == ("participant", "show-document-number"):
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
+    if action == ("identitydocument", "reopen"):
+        papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):
         papers.decided(world.document)
     typed = {

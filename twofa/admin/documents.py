@@ -27,7 +27,7 @@ from twofa.admin.sections import BAD, ENDED, OPEN, Cell, Section, badge, cells, 
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import review_figures
 from twofa.flows.history import Actor
-from twofa.flows.reviews import revoke
+from twofa.flows.reviews import reopen, revoke
 from twofa.models import DocumentFile, Event, IdentityDocument
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ LATEST = 50
 def take_back(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
     """Take an approval back."""
     return revoke(document.pk, reviewer=reviewer, actor=actor, reason=reason)
+
+
+def take_again(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+    """Take other pictures again after a refusal for good."""
+    return reopen(document.pk, reviewer=reviewer, actor=actor, reason=reason)
 
 
 def state_of(given: Mapping[str, Any]) -> str:
@@ -126,6 +131,18 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
             run=take_back,
             offered=lambda document: document.is_valid,
             is_destructive=True,
+        ),
+        FlowAction(
+            name="reopen",
+            label=_("Take another picture"),
+            permissions=pictures.PERMISSIONS,
+            explanation=_(
+                "This refusal was final: no other picture of this kind was taken. From now on the participant may send "
+                "one, and staff decide about it. The refusal itself stays as it is."
+            ),
+            done=_("Another picture is taken now."),
+            run=take_again,
+            offered=lambda document: document.is_refused_for_good,
         ),
     )
 

@@ -124,6 +124,7 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
+    "device_reset": _("staff reset the participant's last device"),
     "details_changed": _("the participant changed their name or document number"),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),

@@ -70,7 +70,8 @@ class DocumentsEndpoint(Endpoint):
         side = members.get("side", IdentityDocument.Side.SINGLE)
         asked = {"kind": members["kind"], "side": side, "file": _digest(members["file"])}
         # From here on the flow alone holds the file, and lets go of it when it is decoded.
-        request.data.pop("file", None)
+        form: Any = request.data
+        form.pop("file", None)
 
         def submit() -> HttpResponse:
             document = documents.submit(

@@ -132,7 +132,7 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
             raise PolicyRefused(
                 _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
             )
-        if decision.approve and document.files.kept().count() != document.pages:  # type: ignore[attr-defined]
+        if decision.approve and document.files.kept().count() != document.pages:
             raise PolicyRefused(_("Its picture is not there any more. Ask for another one: reject it as unreadable."))
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)

@@ -65,7 +65,7 @@ def place() -> Iterator[None]:
 
 
 def ensure_taken(data: bytes) -> None:
-    """Raise where a glance is enough to refuse a file: empty, too large, or of no kind that is taken. Raises: Invalid."""
+    """Refuse what a glance is enough for: empty, too large, or of no kind that is taken. Raises: Invalid."""
     _kind(data)
 
 

@@ -21,8 +21,8 @@ LIBRARIES = {"PIL": "Pillow", "pypdfium2": "pypdfium2"}
 TIMEOUT = 15.0
 """Seconds, by the clock. The worker allows itself 8 of the processor."""
 SLOTS = 2
-"""Files at once in each process of the host, from the decoding until they are stored: decoders take 600 MB at most, however
-many files arrive together, and the process itself holds the pages of two."""
+"""Files at once in each process of the host, from the decoding until they are stored: decoders take 600 MB at most,
+however many files arrive together, and the process itself holds the pages of two."""
 SLOT_WAIT = 5.0
 
 # Where Python's own libraries are, and nothing else: keys and passwords of the host stand in its environment.

@@ -45,10 +45,10 @@ class Sealed:
 
 
 def seal(data: bytes, *, name: str, owner: str = "") -> Sealed:
-    """Encrypt a file for one place of the storage and one ``owner``, whose it is and no other's. Raises: StorageUnavailable where no key can be had.
+    """Encrypt a file for one place of the storage and one ``owner``, whose it is and no other's.
 
     AES-256-GCM (NIST SP 800-38D), for the file and for its key. The nonces are random: a file's key encrypts once, and
-    one key of the ring may wrap 2^32 others (section 8.3).
+    one key of the ring may wrap 2^32 others (section 8.3). Raises: StorageUnavailable where no key can be had.
     """
     kid, key = _first()
     aes = _aes()
