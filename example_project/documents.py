@@ -24,7 +24,7 @@ def storage(environ: Mapping[str, str], *, folder: Path) -> dict[str, Any]:
 
 
 def _s3(environ: Mapping[str, str]) -> dict[str, Any]:
-    from botocore.config import Config  # of the extra `s3`
+    from botocore.config import Config  # type: ignore[import-untyped]  # of the extra `s3`, and without types
 
     return {
         "region_name": environ.get("DOCUMENTS_REGION") or None,
