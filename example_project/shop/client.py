@@ -58,7 +58,8 @@ class Content:
 
     data: bytes = field(repr=False)
     kind: str
-    timeout: urllib3.Timeout = field(default=_TIMEOUT, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """How it is sent, where that differs from every other call."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Client:
         Raises: Refused, Unreachable, NotConnected.
         """
         data, kind = urllib3.encode_multipart_formdata({**members, "file": ("file", file, "application/octet-stream")})
-        return self._send(operation, "POST", path, Content(data, kind, _UPLOAD_TIMEOUT), key)
+        return self._send(operation, "POST", path, Content(data, kind, {"timeout": _UPLOAD_TIMEOUT}), key)
 
     @sensitive_variables()
     def _send(self, operation: str, method: str, path: str, content: Content | None, key: str | None) -> dict[str, Any]:
@@ -192,11 +193,11 @@ def _exchange(
 def _send(
     method: str, url: str, content: Content | None, headers: Mapping[str, str], *, repeatable: bool
 ) -> urllib3.BaseHTTPResponse:
-    sent, body, timeout = dict(headers), None, _TIMEOUT
-    if content is not None:
-        sent["Content-Type"], body, timeout = content.kind, content.data, content.timeout
     try:
-        return _http.request(method, url, body=body, headers=sent, timeout=timeout)
+        if content is None:
+            return _http.request(method, url, headers=headers)
+        sent = {**headers, "Content-Type": content.kind}
+        return _http.request(method, url, body=content.data, headers=sent, **content.options)
     except urllib3.exceptions.HTTPError as error:
         logger.warning("no answer from the API: %s", type(error).__name__)
         # After a wait in vain not again: the visitor has waited long enough, and decides. (What urllib3 calls a new
