@@ -6,6 +6,8 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 const size = (bytes) => bytes < 1e6
   ? `${Math.max(1, Math.round(bytes / 1e3))} kB`
   : `${(bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
+// Of camera and folder a phone shows both; where there is a mouse, the camera's is not there.
+const fieldOf = (form) => [...form.querySelectorAll("input[type=file]")].find((input) => input.checkVisibility());
 const chosenIn = (root) => [...root.querySelectorAll("input[type=file]")].find((input) => input.files.length);
 
 document.documentElement.classList.add("scripted");
@@ -60,8 +62,9 @@ function choose(form, input) {
 function watch(form, request) {
   const sending = form.querySelector(".sending");
   const [label, bar] = [sending.querySelector("label"), sending.querySelector("progress")];
+  bar.value = 0;
+  label.textContent = says.textContent = `${place.dataset.sending} 0 %`;
   sending.hidden = false;
-  says.textContent = label.textContent;
   request.upload.onprogress = ({ loaded, total }) => {
     bar.value = Math.floor((loaded / total) * 100);
     label.textContent = `${place.dataset.sending} ${bar.value} %`;
@@ -72,8 +75,6 @@ function watch(form, request) {
   };
   return () => {
     sending.hidden = true;
-    bar.value = 0;
-    label.textContent = `${place.dataset.sending} 0 %`;
   };
 }
 
@@ -112,7 +113,7 @@ function arrive(form, page) {
     const wrong = fresh.querySelector(".wrong")?.textContent;
     const told = page.querySelector("#notice p:nth-of-type(2)")?.textContent;
     complain(form, (wrong || told || place.dataset.lost).trim());
-    return form.querySelector("input[type=file]:not([hidden])").focus();
+    return fieldOf(form)?.focus();
   }
   chosenIn(form).value = "";
   renew(page);
@@ -170,7 +171,7 @@ place.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) return;
   if (chosenIn(form)) send(form);
-  else form.querySelector("input[type=file]").focus();
+  else fieldOf(form)?.focus();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && document.getElementById("standing").dataset.after) look();
