@@ -126,6 +126,16 @@ BAD_SETTINGS = {
     "E034-zero": ("twofa.E034", {"TWOFA_DEVICES_PER_PARTICIPANT": 0}),
     "E034-contact": ("twofa.E034", {"TWOFA_PARTICIPANTS_PER_CONTACT": -1}),
     "E034-yes": ("twofa.E034", {"TWOFA_COMPLETION_MAX_TRIES": True}),
+    "E036-list": ("twofa.E036", {"TWOFA_RETENTION": ["documents"]}),
+    "E036-name": ("twofa.E036", {"TWOFA_RETENTION": {"document": timedelta(days=1)}}),
+    "E036-number": ("twofa.E036", {"TWOFA_RETENTION": {"documents": 30}}),
+    "E036-negative": ("twofa.E036", {"TWOFA_RETENTION": {"onboarding": timedelta(seconds=-1)}}),
+    "E036-contacts": ("twofa.E036", {"TWOFA_RETENTION": {"contacts": timedelta(hours=23)}}),
+    "E036-idempotency": ("twofa.E036", {"TWOFA_RETENTION": {"idempotency": timedelta(hours=23)}}),
+    "E036-events": ("twofa.E036", {"TWOFA_RETENTION": {"events": timedelta(days=1)}}),
+    "E036-event": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"deliveries": timedelta(days=1)}}}),
+    "E036-event-short": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"delivery": timedelta(hours=1)}}}),
+    "E036-trail": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"trail": timedelta(days=900)}}}),
     "W003": ("twofa.W003", {"TWOFA_TOKEN_KEY": {"1": KEY}}),
     "W005": ("twofa.W005", {"TWOFA_CHANNELS": {"sms": EMAIL, "whatsap": EMAIL}}),
     "W006-none": ("twofa.W006", {"TWOFA_CHANNELS": {}}),
@@ -140,6 +150,13 @@ def test_good_settings_are_silent():
 @pytest.mark.parametrize(("expected", "settings"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
 def test_bad_setting_gives_its_own_id_only(expected: str, settings: dict[str, object]):
     assert found(**settings) == [expected]
+
+
+def test_good_periods_are_silent():
+    day = timedelta(days=1)
+    periods = {"documents": timedelta(0), "contacts": day, "events": {"delivery.sent": day}}
+    assert found(TWOFA_RETENTION=periods) == []
+    assert found(TWOFA_RETENTION={"events": None}) == []
 
 
 def test_no_expiry_of_keys_is_silent():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from celery import current_app
 from django.test import override_settings
 
 from tests import factories
+from tests.example.blocks import ROOT
 from tests.factories import token_of
 from tests.fulfillment import RecordingBackend
 from tests.stories import confirm, points, refused, travel, unchanged
@@ -27,8 +29,8 @@ def shop() -> factories.Shop:
 
 
 def test_tasks_bear_the_names_that_are_published():
-    assert {jobs.DELIVER, jobs.COMPLETE, jobs.SWEEP} <= set(current_app.tasks)
-    for name in (jobs.DELIVER, jobs.COMPLETE, jobs.SWEEP):
+    assert {jobs.DELIVER, jobs.COMPLETE, jobs.SWEEP, jobs.PURGE} <= set(current_app.tasks)
+    for name in (jobs.DELIVER, jobs.COMPLETE, jobs.SWEEP, jobs.PURGE):
         assert current_app.tasks[name].ignore_result
 
 
@@ -110,3 +112,20 @@ def test_eager_host_sends_within_the_request():
     finally:
         current_app.conf.task_always_eager = False
     assert [message.token for message in outbox] == [token_of(redemption.challenge)]
+
+
+def test_purge_erases_what_is_kept_no_longer(shop):
+    shop.open()
+    travel(timedelta(hours=2))
+    tasks.sweep()
+    travel(timedelta(days=100))
+    tasks.purge()
+    assert Delivery.objects.get().address == ""
+    with unchanged():
+        tasks.purge()
+
+
+def test_example_s_clock_asks_for_tasks_that_are_there():
+    """Read and not imported: it would become this process's current app."""
+    asked = set(re.findall(r'"task": "([^"]+)"', (ROOT / "example_project/celery.py").read_text()))
+    assert asked == {jobs.SWEEP, jobs.PURGE}

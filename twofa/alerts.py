@@ -34,6 +34,7 @@ class Alert(StrEnum):
     RECEIPT_REFUSED = "receipt_refused"
     DOCUMENT_REUSED = "document_reused"
     DOCUMENT_NOT_ERASED = "document_not_erased"
+    PURGE_FAILED = "purge_failed"
     CONTACT_REFUSED = "contact_refused"
 
 
@@ -47,6 +48,7 @@ LEVELS: dict[Alert, int] = {
     Alert.RECEIPT_REFUSED: logging.WARNING,
     Alert.DOCUMENT_REUSED: logging.WARNING,
     Alert.DOCUMENT_NOT_ERASED: logging.ERROR,
+    Alert.PURGE_FAILED: logging.ERROR,
     Alert.CONTACT_REFUSED: logging.WARNING,
 }
 """WARNING: look at it today. ERROR: look at it now."""

@@ -44,8 +44,20 @@ DEFAULTS: dict[str, Any] = {
 RETENTION: dict[str, timedelta] = {
     "documents": timedelta(days=30),
     "onboarding": timedelta(days=90),
+    "contacts": timedelta(days=90),
+    "idempotency": timedelta(hours=24),
 }
-"""How long what is personal is kept: the defaults of ``TWOFA_RETENTION``."""
+"""How long what is personal is kept: the defaults of ``TWOFA_RETENTION``, but for ``events``, which are kept."""
+LEAST_RETENTION: dict[str, timedelta] = {
+    "documents": timedelta(0),
+    "onboarding": timedelta(0),
+    # Budgets count messages of the last 24 hours by their address, and wrong tokens by their events.
+    "contacts": timedelta(hours=24),
+    "events": timedelta(hours=24),
+    # What the API promises of an ``Idempotency-Key``.
+    "idempotency": timedelta(hours=24),
+}
+"""What no setting may go below."""
 
 
 def decode_key(value: object) -> bytes:
@@ -203,7 +215,14 @@ class Conf:
     @property
     def retention(self) -> Mapping[str, timedelta]:
         """``TWOFA_RETENTION``: how long to keep what is personal, by what it is; what is left out keeps its default."""
-        return {**RETENTION, **self._get("RETENTION")}
+        given = {name: value for name, value in self._get("RETENTION").items() if name != "events"}
+        return {name: max(period, LEAST_RETENTION[name]) for name, period in {**RETENTION, **given}.items()}
+
+    @property
+    def event_retention(self) -> Mapping[str, timedelta]:
+        """``TWOFA_RETENTION["events"]``: beginning of a type (``"delivery"``) -> how long; empty: all are kept."""
+        periods: Mapping[str, timedelta] = self._get("RETENTION").get("events") or {}
+        return {prefix: max(period, LEAST_RETENTION["events"]) for prefix, period in periods.items()}
 
     def given(self, name: str) -> Any:
         """Return ``TWOFA_<name>`` as the host wrote it, or its default: for the checks, which look before they leap."""

@@ -22,6 +22,7 @@ from twofa.conf import conf
 DELIVER = "twofa.tasks.deliver"
 COMPLETE = "twofa.tasks.complete"
 SWEEP = "twofa.tasks.sweep"
+PURGE = "twofa.tasks.purge"
 
 CORRELATION_HEADER = "twofa_correlation_id"
 logger = correlation.get_logger(__name__)

@@ -38,6 +38,9 @@ document_expired = Signal()
 participant_onboarded = Signal()
 """A participant has all that the campaign asks for. Carries ``participant``."""
 
+participant_erased = Signal()
+"""A participant's data is gone. Erase now what you keep of them, their user among it. Carries ``participant``."""
+
 transaction_tampered = Signal()
 """The stored row is not what its token was issued for: somebody wrote to the table. Carries ``redemption``."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import Task, shared_task
 
 from twofa import correlation, jobs
-from twofa.flows import completions, deliveries, sweeps
+from twofa.flows import completions, deliveries, purges, sweeps
 
 
 class CorrelatedTask(Task):  # type: ignore[type-arg]
@@ -42,3 +42,9 @@ def complete(redemption_id: str) -> None:
 def sweep() -> None:
     """Do whatever is due."""
     sweeps.sweep()
+
+
+@shared_task(name=jobs.PURGE, base=CorrelatedTask, ignore_result=True)
+def purge() -> None:
+    """Erase what is kept no longer; a failed step is told by an alert."""
+    purges.purge()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,21 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from tests import factories
+from tests import factories, papers
 from tests.fulfillment import RecordingBackend
 from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
-from twofa.models import Campaign, Challenge, Delivery, Event, PolicyChange, Redemption, StorefrontKey
+from twofa.models import (
+    Campaign,
+    Challenge,
+    Delivery,
+    Event,
+    IdentityDocument,
+    PolicyChange,
+    Redemption,
+    StorefrontKey,
+)
 from twofa.models.clock import now
 
 PASSWORD = "a password of the tests"
@@ -31,6 +41,7 @@ class World:
     key: StorefrontKey
     secrets: dict[str, bytes]
     proposal: PolicyChange
+    document: IdentityDocument
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -46,6 +57,7 @@ class World:
             "delivery": self.delivery,
             "event": Event.objects.filter(redemption=self.redemption).first(),
             "policychange": self.proposal,
+            "identitydocument": self.document,
         }
 
 
@@ -72,7 +84,14 @@ def _world(**policy: Any) -> World:
         "key's hash": bytes(key.hashed_key),
     }
     return World(
-        shop, redemption, challenge, Delivery.objects.get(pk=delivery.pk), key, secrets, propose(shop.campaign)
+        shop,
+        redemption,
+        challenge,
+        Delivery.objects.get(pk=delivery.pk),
+        key,
+        secrets,
+        propose(shop.campaign),
+        papers.kept(shop.participant),
     )
 
 
@@ -90,6 +109,12 @@ def propose(campaign: Campaign, **columns: Any) -> PolicyChange:
         **columns,
     }
     return PolicyChange.objects.create(campaign=campaign, **proposed)
+
+
+@pytest.fixture(autouse=True)
+def document_storage(documents_folder: Path) -> Path:
+    """A place for documents: the world has one."""
+    return documents_folder
 
 
 @pytest.fixture

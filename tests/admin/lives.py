@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,27 +11,37 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests import factories
+from tests import factories, papers
 from tests.factories import token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
-from twofa.exceptions import PolicyRefused, RedemptionRefused, TemporaryFailure, TransactionChanged
+from twofa.exceptions import (
+    PolicyRefused,
+    RedemptionRefused,
+    StorageUnavailable,
+    TemporaryFailure,
+    TransactionChanged,
+)
 from twofa.flows import (
     campaigns,
     completions,
     devices,
     disclosures,
+    document_files,
     exports,
     participants,
     policy_changes,
     redemptions,
+    reviews,
     roles,
     storefronts,
     sweeps,
 )
-from twofa.models import Campaign, Challenge, Device, Participant, PolicyChange
+from twofa.flows.reviews import Decision
+from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
+from twofa.models.clock import now
 
 PAUSE = timedelta(seconds=31)
 POLICY: dict[str, Any] = {
@@ -58,6 +70,7 @@ def live_all(settings: Any) -> None:
     _messages()
     _points(settings)
     _devices()
+    _papers()
 
 
 def _staff() -> None:
@@ -195,6 +208,50 @@ def _devices() -> None:
     disclosures.show_document_number(shop.participant, actor=STAFF, reason="The participant called.")
     devices.reset(Device.objects.get(pk=second.pk), actor=STAFF, reason="The phone was lost.")
     deliver_due()
+
+
+def _papers() -> None:
+    shop = factories.Shop(identity_required=True, required_documents=["rg"], two_factor_mode="off")
+    maria, member = User.objects.get(username="maria"), shop.participant
+    mine = factories.participant(shop.campaign, user=maria)
+    with pytest.raises(PolicyRefused):
+        reviews.claim(mine, reviewer=maria, actor=STAFF)
+    papers.submitted(member, "rg")
+    shown = papers.submitted(member, "rg")
+    papers.submitted(mine, "rg")
+    reviews.claim(member, reviewer=maria, actor=STAFF)
+    reviews.look(shown.pk, 1, reviewer=maria, actor=STAFF)
+    _decide(papers.submitted(member, "selfie"), maria, approve=False, reason="unreadable", comment="Too dark.")
+    _decide(shown, maria, approve=True)
+    reviews.revoke(shown.pk, reviewer=maria, actor=STAFF, reason="It was a copy.")
+    _decide(papers.submitted(member, "rg"), maria, approve=True)
+    _change_name(shop)
+    travel(timedelta(days=31))
+    with _storage_down():
+        document_files.purge(now())
+        document_files.erase_due(now())
+    travel(timedelta(hours=12))
+    document_files.erase_due(now())
+
+
+def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:
+    seen = reviews.declared(document.participant)
+    reviews.decide(document.pk, Decision(**said), seen=seen, reviewer=by, actor=STAFF)
+
+
+def _change_name(shop: factories.Shop) -> None:
+    member = Participant.objects.get(pk=shop.participant.pk)
+    participants.update(member, storefront=shop.storefront, actor=shop.actor, name="Ana Lima")
+
+
+@contextmanager
+def _storage_down() -> Iterator[None]:
+    def down(name: str) -> None:
+        raise StorageUnavailable(60)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("twofa.vault.erase", down)
+        yield
 
 
 def _add(shop: factories.Shop, address: str) -> Device:

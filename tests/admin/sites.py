@@ -23,7 +23,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from example_project.loyalty import ledger
-from tests import factories
+from tests import factories, papers
 from tests.admin.conftest import World
 from tests.admin.trees import Tree
 from tests.factories import token_of
@@ -68,6 +68,10 @@ def populate(world: World) -> None:
     resend(shop, renewed)
     deliver_due()
     parked(shop)
+    refused = papers.kept(shop.participant, "selfie", "single", created_at=now() - timedelta(days=1))
+    comments = {"reason": "unreadable", "comment": "Too dark.", "internal_comment": "Seen before."}
+    papers.decided(refused, "rejected", by=User.objects.get(username="paula"), **comments)
+    papers.kept(factories.participant(shop.campaign), fingerprint=world.document.fingerprint)
     roles.restore(actor=STAFF)
     owner = User.objects.create_user("owner", is_staff=True)
     TOTPDevice.objects.create(user=owner, name="phone")
@@ -119,6 +123,10 @@ def _argument(name: str, template: str, parameter: str, world: World) -> object:
         return "twofa"
     if parameter == "content_type_id":
         return ContentType.objects.get_for_model(type(world.shop.campaign)).pk
+    if name == "twofa_identitydocument_review":
+        return world.shop.participant.pk
+    if parameter == "number":
+        return 1
     if parameter in ("object_id", "pk", "id"):
         return world.shop.campaign.pk if name == "view_on_site" else _row(template, world).pk
     raise AssertionError(f"tests/admin/sites.py does not know what to put for {parameter!r} of the page {name!r}")

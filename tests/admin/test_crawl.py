@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -35,6 +36,13 @@ WHAT_TO_DO = (
 STAFF_ONLY = [name for name in READERS if name != ANONYMOUS]
 
 
+def noted() -> tuple[Any, ...]:
+    """All that looking may not change. A look at a picture leaves an event, and nothing else does."""
+    rows, sent, calls = everything()
+    events = [row for row in rows["Event"] if row["type"] != "document.viewed"]
+    return {**rows, "Event": events}, sent, calls
+
+
 @pytest.fixture
 def town(db: None) -> World:
     world = make_world()
@@ -52,7 +60,7 @@ def written(table: dict[str, dict[str, str]]) -> str:
 
 def test_each_page_opens_for_whom_the_table_says(town: World):
     browsers, hidden = readers(), secrets()
-    before = everything()
+    before = noted()
     table: dict[str, dict[str, str]] = {}
     shown = []
     for name, address in pages(town).items():
@@ -64,7 +72,7 @@ def test_each_page_opens_for_whom_the_table_says(town: World):
             shown += [(name, reader, found) for found in leaks(response, hidden)]
 
     assert shown == []
-    assert everything() == before, "looking changes nothing"
+    assert noted() == before, "looking changes nothing"
     text = written(table)
     if os.environ.get("TWOFA_UPDATE_SNAPSHOTS"):
         SNAPSHOT.parent.mkdir(exist_ok=True)
@@ -83,7 +91,7 @@ def test_links_lead_to_open_pages_without_a_secret(reader: str, town: World):
     popups = [f"{address}?_popup=1" for name, address in addresses.items() if name.startswith("twofa_")]
     terms = [town.redemption.order_id, town.shop.participant.external_id, town.redemption.correlation_id, "%00", "'"]
     searches = [f"{address}?q={term}" for address in lists for term in terms]
-    before = everything()
+    before = noted()
     dead_ends, shown, opened = [], [], 0
     for address, found_on, response in crawl(browser, "/admin/", *popups, *searches):
         shown += [(address, found) for found in leaks(response, hidden)]
@@ -93,7 +101,7 @@ def test_links_lead_to_open_pages_without_a_secret(reader: str, town: World):
 
     assert shown == []
     assert sorted(set(dead_ends)) == []
-    assert everything() == before, "looking changes nothing"
+    assert noted() == before, "looking changes nothing"
     assert opened > {NOBODY: 0, roles.POLICY_EDITOR: 20, SUPERUSER: 150}.get(reader, 50)
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
 
+from tests import papers
 from tests.admin.conftest import PASSWORD, World, make_world, page
 from tests.admin.sites import DOCUMENT, parked
 from tests.admin.trees import Tree
@@ -29,6 +30,9 @@ WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `pre
 ONCE: dict[Action, str] = {
     ("campaign", "two-factor"): "campaign.policy_changed",
     ("device", "reset"): "device.revoked",
+    ("identitydocument", "revoke"): "document.expired",
+    ("participant", "change-method"): "participant.method_changed",
+    ("participant", "switch-off"): "participant.switched_off",
     ("policychange", "approve"): "campaign.policy_changed",
     ("policychange", "reject"): "campaign.change_rejected",
     ("policychange", "withdraw"): "campaign.change_withdrawn",
@@ -54,11 +58,17 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
         return parked(world.shop), REASON
     if action == ("redemption", "resend"):
         travel(timedelta(seconds=40))
+    if action == ("participant", "switch-off"):
+        world.shop.participant.two_factor_method = "sms"
+        world.shop.participant.save()
     if action == ("participant", "show-document-number"):
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
+    if action == ("identitydocument", "revoke"):
+        papers.decided(world.document)
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
+        ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }
     return world.rows[action[0]], typed.get(action, REASON)

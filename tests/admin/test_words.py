@@ -21,11 +21,16 @@ CODE = Path(words.__file__).parents[1]
 STATES = {
     "redemption.": Redemption.FINAL,
     "challenge.": Challenge.FINAL,
+    "document.": ("approved", "rejected"),
     "campaign.change_": ("approved", "rejected", "withdrawn"),
     # A claim is no event, and receipts come later.
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
-_TYPE = re.compile(r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery)\.[a-z_]*")
+_TYPE = re.compile(
+    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document)\.[a-z_]*"
+)
+# What is called so in Portuguese too.
+SAME = {"selfie"}
 # What is somebody's own text, and not a code of ours.
 FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries", "proposed_by"}
 
@@ -163,7 +168,7 @@ def coded(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         yield key, key
         for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str) and re.fullmatch(r"[a-z_:]+", item) and key not in FREE:
+            if isinstance(item, str) and re.fullmatch(r"[a-z_:]+", item) and key not in FREE and item not in SAME:
                 yield key, item
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests import factories
-from tests.api.client import checkouts, order
+from tests.api.client import checkouts, member, order
+from tests.factories import token_of
+from tests.forms import picture, submit
+from tests.papers import decide, submitted
 from twofa.models import Challenge
 
 
@@ -60,3 +63,53 @@ def test_idempotency_key_costs_four_more(ready, shop, sql):
         ready.post(checkouts(shop), order(shop), idempotency_key="k")
 
     assert len(keyed) - len(bare) <= 4, str(keyed)
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def demanding(ready, shop, documents_folder):
+    """A participant with three documents, in a campaign that demands an identity."""
+    shop.campaign.identity_required = True
+    shop.campaign.required_documents = ["cnh:front", "cnh:back", "selfie"]
+    shop.campaign.save()
+    for kind, side in (("cnh", "front"), ("cnh", "back"), ("selfie", "single")):
+        decide(submitted(shop.participant, kind, side, colour=f"#{len(kind + side):06x}"), approve=True)
+    return ready
+
+
+def test_sending_a_document_costs_at_most_twenty(demanding, shop, sql):
+    with sql() as statements:
+        response = submit(demanding, member(shop), kind="rg", file=picture())
+
+    assert response.status_code == 201
+    assert len(statements) <= 20, str(statements)
+
+
+def test_checklist_costs_the_same_for_any_number_of_documents(demanding, shop, sql):
+    with sql() as few:
+        demanding.get(f"{member(shop)}onboarding/")
+    for kind in ("rg", "cpf", "passport"):
+        submitted(shop.participant, kind, colour=f"#0000{len(kind):02x}")
+    with sql() as many:
+        demanding.get(f"{member(shop)}onboarding/")
+
+    assert len(many) == len(few) <= 7, str(many)
+
+
+def test_list_of_documents_costs_four(demanding, shop, sql):
+    with sql() as statements:
+        demanding.get(f"{member(shop)}documents/")
+
+    assert len(statements) <= 4, str(statements)
+
+
+def test_identity_costs_one_statement_at_checkout_and_one_at_confirm(demanding, shop, sql):
+    with sql() as statements:
+        body = demanding.post(checkouts(shop), order(shop)).json()
+    assert len(statements) <= 10, str(statements)
+    token = token_of(Challenge.objects.get(pk=body["two_factor"]["challenge"]["id"]))
+    with sql() as statements:
+        demanding.post(f"/redemptions/{body['id']}/confirm/", {"token": token})
+    assert len(statements) <= 10, str(statements)

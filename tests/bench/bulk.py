@@ -15,10 +15,12 @@ from django.db.models import Model
 from django.db.models.fields import NOT_PROVIDED
 
 from tests import factories
-from twofa.models import Challenge, Delivery, Device, Event, Participant, Redemption
+from twofa.models import Challenge, Delivery, Device, Event, IdentityDocument, Participant, Redemption
 
 REDEMPTIONS_EACH = 5
 """Of one participant."""
+DOCUMENTS_WAITING = 10_000
+"""For staff to decide; twice as many are decided."""
 
 # Of a thousand redemptions: what became of them. Those that wait are the newest; a few are parked.
 _STATUS = """CASE
@@ -77,6 +79,7 @@ def fill(redemptions: int) -> None:
         for model, columns, source in _TABLES:
             _insert(cursor, model, columns, source)
         cursor.execute("DROP TABLE shop")
+        _documents(cursor)
         # A database at rest: what autovacuum would have done by then.
         cursor.execute("VACUUM ANALYZE")
 
@@ -231,6 +234,42 @@ def _members(cursor: Any, count: int) -> None:
     staff = {"type": "'campaign.policy_changed'", "campaign_id": "id", "actor_kind": "'staff'", "actor": "'maria'"}
     staff |= {"data": """'{"before": {"max_attempts": 3}, "after": {"max_attempts": 5}}'::jsonb"""}
     _insert(cursor, Event, {**told, **staff}, "twofa_campaign, generate_series(1, 20)")
+
+
+# Of each member some papers: the newest ones wait, and one picture in fifty came for somebody else too.
+_PAPERS = f"""(
+    SELECT member.id AS member, member.campaign_id AS c, kind, side, n,
+        now() - n * (interval '30 days' / {3 * DOCUMENTS_WAITING}) AS at, n <= {DOCUMENTS_WAITING} AS is_waiting
+    FROM (
+        SELECT row_number() OVER (ORDER BY md5(m.id || kind || side)) AS n, m.id, m.campaign_id, kind, side
+        FROM twofa_participant AS m, unnest(ARRAY['rg', 'cnh', 'cpf', 'selfie', 'passport']) AS kind,
+            unnest(ARRAY['front', 'back', 'single']) AS side
+    ) AS member
+    WHERE n <= {3 * DOCUMENTS_WAITING}
+) AS paper"""
+_DECIDED = "CASE WHEN is_waiting THEN {} ELSE {} END"
+
+
+def _documents(cursor: Any) -> None:
+    staff = get_user_model()._default_manager.create(username="reviewer", is_staff=True)
+    state = "CASE WHEN n % 4 = 0 THEN 'rejected' ELSE 'approved' END"
+    columns = {
+        "id": _UUID.format("i"),
+        "campaign_id": "c",
+        "participant_id": "member",
+        "kind": "kind",
+        "side": "side",
+        "source": "'jpeg'",
+        "fingerprint": "decode(md5('f' || n % 29400) || md5('g' || n % 29400), 'hex')",
+        "fingerprint_kid": "'d1'",
+        "status": _DECIDED.format("'pending'", state),
+        "decision": _DECIDED.format("''", state),
+        "reason": "CASE WHEN NOT is_waiting AND n % 4 = 0 THEN 'unreadable' ELSE '' END",
+        "decided_at": _DECIDED.format("NULL", "at + n % 300 * interval '1 minute'"),
+        "decided_by_id": _DECIDED.format("NULL", str(staff.pk)),
+        "created_at": "at",
+    }
+    _insert(cursor, IdentityDocument, columns, f"{_PAPERS} ORDER BY n DESC")
 
 
 def _insert(cursor: Any, model: type[Model], columns: dict[str, str], source: str) -> None:

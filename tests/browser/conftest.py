@@ -9,13 +9,13 @@ import pytest
 from django.conf import settings as django_settings
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.admin.conftest import World, boss, make_world, staff
+from tests.admin.conftest import World, boss, document_storage, make_world, staff
 from tests.admin.lives import live_all
 from tests.browser import chromium
 from tests.browser.visitor import HEIGHT, WIDTHS, Visitor
 from tests.example.serving import Served, serve
 
-__all__ = ["boss", "staff"]
+__all__ = ["boss", "document_storage", "staff"]
 
 
 @pytest.fixture(scope="package", autouse=True)

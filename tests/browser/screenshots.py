@@ -23,6 +23,7 @@ from tests.admin.test_pages import MODELS
 from tests.browser import applicant
 from tests.browser.admin_pages import made_by_us, pages_of
 from tests.browser.customer import Customer, walk
+from tests.browser.desk import lay
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
 from tests.example.blocks import ROOT
 from tests.example.serving import Served
@@ -68,6 +69,21 @@ def test_pages_of_staff(model: str, lived: World, boss: Client, signed_in: Calla
     for address in pages_of(boss, model):
         visitor.go(address)
         take(visitor, name_of(address))
+
+
+def test_review_from_its_queue_to_a_rejection(world: World, boss: Client, signed_in: Callable[..., Visitor]) -> None:
+    address = lay(world)
+    visitor = signed_in(boss, locale=LANGUAGE)
+    visitor.go("/admin/twofa/identitydocument/")
+    take(visitor, "admin-twofa-identitydocument-queue")
+    visitor.go(address)
+    take(visitor, "review-not-begun")
+    with visitor.page.expect_navigation(wait_until="load"):
+        visitor.page.locator("[name=do][value=claim]").click()
+    take(visitor, "review-begun")
+    for key in ("o", "o", "+", "r"):
+        visitor.page.keyboard.press(key)
+    take(visitor, "review-rejecting")
 
 
 def test_redemptions_in_each_state(lived: World, boss: Client, signed_in: Callable[..., Visitor]) -> None:

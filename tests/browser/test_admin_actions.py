@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests import papers
 from tests.admin.conftest import World, page
 from tests.browser.visitor import Visitor
 from tests.factories import token_of
@@ -81,6 +82,10 @@ def prepare(world: World, name: str, settings: Any) -> None:
     """Bring a row to where staff may do it: a page offers nothing else."""
     if name == "show-document-number":
         Participant.objects.update(document_number="12345678909")
+    if name == "switch-off":
+        Participant.objects.update(two_factor_method="sms")
+    if name == "revoke":
+        papers.decided(world.document)
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
     if name in ("retry-completion", "fail"):

@@ -248,7 +248,7 @@ def test_memory_is_that_of_a_page(monkeypatch, sql):
     with sql() as statements:
         assert list(audit.findings()) == []
     assert calls == list(range(4, 41, 4))
-    assert len(statements) <= 2 * 10 + 5 + 2
+    assert len(statements) <= 2 * 10 + 5 + 4
 
 
 def test_event_from_the_future_keeps_nothing_from_its_seal():

@@ -7,9 +7,9 @@ import pytest
 from tests import factories
 from tests.factories import token_of
 from tests.papers import decide, submitted
-from tests.stories import confirm, refused, unchanged
+from tests.stories import STAFF, confirm, refused, unchanged
 from twofa.exceptions import OnboardingIncomplete
-from twofa.flows import onboarding, participants, reviews
+from twofa.flows import devices, onboarding, participants, reviews
 from twofa.models import Challenge, Event, IdentityDocument, Participant
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documents_folder")]
@@ -124,9 +124,7 @@ def test_wrong_token_costs_nothing_and_tells_nothing_without_a_proof(shop):
 def test_what_staff_compared_may_not_change_without_another_look(shop, changes):
     prove(shop)
     redemption = shop.open()
-    participants.enroll(
-        campaign=shop.campaign, external_id=shop.participant.external_id, actor=shop.actor, **changes
-    )
+    participants.enroll(campaign=shop.campaign, external_id=shop.participant.external_id, actor=shop.actor, **changes)
     with unchanged(), pytest.raises(OnboardingIncomplete):
         confirm(shop, redemption, token_of(redemption.challenge))
     assert Event.objects.get(type="document.expired").data["reason"] == "details_changed"
@@ -143,6 +141,19 @@ def test_same_name_again_voids_nothing(shop):
         locale="es",
     )
     assert onboarding.refusal(shop.participant) is None
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_reset_of_the_last_device_asks_for_the_identity_again(shop, left):
+    document = prove(shop)
+    if left:
+        factories.device(shop.participant, "email")
+    devices.reset(shop.device, actor=STAFF, reason="Phone lost, said somebody on the telephone")
+    document.refresh_from_db()
+    assert document.decision == ("approved" if left else "expired")
+    missing = onboarding.read(shop.participant).missing
+    assert missing == ([] if left else ["device", "document:cnh:front"])
+    assert Event.objects.filter(type="document.expired", data__reason="device_reset").count() == 1 - left
 
 
 # --- noted once -------------------------------------------------------------------------------------------------------

@@ -116,9 +116,15 @@ def test_nobody_who_may_loosen_a_policy_may_call_the_api():
 
 
 def test_roles_without_an_action_only_look():
-    assert all(codename.startswith("view_") for codename in roles.ROLES[roles.REVIEWER])
     assert all(codename.startswith(("view_", "export_")) for codename in roles.ROLES[roles.AUDITOR])
     assert not any(NOT_GIVEN & given for given in roles.ROLES.values())
+
+
+def test_only_reviewers_see_pictures_and_that_is_all_they_do():
+    picture = "review_identitydocument"
+
+    assert [role for role, given in roles.ROLES.items() if picture in given] == [roles.REVIEWER]
+    assert all(codename.startswith("view_") for codename in roles.ROLES[roles.REVIEWER] - {picture})
 
 
 def test_every_permission_of_the_package_was_thought_of():

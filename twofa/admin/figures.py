@@ -17,8 +17,10 @@ from django.utils.translation import ngettext
 
 from twofa.admin import charts, words
 from twofa.admin.base import TwofaAdmin
+from twofa.flows import review_figures
 from twofa.flows.figures import Figures, Messages, Outcomes, of_campaign
-from twofa.models import Campaign, Channel
+from twofa.flows.review_figures import Decisions, Queue
+from twofa.models import Campaign, Channel, IdentityDocument
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -85,6 +87,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest, object_id: str) -> HttpR
         "media": model_admin.media,
         "periods": [(offered, offered == days, _days(offered)) for offered in PERIODS],
         **shown(found),
+        **reviewed(review_figures.queue(campaign), review_figures.decisions(campaign, days=days)),
     }
     return TemplateResponse(request, "twofa/admin/figures.html", context)
 
@@ -111,6 +114,42 @@ def shown(found: Figures) -> dict[str, Any]:
         "total": line(str(_("in all")), found.total),
         "messages_by_channel": [message_line(messages) for messages in found.messages],
     }
+
+
+def reviewed(queue: Queue, decisions: Decisions) -> dict[str, Any]:
+    """Return what the page shows of the review of identity documents."""
+    reasons = dict(IdentityDocument.Reason.choices)
+    return {
+        "has_documents": bool(queue.documents or decisions.total),
+        "review_headline": [
+            (_("Waiting now"), number(queue.documents)),
+            (_("The oldest has waited"), words.duration(queue.age)),
+            (_("Decided"), number(decisions.total)),
+            (_("Median time to the decision"), words.duration(decisions.median)),
+        ],
+        "review_outcomes": [
+            (_("approved"), number(decisions.approved), rate(_part(decisions.approved, decisions.total))),
+            (
+                _("approved, and not valid any more"),
+                number(decisions.voided),
+                rate(_part(decisions.voided, decisions.total)),
+            ),
+            (_("rejected"), number(decisions.rejected), rate(_part(decisions.rejected, decisions.total))),
+            *(
+                (
+                    _("rejected: %(reason)s") % {"reason": reasons.get(reason, reason)},
+                    number(count),
+                    rate(_part(count, decisions.total)),
+                )
+                for reason, count in decisions.reasons.most_common()
+            ),
+            (_("rejected for good"), number(decisions.final), rate(_part(decisions.final, decisions.total))),
+        ],
+    }
+
+
+def _part(count: int, total: int) -> float | None:
+    return count / total if total else None
 
 
 def headline(found: Figures) -> list[tuple[StrOrPromise, str]]:

@@ -38,9 +38,9 @@ def help_texts() -> dict[str, StrOrPromise]:
         "sends_per_participant_per_day": _("In 24 hours, to all devices of one participant."),
         "sends_per_campaign_per_day": _("In 24 hours. Empty: no limit."),
         "identity_required": _(
-            "Participants must have the documents below approved before they redeem. This release has no way to hand "
-            "them in: with it nobody can redeem."
+            "A redemption waits until the participant has sent the documents below and staff have approved them."
         ),
+        "required_documents": _("By itself any picture of the document will do; with a side, only that side."),
         "device_cooling_off": _(
             "How long a further device waits until tokens are sent to it. Never for the first one."
         ),

@@ -12,15 +12,15 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import disclosures, words
+from twofa.admin import disclosures, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import ENDED, Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Channel, Device, Event, Method, Participant, Redemption
+from twofa.models import Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
 
 LATEST = 20
 BY_OTHERS = ("change-method", "switch-off")
@@ -104,6 +104,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
 
     def get_tools(self, request: HttpRequest, row: Participant) -> list[Tool]:
         tools = super().get_tools(request, row)
+        if pictures.may_look(request) and row.documents.exists():
+            review = reverse("admin:twofa_identitydocument_review", args=(row.pk,), current_app=self.admin_site.name)
+            tools.append(Tool(_("Review of the documents"), review))
         if may_view(request, Redemption):
             listed = reverse("admin:twofa_redemption_changelist", current_app=self.admin_site.name)
             link = f"{listed}?{urlencode({'participant__id__exact': row.pk})}"
@@ -120,11 +123,15 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def get_sections(self, request: HttpRequest, row: Participant) -> list[Section]:
         """Show of other rows what this member may look at on their own pages."""
         sections = [self._devices(row)] if may_view(request, Device) else []
+        may_see_documents = may_view(request, IdentityDocument)
+        if may_see_documents:
+            sections.append(self._documents(row))
         events = Event.objects.filter(participant=row)
         if may_view(request, Redemption):
             sections.append(self._redemptions(row))
         else:
-            events = events.filter(Q(type__startswith="participant.") | Q(type__startswith="device."))
+            told = Q(type__startswith="participant.") | Q(type__startswith="device.")
+            events = events.filter(told | Q(type__startswith="document.") if may_see_documents else told)
         latest = list(events.order_by("-created_at", "-pk")[:LATEST])
         return [*sections, timeline(latest, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]
 
@@ -141,6 +148,23 @@ class ParticipantAdmin(ReadOnlyAdmin):
             moment(device.usable_from),
             moment(device.activated_at),
             moment(device.revoked_at),
+        )
+
+    def _documents(self, participant: Participant) -> Section:
+        lines = [self._document(document) for document in participant.documents.select_related("decided_by")[:LATEST]]
+        headers = (_("document"), _("status"), _("reason"), _("sent"), _("decided"), _("who"))
+        return Section(_("Identity documents"), headers, lines, anchor="documents")
+
+    def _document(self, document: IdentityDocument) -> list[Cell]:
+        replaced = document.replaced_at is not None
+        state = _("replaced by another picture") if replaced else document.get_status_display()
+        return cells(
+            Cell(str(document), url=self.page_of(document)),
+            Cell(state, tone=ENDED if replaced else tone_of(document.status)),
+            document.get_reason_display() or "—",
+            moment(document.created_at),
+            moment(document.decided_at),
+            document.decided_by or "—",
         )
 
     def _redemptions(self, participant: Participant) -> Section:

@@ -18,7 +18,7 @@ from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
 from twofa.flows import stuck
 from twofa.flows.stuck import MOST, Stuck
-from twofa.models import Challenge, Delivery, Redemption
+from twofa.models import Challenge, Delivery, DocumentFile, Redemption
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -82,6 +82,7 @@ class _Page:
             self._overdue(found.overdue),
             self._undriven(found.undriven),
             self._failing(found.failing),
+            self._unerased(found.unerased),
         ]
 
     def _parked(self, rows: Sequence[Redemption]) -> Section:
@@ -171,6 +172,22 @@ class _Page:
             ),
         )
 
+    def _unerased(self, rows: Sequence[DocumentFile]) -> Section:
+        return _section(
+            _("Files of documents that the storage did not erase"),
+            _("Nobody can read them: their keys are gone. They are tried again by themselves. Is the storage up?"),
+            (_("sent"), _("document"), _("participant"), _("campaign"), _("why"), _("next try")),
+            rows,
+            lambda row: cells(
+                moment(row.created_at),
+                Cell("—") if row.document is None else self._link(row.document, row.document),
+                row.participant,
+                row.participant.campaign,
+                Cell(_tries(row.erase_tries), tone=BAD),
+                moment(row.erase_due_at),
+            ),
+        )
+
     def _link(self, row: Model, text: object) -> Cell:
         return Cell(text, url=self._way(row))
 
@@ -195,6 +212,10 @@ def _call(row: Redemption) -> str:
     name = _GIVING_BACK if row.is_final else _CALLS.get(row.points, row.get_points_display())
     said = {"call": name, "tries": row.completion_tries}
     return ngettext("%(call)s: %(tries)d failed call", "%(call)s: %(tries)d failed calls", row.completion_tries) % said
+
+
+def _tries(tries: int) -> str:
+    return ngettext("%(tries)d failed try", "%(tries)d failed tries", tries) % {"tries": tries}
 
 
 def _unclear(tries: int) -> str:

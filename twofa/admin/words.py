@@ -19,6 +19,7 @@ from twofa.models import (
     Campaign,
     Channel,
     CompletionMode,
+    IdentityDocument,
     Method,
     Participant,
     Reason,
@@ -55,9 +56,18 @@ KEYS: dict[str, StrOrPromise] = {
     "channel": _("channel"),
     "columns": _("changed"),
     "destination": _("destination"),
+    "document": _("document"),
+    "documents": _("documents"),
+    "file": _("file"),
     "filters": _("filters"),
+    "is_final": _("final"),
+    "kind": _("kind"),
     "generation": _("token number"),
     "mode": _("two-factor"),
+    "page": _("page"),
+    "participants": _("participants"),
+    "decision": _("decision"),
+    "side": _("side"),
     "answer": _("answer"),
     "expired_because": _("why"),
     "prefix": _("prefix"),
@@ -76,6 +86,8 @@ KEYS: dict[str, StrOrPromise] = {
 
 DOCUMENTS: dict[str, StrOrPromise] = {
     "cpf": _("CPF"),
+    "cpf:front": _("CPF, front"),
+    "cpf:back": _("CPF, back"),
     "rg": _("RG"),
     "rg:front": _("RG, front"),
     "rg:back": _("RG, back"),
@@ -97,6 +109,9 @@ CAUSES: dict[str, StrOrPromise] = {
 
 REASONS: dict[str, StrOrPromise] = {
     **dict(Reason.choices),
+    # Why a document was rejected, or lost its approval.
+    **dict(IdentityDocument.Reason.choices),
+    "details_changed": _("the participant changed their name or document number"),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
@@ -271,6 +286,9 @@ _READ: dict[str, Callable[[Any], str]] = {
     "cause": _among(CAUSES.items()),
     "channel": _CHANNEL,
     "columns": _among(KEYS.items()),
+    "decision": _among(IdentityDocument.Decision.choices),
+    "kind": _among(IdentityDocument.Kind.choices),
+    "side": _among(IdentityDocument.Side.choices),
     "completion_mode": _among(CompletionMode.choices),
     "default_method": _METHOD,
     "expired_because": reason,

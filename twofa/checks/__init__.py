@@ -11,13 +11,14 @@ from typing import Any
 from django.core.checks import CheckMessage, Tags, register
 from django.db import router
 
-from twofa.checks import backends, channels, keys, rows, surroundings, values
+from twofa.checks import backends, channels, documents, keys, rows, surroundings, values
 from twofa.models import Campaign
 
 SETTINGS_CHECKS = (
     *keys.CHECKS,
     *backends.CHECKS,
     *channels.CHECKS,
+    *documents.CHECKS,
     *values.CHECKS,
     *surroundings.CHECKS,
 )

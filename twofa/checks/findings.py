@@ -149,6 +149,12 @@ BAD_SWITCH = Finding(
     "{setting} is neither True nor False: {value!r}.",
     "Give True or False; the text 'False' of an environment variable would count as True.",
 )
+BAD_RETENTION = Finding(
+    "twofa.E036",
+    "TWOFA_RETENTION{where} is malformed: {why}.",
+    "Map documents, onboarding, contacts and idempotency (both 24 hours or more) to timedeltas, and events to None or "
+    "to a dictionary such as {{'delivery': timedelta(days=365)}}.",
+)
 
 MISSING_APP = Finding(
     "twofa.E040",
@@ -160,6 +166,74 @@ ISOLATED_TRANSACTIONS = Finding(
     "Transactions of database {alias!r} are not READ COMMITTED: budgets are counted as they were before the wait for a "
     "lock, and overdrawn.",
     "Remove 'isolation_level' from DATABASES[{alias!r}]['OPTIONS'].",
+)
+
+MALFORMED_DOCUMENT_KEYS = Finding(
+    "twofa.E050",
+    "TWOFA_DOCUMENT_KEYS{where} is malformed: {why}.",
+    "Map each key id to 32 random bytes or more, as bytes or as their base64 text.",
+)
+SHORT_DOCUMENT_KEY = Finding(
+    "twofa.E051",
+    "TWOFA_DOCUMENT_KEYS[{kid!r}] has {length} bytes.",
+    f"A key has 32 bytes or more. A new one: {NEW_KEY}",
+)
+GUESSABLE_DOCUMENT_KEY = Finding(
+    "twofa.E052",
+    "TWOFA_DOCUMENT_KEYS[{kid!r}] is not random: its bytes repeat or follow a pattern.",
+    f"Take the key from a source of secrets: {NEW_KEY}",
+)
+DOCUMENT_KEY_IS_SECRET_KEY = Finding(
+    "twofa.E053",
+    "TWOFA_DOCUMENT_KEYS[{kid!r}] is the project's SECRET_KEY.",
+    "Give documents a key of their own: SECRET_KEY is changed when it leaks, and no document could be opened any more.",
+)
+DUPLICATE_DOCUMENT_KEY = Finding(
+    "twofa.E054",
+    "TWOFA_DOCUMENT_KEYS has one key under two ids: {kids}.",
+    "Remove the one that sealed no document. A rotation needs a new key, not a new name for the old one.",
+)
+BAD_DOCUMENT_KEY_ID = Finding(
+    "twofa.E055",
+    "TWOFA_DOCUMENT_KEYS has a key id that cannot be stored: {kid!r}.",
+    "A key id is a text of 1 to 64 characters, such as '2026-01'.",
+)
+DOCUMENT_KEY_IS_TOKEN_KEY = Finding(
+    "twofa.E056",
+    "TWOFA_DOCUMENT_KEYS[{kid!r}] is one of TWOFA_TOKEN_KEYS.",
+    "Give documents a key of their own: a token's key leaves the ring within days, a document's stays with its files.",
+)
+SCANNER_NOT_USABLE = Finding(
+    "twofa.E057",
+    "TWOFA_DOCUMENT_SCANNER cannot be used: {why}.",
+    "Name a class, its dotted path, or {{'BACKEND': 'path.to.Scanner', 'OPTIONS': {{...}}}}. Until then no document is "
+    "accepted.",
+)
+SCANNER_CANNOT_SCAN = Finding(
+    "twofa.E058",
+    "TWOFA_DOCUMENT_SCANNER has no scan().",
+    "A scanner has scan(file) -> Verdict; see twofa.scanners.Scanner. Until then no document is accepted.",
+)
+STORAGE_NOT_USABLE = Finding(
+    "twofa.E060",
+    "STORAGES['twofa_documents'] cannot be built: {why}.",
+    "Correct its BACKEND and OPTIONS; for S3 install django-twofa[s3]. Until then no document is accepted.",
+)
+PUBLIC_STORAGE = Finding(
+    "twofa.E061",
+    "Documents are stored where anybody can fetch them: {why}.",
+    "Give STORAGES['twofa_documents'] a private place; for a local folder "
+    "{{'BACKEND': 'twofa.vault.PrivateFolder', 'OPTIONS': {{'location': '/srv/documents'}}}}.",
+)
+NO_DOCUMENT_KEY = Finding(
+    "twofa.E062",
+    "Campaign {campaign!r} demands identity documents, and TWOFA_DOCUMENT_KEYS is empty: none can be stored.",
+    f"Set TWOFA_DOCUMENT_KEYS = {{{{'2026-01': key}}}}, the key being the output of: {NEW_KEY}",
+)
+DOCUMENT_LIBRARY_MISSING = Finding(
+    "twofa.E063",
+    "Campaign {campaign!r} demands identity documents, and these libraries are not installed: {libraries}.",
+    "Install django-twofa[documents].",
 )
 
 CHANNEL_OUTLASTS_LEASE = Finding(
@@ -190,6 +264,13 @@ IMPLAUSIBLE_ACCOUNT = Finding(
     "TWOFA_CHANNELS[{alias!r}]: account_sid is none of Twilio's, which would refuse each message.",
     "Copy the Account SID from Twilio's console: 'AC' and 32 hexadecimal digits. An API key's ('SK...') goes into "
     "api_key_sid.",
+)
+
+ADDRESSABLE_STORAGE = Finding(
+    "twofa.W016",
+    "STORAGES['twofa_documents'] makes public addresses for its files: {why}.",
+    "Documents are served by the admin alone, to whoever may see them. Take {option} out of its OPTIONS, or overrule "
+    "there what a setting says for all your storages.",
 )
 
 EAGER_JOBS = Finding(

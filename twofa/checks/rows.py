@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from django.core.checks import CheckMessage
@@ -10,10 +11,13 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
-from twofa.checks import findings
+from twofa.checks import findings, keys
 from twofa.conf import conf
 from twofa.models import Campaign, Challenge, TwoFactorMode
 from twofa.tokens import ALPHABETS
+
+DOCUMENT_LIBRARIES = {"cryptography": "cryptography", "PIL": "pillow", "pypdfium2": "pypdfium2"}
+"""Modules of the extra ``documents``, and the names by which they are installed."""
 
 
 def is_migrated(alias: str) -> bool:
@@ -69,4 +73,15 @@ def challenge_keys(alias: str) -> Iterator[CheckMessage]:
         yield findings.CHALLENGES_WITHOUT_KEY(kid=kid, count=count)
 
 
-CHECKS = (campaign_channels, campaign_policies, challenge_keys)
+def identity_documents(alias: str) -> Iterator[CheckMessage]:
+    """A campaign that demands documents where none can be taken lets nobody redeem."""
+    missing = [name for module, name in DOCUMENT_LIBRARIES.items() if find_spec(module) is None]
+    demanding = Campaign.objects.using(alias).filter(is_active=True, identity_required=True)
+    for slug in demanding.order_by("slug").values_list("slug", flat=True):
+        if keys.is_empty(keys.DOCUMENTS):
+            yield findings.NO_DOCUMENT_KEY(campaign=slug)
+        if missing:
+            yield findings.DOCUMENT_LIBRARY_MISSING(campaign=slug, libraries=", ".join(missing))
+
+
+CHECKS = (campaign_channels, campaign_policies, challenge_keys, identity_documents)

@@ -11,13 +11,21 @@ from typing import Any
 from django.core.checks import CheckMessage
 
 from twofa.checks import findings
-from twofa.conf import DEFAULTS, PREFIX, conf
+from twofa.conf import DEFAULTS, LEAST_RETENTION, PREFIX, conf
 from twofa.models import LEAST_USEFUL_LIFE, TOKEN_LIFE_CAP
+from twofa.models.event import is_purgeable
 from twofa.models.policy import MAX_ATTEMPTS_CAP, MAX_TOKEN_LENGTH
 
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
 OPTIONAL = ("KEY_LIFETIME", "PARTICIPANTS_PER_CONTACT")
-COUNTS = ("DELIVERY_MAX_TRIES", "COMPLETION_MAX_TRIES", "DEVICES_PER_PARTICIPANT", "PARTICIPANTS_PER_CONTACT")
+COUNTS = (
+    "DELIVERY_MAX_TRIES",
+    "COMPLETION_MAX_TRIES",
+    "DEVICES_PER_PARTICIPANT",
+    "PARTICIPANTS_PER_CONTACT",
+    "DOCUMENTS_PER_PARTICIPANT",
+    "DOCUMENT_BYTES_PER_PARTICIPANT",
+)
 SWITCHES = ("FOUR_EYES",)
 MOST_BITS = 5 * MAX_TOKEN_LENGTH
 """Of the longest token of letters and digits: more cannot be had, and no policy could be saved."""
@@ -89,6 +97,40 @@ def policy_limits() -> Iterator[CheckMessage]:
             yield findings.BAD_POLICY_LIMITS(where=f"[{name!r}]", why=why)
 
 
+def _period_flaw(period: object, least: timedelta) -> str | None:
+    if isinstance(period, timedelta) and period >= least:
+        return None
+    hours = f", {least // timedelta(hours=1)} hours or more" if least else ", zero or more"
+    return f"{period!r} is not a timedelta{hours}"
+
+
+def _event_flaws(given: object) -> Iterator[tuple[str, str]]:
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        yield "['events']", f"a {type(given).__name__} and not a dictionary"
+        return
+    for prefix, period in given.items():
+        if not is_purgeable(prefix):
+            yield f"['events'][{prefix!r}]", "no event that may be purged begins so"
+        elif (why := _period_flaw(period, LEAST_RETENTION["events"])) is not None:
+            yield f"['events'][{prefix!r}]", why
+
+
+def retention() -> Iterator[CheckMessage]:
+    given = conf.given("RETENTION")
+    if not isinstance(given, Mapping):
+        yield findings.BAD_RETENTION(where="", why=f"a {type(given).__name__} and not a dictionary")
+        return
+    for name, value in given.items():
+        if name == "events":
+            yield from (findings.BAD_RETENTION(where=where, why=why) for where, why in _event_flaws(value))
+        elif name not in LEAST_RETENTION:
+            yield findings.BAD_RETENTION(where=f"[{name!r}]", why="nothing is called so")
+        elif (why := _period_flaw(value, LEAST_RETENTION[name])) is not None:
+            yield findings.BAD_RETENTION(where=f"[{name!r}]", why=why)
+
+
 def setting_names() -> Iterator[CheckMessage]:
     known = [PREFIX + name for name in DEFAULTS]
     for setting in conf.unknown_names():
@@ -97,4 +139,4 @@ def setting_names() -> Iterator[CheckMessage]:
         yield findings.UNKNOWN_SETTING(setting=setting, hint=hint)
 
 
-CHECKS = (durations, counts, switches, throttle_rates, policy_limits, setting_names)
+CHECKS = (durations, counts, switches, throttle_rates, policy_limits, retention, setting_names)

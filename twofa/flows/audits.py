@@ -10,9 +10,11 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from twofa import alerts, tokens
+from twofa.flows.redactions import is_left_by
 from twofa.flows.seals import BELATED, CREATED, NO_SEAL
-from twofa.models import Event
+from twofa.models import Event, EventRedaction
 from twofa.models.clock import now
+from twofa.models.event import TRAIL_EVENTS
 from twofa.models.seal import LABEL, SEALED_COLUMNS, EventSeal, Row, is_mark, mark
 
 PAGE = 50
@@ -33,6 +35,10 @@ class Flaw(models.TextChoices):
     EVENTS_UNSEALED = "events_unsealed", _("event %(event)s is long overdue for a seal: does the sweeper run?")
     SEAL_BROKEN = "seal_broken", _("seal %(seal)s is not what was stored: its events are vouched for by nothing")
     SEAL_REMOVED = "seal_removed", _("seals %(seal)s to %(until)s are gone")
+    REDACTION_BROKEN = (
+        "redaction_broken",
+        _("redaction %(redaction)s is not what was written, or no event tells of it: it explains nothing"),
+    )
     SEAL_UNREADABLE = "seal_unreadable", _("seal %(seal)s cannot be checked: its key is not in the ring")
     ANCHOR_LOST = "anchor_lost", _("seal %(seal)s is not the one that was noted elsewhere: the chain was written anew")
 
@@ -45,9 +51,10 @@ class Finding:
     seal: int | None = None
     event: int | None = None
     until: int | None = None
+    redaction: int | None = None
 
     def __str__(self) -> str:
-        return str(self.flaw.label) % {"seal": self.seal, "event": self.event, "until": self.until}
+        return str(self.flaw.label) % vars(self)
 
 
 @dataclass
@@ -69,6 +76,12 @@ class Audit:
     last: EventSeal | None = None
     sealed_through: int | None = None
     unsealed: int = 0
+    purged: int = 0
+    """Events that are gone because the time to keep them was over."""
+    redacted: int = 0
+    """Events out of which was taken what was personal."""
+    _sound: list[tuple[int, int, int]] = field(default_factory=list, repr=False)
+    """First event, last event and key of each redaction that explains something."""
     _strangers: list[int] = field(default_factory=list, repr=False)
     _late: set[int] = field(default_factory=set, repr=False)
     _before: bytes | None = field(default=NO_SEAL, repr=False)
@@ -76,6 +89,7 @@ class Audit:
 
     def findings(self) -> Iterator[Finding]:
         """Tell what is wrong, as it is found."""
+        yield from self._redactions()
         expected = 1
         for seal in _seals():
             if seal.number > expected:
@@ -88,6 +102,20 @@ class Audit:
         yield from (Finding(Flaw.EVENT_INSERTED, event=pk) for pk in self._strangers if pk not in self._late)
         yield from self._tail(now())
         yield from self._anchored()
+
+    def _redactions(self) -> Iterator[Finding]:
+        """Tell which redactions are worth nothing: their events count as changed or removed."""
+        told = set(Event.objects.filter(type__in=TRAIL_EVENTS).values_list("data__proof", flat=True).iterator())
+        for redaction in EventRedaction.objects.iterator():
+            if _is_sound(redaction) and bytes(redaction.digest).hex() in told:
+                self._sound.append((redaction.first_event, redaction.last_event, redaction.pk))
+            else:
+                yield Finding(Flaw.REDACTION_BROKEN, redaction=redaction.pk)
+
+    def _about(self, seal: EventSeal) -> list[EventRedaction]:
+        low, high = seal.first_event, seal.last_event
+        keys = [pk for first, last, pk in self._sound if first <= high and last >= low]
+        return list(EventRedaction.objects.filter(pk__in=keys)) if keys else []
 
     def _seal(self, seal: EventSeal) -> Iterator[Finding]:
         flaw = self._judge(seal)
@@ -114,6 +142,7 @@ class Audit:
     def _compare(self, seal: EventSeal, low: int | None) -> Iterator[Finding]:
         sign = tokens.signer(LABEL, kid=seal.kid)
         expected = seal.marks_by_id()
+        redactions = self._about(seal)
         if seal.late:
             self._late |= expected.keys()
             self.late += len(expected)
@@ -124,10 +153,15 @@ class Audit:
                 continue
             self.events += 1
             if not is_mark(mark(row, sign), sealed):
+                if any(is_left_by(row, redaction) for redaction in redactions):
+                    self.redacted += 1
+                    continue
                 yield Finding(Flaw.EVENT_CHANGED, seal=seal.number, event=row[0])
             if not seal.late and row[CREATED] < seal.sealed_at - BELATED:
                 self.belated, self.belated_seal = self.belated + 1, seal.number
-        yield from (Finding(Flaw.EVENT_REMOVED, seal=seal.number, event=pk) for pk in expected)
+        gone = {pk for redaction in redactions if redaction.is_purge for pk in redaction.ids()}
+        self.purged += len(gone & expected.keys())
+        yield from (Finding(Flaw.EVENT_REMOVED, seal=seal.number, event=pk) for pk in expected if pk not in gone)
 
     def _tail(self, at: datetime) -> Iterator[Finding]:
         rows = Event.objects.order_by("pk")
@@ -146,6 +180,13 @@ class Audit:
         stored = EventSeal.objects.filter(number=number).values_list("digest", flat=True).first()
         if stored is None or bytes(stored) != digest:
             yield Finding(Flaw.ANCHOR_LOST, seal=number)
+
+
+def _is_sound(redaction: EventRedaction) -> bool:
+    try:
+        return redaction.is_sound()
+    except tokens.UnknownKey:
+        return False
 
 
 def alarm(findings: int) -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import contacts
 from twofa.conf import conf
 from twofa.exceptions import Invalid, NotActive, TwoFactorError, WrongState
-from twofa.flows import changes, destinations, facts, issuing, renewals, shared_contacts, verdicts
+from twofa.flows import changes, destinations, facts, issuing, onboarding, renewals, shared_contacts, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
@@ -298,6 +298,8 @@ def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
 def reset(device: Device, *, actor: Actor, reason: str) -> None:
     """Revoke a device without its owner's token, by staff: with a reason, an event, and a notice to every contact.
 
+    Where it was the last one, and the campaign demands an identity, the participant has to prove it once more.
+
     Raises: WrongState where it is revoked already.
     """
     ended: list[UUID] = []
@@ -305,13 +307,15 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
         locked = _locked(device.pk)
         if locked.status == Device.Status.REVOKED:
             raise WrongState
-        ended = _revoke_now(locked, actor, reason=reason)
+        ended = _revoke_now(locked, actor, reason=reason, by_staff=True)
     changes.finish(ended, actor=actor)
 
 
-def _revoke_now(device: Device, actor: Actor, reason: str = "") -> list[UUID]:
+def _revoke_now(device: Device, actor: Actor, reason: str = "", *, by_staff: bool = False) -> list[UUID]:
     trail = Trail(actor, now())
     ended = changes.apply(device, Action.REVOKE, trail, reason=reason)
+    if by_staff and not Device.objects.active().filter(participant=device.participant).exists():
+        onboarding.ask_again(device.participant, trail)
     trail.write()
     return ended
 

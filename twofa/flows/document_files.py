@@ -91,21 +91,40 @@ def shred(rows: QuerySet[DocumentFile], at: datetime) -> int:
     return rows.kept().update(wrapped_key=None, kid="", erase_due_at=at)  # type: ignore[attr-defined,no-any-return]
 
 
-def erase_due(at: datetime) -> int:
-    """Erase what is due, oldest first; return how many files are gone. One that fails is tried again, and told."""
+def erase_due(at: datetime, *, limit: int = BATCH, patient: bool = True) -> int:
+    """Erase what is due, oldest first; return how many files are gone. One that fails is tried again, and told.
+
+    Who is not ``patient`` stops at the first failure: of a storage that is down each file costs a timeout.
+    """
     abandoned = DocumentFile.objects.abandoned(at)
     with transaction.atomic():
         abandoned.filter(wrapped_key__isnull=True).delete()
         shred(abandoned, at)
-    return sum(_erase(row) for row in _free(DocumentFile.objects.due(at).order_by("erase_due_at")))
+    return _erase_each(_free(DocumentFile.objects.due(at).order_by("erase_due_at"), limit), patient=patient)
 
 
-def _free(rows: QuerySet[DocumentFile]) -> list[DocumentFile]:
+def erase_of(participant: Participant) -> int:
+    """Erase what is to be erased of one participant, now; return how many files are gone."""
+    rows = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True, erase_due_at__isnull=False)
+    return _erase_each(_free(rows.order_by("pk"), rows.count()), patient=True)
+
+
+def _erase_each(rows: Iterable[DocumentFile], *, patient: bool) -> int:
+    gone = 0
+    for row in rows:
+        erased = _erase(row)
+        gone += erased
+        if not (erased or patient):
+            break
+    return gone
+
+
+def _free(rows: QuerySet[DocumentFile], limit: int) -> list[DocumentFile]:
     """Return rows that no other sweep is about to erase; for a while they are ours."""
     with transaction.atomic():
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, no_key=True, of=("self",))
-        taken = list(rows[:BATCH])
+        taken = list(rows[:limit])
         DocumentFile.objects.filter(pk__in=[row.pk for row in taken]).update(erase_due_at=now() + PAUSE)
     return taken
 
@@ -153,10 +172,15 @@ def _note_erased(row: DocumentFile) -> None:
         trail.write()
 
 
-def purge(at: datetime) -> int:
-    """Have the files erased of what was decided, or begun and left, longer ago than they are kept; return how many."""
+def outdated(at: datetime) -> QuerySet[DocumentFile]:
+    """Return files of what was decided, or begun and left, longer ago than they are kept."""
     decided = Q(document__decided_at__lte=at - conf.retention["documents"])
     left = Q(document__decided_at__isnull=True, document__created_at__lte=at - conf.retention["onboarding"])
-    overdue = DocumentFile.objects.kept().filter(decided | left).order_by("pk")
+    return DocumentFile.objects.kept().filter(decided | left)
+
+
+def purge(at: datetime) -> int:
+    """Have the next of what is outdated erased; return how many files that were."""
+    overdue = outdated(at).order_by("pk").values_list("pk", flat=True)
     with transaction.atomic():
-        return shred(DocumentFile.objects.filter(pk__in=list(overdue.values_list("pk", flat=True)[:BATCH])), at)
+        return shred(DocumentFile.objects.filter(pk__in=list(overdue[:BATCH])), at)

@@ -61,6 +61,7 @@ SIGNALS: dict[str, Signal] = {
     "document.rejected": signals.document_rejected,
     "document.expired": signals.document_expired,
     "participant.onboarded": signals.participant_onboarded,
+    "participant.erased": signals.participant_erased,
 }
 ALERTS: dict[str, Alert] = {
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,

@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from twofa import tokens
+from twofa.conf import conf
 from twofa.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from twofa.models import IdempotencyRecord, Storefront
 from twofa.models.clock import now
-from twofa.models.idempotency import CLAIM_LIFE, KEPT
+from twofa.models.idempotency import CLAIM_LIFE
+
+BATCH = 1000
+"""Records deleted in one transaction."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,16 @@ def run(call: Callable[[], Answer], *, storefront: Storefront, path: str, key: s
 
 
 def purge(at: datetime) -> int:
-    """Delete records older than a day; return how many."""
-    deleted, _by_model = IdempotencyRecord.objects.filter(claimed_at__lte=at - KEPT).delete()
+    """Delete the next of the records that are over; return how many."""
+    chunk = list(outdated(at).order_by("claimed_at").values_list("pk", flat=True)[:BATCH])
+    # The condition again: one of them may have been claimed anew meanwhile.
+    deleted, _by_model = outdated(at).filter(pk__in=chunk).delete()
     return deleted
+
+
+def outdated(at: datetime) -> QuerySet[IdempotencyRecord]:
+    """Return records that are older than a key is remembered."""
+    return IdempotencyRecord.objects.filter(claimed_at__lte=at - conf.retention["idempotency"])
 
 
 def _claim(storefront: Storefront, path: str, key: str, body: Any) -> IdempotencyRecord:
@@ -72,7 +83,8 @@ def _claim(storefront: Storefront, path: str, key: str, body: Any) -> Idempotenc
 
 def _known(claim: IdempotencyRecord, body: Any, at: datetime) -> IdempotencyRecord:
     rows = IdempotencyRecord.objects.filter(storefront=claim.storefront, path=claim.path, key=claim.key)
-    expired = Q(claimed_at__lte=at - KEPT) | Q(answered_at__isnull=True, claimed_at__lte=at - CLAIM_LIFE)
+    forgotten = Q(claimed_at__lte=at - conf.retention["idempotency"])
+    expired = forgotten | Q(answered_at__isnull=True, claimed_at__lte=at - CLAIM_LIFE)
     # The condition is in the UPDATE: of two that find a dead claim, one takes it over.
     taken = rows.filter(expired).update(
         claimed_at=at, answered_at=None, status=None, body="", fingerprint=claim.fingerprint, kid=claim.kid

@@ -126,7 +126,7 @@ def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
         if document.is_waiting:
             return Step(requirement, UNDER_REVIEW, document)
     # The last word of staff: a refusal stands until another picture takes its place.
-    refused = next((document for document in sent if document.decision == IdentityDocument.Status.REJECTED), None)
+    refused = next((document for document in sent if document.decision == IdentityDocument.Decision.REJECTED), None)
     if refused is not None and refused is sent[0]:
         return Step(requirement, REJECTED, refused)
     return Step(requirement, MISSING, sent[0] if sent else None)
@@ -149,11 +149,22 @@ def refusal(participant: Participant) -> OnboardingIncomplete | None:
 _JUDGED = ("kind", "side", "status", "decision", "is_final", "replaced_at", "participant_id", "created_at")
 
 
-def void(participant: Participant, trail: Trail) -> None:
-    """Void what was approved, because the name or number that staff compared with the pictures is another one now."""
-    approved = IdentityDocument.objects.filter(participant=participant, decision=IdentityDocument.Status.APPROVED)
+def ask_again(participant: Participant, trail: Trail) -> None:
+    """Ask for the identity once more, because staff took the participant's last device away.
+
+    Whoever talks support into that registers their own phone next, and nothing that was proved before is theirs. So
+    recovery takes what enrolment took (NIST SP 800-63B, 4.2; OWASP ASVS 6.4.4).
+    """
+    if participant.campaign.identity_required:
+        void(participant, trail, reason="device_reset")
+        note(participant, trail)
+
+
+def void(participant: Participant, trail: Trail, *, reason: str) -> None:
+    """Void what was approved: it says nothing any more about who the participant is now."""
+    approved = IdentityDocument.objects.filter(participant=participant, decision=IdentityDocument.Decision.APPROVED)
     for document in approved.select_for_update(no_key=True):
-        lapse(document, trail, reason="details_changed")
+        lapse(document, trail, reason=reason)
 
 
 def lapse(document: IdentityDocument, trail: Trail, *, reason: str) -> None:

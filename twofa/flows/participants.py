@@ -118,7 +118,8 @@ def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> 
     # Names of columns, not their values: the audit trail keeps no second copy of personal data.
     trail.add("participant.updated", participant, columns=changed)
     if _DECLARED & set(changed):
-        onboarding.void(participant, trail)
+        # Staff compared the pictures with what was declared then.
+        onboarding.void(participant, trail, reason="details_changed")
         onboarding.note(participant, trail)
     trail.write()
 

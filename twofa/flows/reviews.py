@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -16,10 +17,13 @@ from twofa import vault
 from twofa.exceptions import NotFound, PolicyRefused, WrongState
 from twofa.flows import onboarding
 from twofa.flows.history import Actor, Trail
-from twofa.models import CLAIM_LIFE, DocumentFile, IdentityDocument, Participant
+from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
 
 Status, Reason = IdentityDocument.Status, IdentityDocument.Reason
+
+TRIES = 20
+"""How many participants are asked for before somebody is told that all others are being reviewed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def claim(participant: Participant, *, reviewer: Any, actor: Actor) -> datetime 
     with transaction.atomic():
         _locked(participant.pk)
         at = now()
-        waiting = list(_waiting(participant))
+        waiting = list(_waiting(participant).select_related("claimed_by"))
         _ensure_free(waiting, reviewer, at)
         if not waiting:
             return None
@@ -54,6 +58,52 @@ def claim(participant: Participant, *, reviewer: Any, actor: Actor) -> datetime 
             trail.add("document.claimed", participant, documents=len(waiting))
             trail.write()
     return until
+
+
+def claim_next(
+    *, reviewer: Any, actor: Actor, campaign: Campaign | None = None, leave: Participant | None = None
+) -> Participant | None:
+    """Take the participant who has waited longest, and return them; None where nobody waits for this reviewer.
+
+    ``leave`` is whom the reviewer turns away from: given back, and passed over, so that the next one is another one.
+    Of two reviewers who ask at once each gets another participant: whoever comes second looks again.
+
+    Raises: PolicyRefused where others were faster each time.
+    """
+    after = None if leave is None else _waiting(leave).order_by("created_at", "id").first()
+    if leave is not None:
+        release(leave, reviewer=reviewer)
+    refusal = None
+    for _try in range(TRIES):
+        found = _oldest(_free_for(reviewer, campaign), after)
+        if found is None:
+            return None
+        try:
+            if claim(found, reviewer=reviewer, actor=actor) is not None:
+                return found
+        except PolicyRefused as error:
+            refusal = error
+    raise refusal or PolicyRefused(_("Others were faster. Try again."))
+
+
+def _oldest(rows: QuerySet[IdentityDocument], after: IdentityDocument | None) -> Participant | None:
+    """Return whose document is the oldest; the first one behind ``after``, or from the start where there is none."""
+    rows = rows.select_related("participant").order_by("created_at", "id")
+    if after is not None:
+        rows = rows.exclude(participant=after.participant_id)
+        behind = rows.filter(Q(created_at__gt=after.created_at) | Q(created_at=after.created_at, id__gt=after.pk))
+        found = behind.first() or rows.first()
+    else:
+        found = rows.first()
+    return None if found is None else found.participant
+
+
+def _free_for(reviewer: Any, campaign: Campaign | None) -> QuerySet[IdentityDocument]:
+    """Return what waits and is neither one's own nor in the hands of somebody else."""
+    in_hands = Q(claimed_until__gt=now()) & ~Q(claimed_by=reviewer)
+    others = IdentityDocument.objects.waiting().filter(in_hands, participant=OuterRef("participant"))
+    rows = IdentityDocument.objects.waiting().exclude(participant__user=reviewer).filter(~Exists(others))
+    return rows if campaign is None else rows.filter(campaign=campaign)
 
 
 def release(participant: Participant, *, reviewer: Any) -> None:
@@ -85,6 +135,8 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
             )
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
+        # Whoever decides is at work: what else waits of this participant stays theirs.
+        _waiting(participant).filter(claimed_by=reviewer).update(claimed_until=at + CLAIM_LIFE)
         onboarding.note(participant, trail)
         trail.write()
     return document
@@ -165,7 +217,7 @@ def _locked(pk: int) -> Participant:
     return rows.get(pk=pk)
 
 
-def _waiting(participant: Participant) -> Any:
+def _waiting(participant: Participant) -> QuerySet[IdentityDocument]:
     return IdentityDocument.objects.waiting().filter(participant=participant)
 
 
@@ -174,7 +226,7 @@ def _ensure_free(documents: list[IdentityDocument], reviewer: Any, at: datetime)
     for document in documents:
         if document.holder(at) not in (None, reviewer.pk):
             raise PolicyRefused(
-                _("%(name)s reviews this participant since a moment ago. Take another one from the queue.")
+                _("%(name)s is reviewing this participant. Take another one from the queue.")
                 % {"name": document.claimed_by.get_username() if document.claimed_by else ""}
             )
 

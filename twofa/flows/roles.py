@@ -35,13 +35,17 @@ ROLES: dict[str, frozenset[str]] = {
     POLICY_EDITOR: frozenset(
         {"view_campaign", "change_campaign", "change_policy", "view_policychange", "approve_policy"}
     ),
-    REVIEWER: frozenset({"view_campaign", "view_participant", "view_device"}),
+    # Who sees that there is a document need not see the face on it: pictures and decisions are the reviewers' alone.
+    REVIEWER: frozenset(
+        {"view_campaign", "view_participant", "view_device", "view_identitydocument", "review_identitydocument"}
+    ),
     SUPPORT: frozenset(
         {
             "view_campaign",
             "view_storefront",
             "view_participant",
             "view_device",
+            "view_identitydocument",
             "view_redemption",
             "view_challenge",
             "view_delivery",
@@ -61,6 +65,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_storefrontkey",
             "view_participant",
             "view_device",
+            "view_identitydocument",
             "view_redemption",
             "view_challenge",
             "view_delivery",

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
-from twofa.models import Challenge, Delivery, Redemption
+from twofa.models import Challenge, Delivery, DocumentFile, Redemption
 from twofa.models.clock import now
 
 T = TypeVar("T", bound=Model)
@@ -47,6 +47,16 @@ _DELIVERY = (
     "participant__external_id",
 )
 _CHALLENGE = ("purpose", "redemption", "deadline", "status", "campaign__name", "participant__external_id")
+_FILE = (
+    "page",
+    "created_at",
+    "erase_due_at",
+    "erase_tries",
+    "document__kind",
+    "document__side",
+    "participant__external_id",
+    "participant__campaign__name",
+)
 _FAILED_CALLS = 2
 """A call that is just being made counts as one try; from the second one on, one has failed."""
 
@@ -68,15 +78,17 @@ class Stuck:
     """Redemptions whose next call of the points system is due and that no sweeper made."""
     failing: list[Redemption]
     """Calls of the points system that fail again and again, and will be tried again."""
+    unerased: list[DocumentFile]
+    """Files of documents that the storage did not erase when it was asked to. Their keys are gone already."""
 
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing at all is stuck."""
-        return not (self.parked or self.undelivered or self.waiting or self.overdue or self.undriven or self.failing)
+        return not any(rows for name, rows in vars(self).items() if name != "at")
 
 
 def find() -> Stuck:
-    """Return what is stuck now; costs seven statements, each of them by an index of what is open."""
+    """Return what is stuck now; costs eight statements, each of them by an index of what is open."""
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
@@ -104,6 +116,12 @@ def find() -> Stuck:
         ),
         undriven=_newest(redemptions.due(late).order_by("-due_at")),
         failing=_newest(redemptions.filter(_failing(), due_at__gt=late).order_by("-updated_at")),
+        unerased=_newest(
+            DocumentFile.objects.overdue()
+            .select_related("document", "participant__campaign")
+            .only(*_FILE)
+            .order_by("-created_at")
+        ),
     )
 
 

@@ -14,13 +14,15 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, idempotency, policy_changes, seals
+from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
 
 BATCH = 200
+FILES = 20
+"""Files erased by one sweep at most: each costs two calls of a storage that may be far away."""
 T = TypeVar("T")
 
 
@@ -39,6 +41,8 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
+            # The last: a storage may take its time, and what it keeps waiting here is nothing but the next sweep.
+            "erased": _step(_erase, at),
         }
     if any(counts.values()):
         logger.info("swept: %s", counts)
@@ -52,6 +56,10 @@ def _step(step: Callable[[datetime], int], at: datetime) -> int:
     except Exception:  # the audit trail's troubles must not keep messages and points waiting
         logger.exception("a step of the sweep failed")
         return 0
+
+
+def _erase(at: datetime) -> int:
+    return document_files.erase_due(at, limit=FILES, patient=False)
 
 
 def _outbox(at: datetime) -> QuerySet[Delivery]:

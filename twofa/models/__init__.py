@@ -23,6 +23,7 @@ from twofa.models.policy import (
     TwoFactorMode,
 )
 from twofa.models.policy_change import PolicyChange
+from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
@@ -50,6 +51,7 @@ __all__ = [
     "Device",
     "DocumentFile",
     "Event",
+    "EventRedaction",
     "EventSeal",
     "IdempotencyRecord",
     "IdentityDocument",

@@ -26,6 +26,7 @@ from twofa.models.policy import (
     TwoFactorMode,
     conflicts,
     default_channels,
+    is_document,
     shortest_token,
 )
 from twofa.tokens import ALPHABETS
@@ -214,7 +215,18 @@ class Campaign(models.Model):
             for code in countries
         ):
             errors["allowed_countries"] = _("Give two-letter codes in capitals, like BR.")
+        errors.update(self._document_errors())
         return errors
+
+    def _document_errors(self) -> dict[str, Any]:
+        """Refuse what nobody could send, and so nobody could be approved for."""
+        documents = self.required_documents
+        if not isinstance(documents, list) or len(set(map(str, documents))) != len(documents):
+            return {"required_documents": _("Name each document once.")}
+        unknown = [str(document) for document in documents if not is_document(document)]
+        if unknown:
+            return {"required_documents": _("Not a document: %(names)s.") % {"names": ", ".join(unknown)}}
+        return {}
 
     @staticmethod
     def token_ttl_limit() -> timedelta:

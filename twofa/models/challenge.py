@@ -40,6 +40,10 @@ class Purpose(models.TextChoices):
     CONTACT = "contact", _("contact verification")
 
 
+DIGESTS_OF_ORDERS = (Purpose.REDEMPTION, Purpose.BATCH)
+"""What these approve is an order. The digest of any other is over an address, which one can find by trying all."""
+
+
 class Verdict(models.TextChoices):
     """What one comparison said."""
 

@@ -52,6 +52,10 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "document.purge_postponed": _("Erasing a file failed: will be tried again"),
     "document.self_review_refused": _("Somebody tried to decide their own document"),
     "participant.onboarded": _("Onboarding complete"),
+    "participant.erased": _("Participant erased: what is left is a pseudonym"),
+    "participant.exported": _("Data of the participant given out"),
+    "trail.purged": _("Events erased: the time to keep them is over"),
+    "trail.redacted": _("Personal data erased from events"),
     "device.contact_refused": _("Contact proved, and refused because others use it"),
     "redemption.pending": _("Opened: waits for its token"),
     "redemption.exempted": _("Opened: needs no token"),
@@ -93,6 +97,21 @@ the order of ids."""
 
 CAMPAIGN_EVENTS = ("campaign.opened", "campaign.changed", "campaign.policy_changed")
 """What happens to a campaign itself: the history of its policy."""
+
+
+TRAIL_EVENTS = ("trail.purged", "trail.redacted")
+"""What tells of events that are not there, or not as they were, any more. They are never purged themselves."""
+
+
+def types_under(prefix: object) -> list[str]:
+    """Return the types that a prefix means: itself, or all whose words begin with its words."""
+    return [type_ for type_ in EVENT_LABELS if type_ == prefix or type_.startswith(f"{prefix}.")]
+
+
+def is_purgeable(prefix: object) -> bool:
+    """Tell whether a prefix means events, none of which has to stay."""
+    types = types_under(prefix)
+    return bool(types) and not set(types) & set(TRAIL_EVENTS)
 
 
 class ActorKind(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Idempotency records: the first answer to a key, kept for a day."""
+"""Idempotency records: the first answer to a key, kept for a day or longer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.models.storefront import Storefront
 
-KEPT = timedelta(hours=24)
 CLAIM_LIFE = timedelta(seconds=60)
 """After this time a claim is free again: its process may have died."""
 

@@ -15,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 from twofa.models.campaign import Campaign
 from twofa.models.ids import uuid7
 from twofa.models.participant import Participant
+from twofa.models.policy import DocumentKind, DocumentSide
 from twofa.models.states import StateMachine
 from twofa.models.storefront import Storefront
 
@@ -45,19 +46,7 @@ class IdentityDocumentQuerySet(models.QuerySet["IdentityDocument"]):
 class IdentityDocument(StateMachine):
     """One picture, or the pages of one PDF, sent by a participant and decided by a person."""
 
-    class Kind(models.TextChoices):
-        CPF = "cpf", _("CPF")
-        RG = "rg", _("identity card (RG)")
-        CNH = "cnh", _("driving licence (CNH)")
-        PASSPORT = "passport", _("passport")
-        SELFIE = "selfie", _("selfie")
-        PROOF_OF_ADDRESS = "proof_of_address", _("proof of address")
-        OTHER = "other", pgettext_lazy("document", "other")
-
-    class Side(models.TextChoices):
-        FRONT = "front", _("front")
-        BACK = "back", _("back")
-        SINGLE = "single", _("whole document")
+    Kind, Side = DocumentKind, DocumentSide
 
     class Status(models.TextChoices):
         PENDING = "pending", pgettext_lazy("document", "under review")
@@ -65,6 +54,12 @@ class IdentityDocument(StateMachine):
         REJECTED = "rejected", pgettext_lazy("document", "rejected")
         EXPIRED = "expired", pgettext_lazy("document", "no longer valid")
         PURGED = "purged", pgettext_lazy("document", "file erased")
+
+    class Decision(models.TextChoices):
+        NONE = "", pgettext_lazy("document", "not decided")
+        APPROVED = "approved", pgettext_lazy("document", "approved")
+        REJECTED = "rejected", pgettext_lazy("document", "rejected")
+        EXPIRED = "expired", pgettext_lazy("document", "no longer valid")
 
     class Reason(models.TextChoices):
         UNREADABLE = "unreadable", _("cannot be read")
@@ -84,10 +79,10 @@ class IdentityDocument(StateMachine):
             Status.PURGED: frozenset(),
         },
         "decision": {
-            "": frozenset({Status.APPROVED, Status.REJECTED}),
-            Status.APPROVED: frozenset({Status.EXPIRED}),
-            Status.REJECTED: frozenset(),
-            Status.EXPIRED: frozenset(),
+            Decision.NONE: frozenset({Decision.APPROVED, Decision.REJECTED}),
+            Decision.APPROVED: frozenset({Decision.EXPIRED}),
+            Decision.REJECTED: frozenset(),
+            Decision.EXPIRED: frozenset(),
         },
     }
 
@@ -108,7 +103,9 @@ class IdentityDocument(StateMachine):
     fingerprint_kid = models.CharField(max_length=64, editable=False)
 
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
-    decision = models.CharField(_("decision"), max_length=10, choices=Status.choices, blank=True)
+    decision = models.CharField(
+        _("decision"), max_length=10, choices=Decision.choices, default=Decision.NONE, blank=True
+    )
     reason = models.CharField(_("reason"), max_length=20, choices=Reason.choices, blank=True)
     comment = models.CharField(_("comment for the applicant"), max_length=500, blank=True)
     internal_comment = models.CharField(_("internal comment"), max_length=500, blank=True)
@@ -179,9 +176,7 @@ class IdentityDocument(StateMachine):
             ),
             # A decision is in the status until the file is gone.
             models.CheckConstraint(
-                condition=Q(status="purged")
-                | Q(status="pending", decision="")
-                | Q(status=models.F("decision")),
+                condition=Q(status="purged") | Q(status="pending", decision="") | Q(status=models.F("decision")),
                 name="twofa_document_status_decision",
             ),
         ]
@@ -198,7 +193,7 @@ class IdentityDocument(StateMachine):
     @property
     def is_valid(self) -> bool:
         """Tell whether it counts as a proof: approved and not voided since, whether or not its file is still there."""
-        return self.decision == self.Status.APPROVED
+        return self.decision == self.Decision.APPROVED
 
     def holder(self, at: datetime) -> Any:
         """Return the id of the member of staff who reviews it at ``at``, or None."""

@@ -33,6 +33,7 @@ class Participant(models.Model):
     )
     is_active = models.BooleanField(_("active"), default=True)
     onboarded_at = models.DateTimeField(_("onboarded at"), null=True, blank=True)
+    erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

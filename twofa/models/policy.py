@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa.tokens import ALPHABETS
 
@@ -51,6 +52,30 @@ class TokenAlphabet(models.TextChoices):
 class CompletionMode(models.TextChoices):
     SYNC = "sync", _("at once, in the confirming request")
     ASYNC = "async", _("in the background, by a worker")
+
+
+class DocumentKind(models.TextChoices):
+    CPF = "cpf", _("CPF")
+    RG = "rg", _("identity card (RG)")
+    CNH = "cnh", _("driving licence (CNH)")
+    PASSPORT = "passport", _("passport")
+    SELFIE = "selfie", _("selfie")
+    PROOF_OF_ADDRESS = "proof_of_address", _("proof of address")
+    OTHER = "other", pgettext_lazy("document", "other")
+
+
+class DocumentSide(models.TextChoices):
+    FRONT = "front", _("front")
+    BACK = "back", _("back")
+    SINGLE = "single", _("whole document")
+
+
+def is_document(requirement: object) -> bool:
+    """Tell whether a campaign may ask for it: a known ``kind``, or ``kind:side``. Pure."""
+    if not isinstance(requirement, str):
+        return False
+    kind, colon, side = requirement.partition(":")
+    return kind in DocumentKind.values and (not colon or side in DocumentSide.values)
 
 
 class Reason(models.TextChoices):

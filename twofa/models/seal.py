@@ -85,7 +85,7 @@ class EventSeal(models.Model):
             self.first_event,
             self.last_event,
             self.count,
-            _canonical(self.runs),
+            canonical(self.runs),
             bytes(self.marks),
         )
         return tokens.signer(LABEL, kid=self.kid)(content)
@@ -104,7 +104,7 @@ class EventSeal(models.Model):
 def mark(row: Row, sign: Signer) -> bytes:
     """Return the keyed digest of one event, given as its ``SEALED_COLUMNS``."""
     *columns, data = row
-    return sign((VERSION, *columns, _canonical(data)))[:MARK_BYTES]
+    return sign((VERSION, *columns, canonical(data)))[:MARK_BYTES]
 
 
 def is_mark(given: bytes, expected: bytes) -> bool:
@@ -143,6 +143,6 @@ def build(rows: Sequence[Row], *, number: int, previous: bytes, sealed_at: Any, 
     return seal
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
     """Return parsed JSON as one text, whatever the order of its members; a lone surrogate stays an escape."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -63,9 +63,10 @@ def decode(kind: str, data: bytes, *, most: int, max_pages: int, max_side: int) 
                 env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
                 start_new_session=True,
             )
-        except OSError as error:
+            return _ended(process, data, most)
+        except (OSError, RuntimeError) as error:
+            # The machine has no more processes, threads or memory.
             raise DecoderUnavailableError(f"its process was not started ({type(error).__name__})") from None
-        return _ended(process, data, most)
 
 
 def _command(kind: str, max_pages: int, max_side: int) -> list[str | bytes]:
@@ -108,8 +109,12 @@ def _ended(process: subprocess.Popen[bytes], data: bytes, most: int) -> Ended:
         late = not _ends_before(process, deadline)
     finally:
         _kill(process)
-    reader.join(1)
-    feeder.join(1)
+        for thread, pipe in ((reader, process.stdout), (feeder, process.stdin)):
+            # Each closes its own pipe; one that could not be started has left it to us.
+            if thread.ident is not None:
+                thread.join(1)
+            elif pipe is not None:
+                pipe.close()
     return _judged(process.returncode, b"".join(answer), late=late)
 
 

@@ -84,7 +84,7 @@ def inspect(data: bytes) -> Verdict:
 
 
 def _is_verdict(given: object) -> bool:
-    return isinstance(given, Verdict) and given.is_clean in (True, False)
+    return isinstance(given, Verdict) and type(given.is_clean) is bool
 
 
 def _printable(reason: object) -> str:

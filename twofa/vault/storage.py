@@ -97,6 +97,9 @@ def erase(name: str) -> None:
     A bucket with versions keeps them: that the file's key is erased as well is what makes these unreadable.
     """
     with _answering("erased") as storage:
+        if not storage.exists(name):
+            # As it should be where an erasure is repeated, but a wrong bucket or a disk not mounted looks the same.
+            logger.warning("a document that was to be erased was not there: %s", name)
         storage.delete(name)
         if storage.exists(name):
             raise OSError("it is still there")

@@ -60,6 +60,11 @@ class Command(BaseCommand):
             _("%(events)d events under %(seals)d seals, of them %(late)d sealed late; %(unsealed)d are not sealed yet.")
             % {"events": audit.events, "seals": audit.seals, "late": audit.late, "unsealed": audit.unsealed}
         )
+        if audit.purged or audit.redacted:
+            self.stdout.write(
+                _("By rule: %(purged)d events are purged, and %(redacted)d have lost what was personal in them.")
+                % {"purged": audit.purged, "redacted": audit.redacted}
+            )
         if audit.belated:
             self.stdout.write(
                 _(
