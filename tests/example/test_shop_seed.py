@@ -47,6 +47,7 @@ def test_queue_has_a_picture_sent_by_two_people_a_file_of_two_pages_and_somebody
     assert waiting.get(source="pdf").pages == 2
     rita = get_user_model().objects.get(username=seed.REVIEWER)
     assert rita.is_staff
+    assert rita.has_perm("twofa.review_identitydocument")
     assert not rita.is_superuser
     assert [group.name for group in rita.groups.all()] == [roles.REVIEWER]
 

@@ -91,8 +91,7 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         (_("Admin"), f"{base}/admin/"),
         (_("Admin login"), f"{seed.STAFF} / {logins.password}"),
         (_("Its code now"), "make code"),
-        (_("Reviewer's login"), f"{seed.REVIEWER} / {logins.reviewer_password}"),
-        (_("Its code now"), f"make code ARGS={seed.REVIEWER}"),
+        *_reviewer(logins),
         (_("Storefront's key"), logins.key),
         (_("Log"), settings.VAR_DIR / _LOG),
     )
@@ -107,6 +106,15 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         terminal.line(f"  {row}")
     terminal.line()
     terminal.line(_("Ctrl-C ends it. The data is kept for the next time; make serve ARGS=--fresh starts anew."))
+
+
+def _reviewer(logins: seed.Logins) -> list[tuple[str, str]]:
+    if not logins.reviewer_password:
+        return []  # data of before there was one
+    return [
+        (_("Reviewer's login"), f"{seed.REVIEWER} / {logins.reviewer_password}"),
+        (_("Its code now"), f"make code ARGS={seed.REVIEWER}"),
+    ]
 
 
 def _show_authenticator(terminal: Terminal) -> None:

@@ -39,6 +39,10 @@ function show(form, file) {
   if (file && !picture.hidden) {
     picture.src = URL.createObjectURL(file);
     picture.alt = place.dataset.preview;
+    // What this browser cannot draw the server may still read, or say why not.
+    picture.onerror = () => {
+      picture.hidden = true;
+    };
   }
   preview.querySelector("figcaption").textContent = file ? `${file.name} · ${size(file.size)}` : "";
   preview.hidden = !file;
