@@ -22,7 +22,7 @@ serve: env ## the same server left running, with API docs, admin and a phone pag
 	@$(BIN)/python manage.py demo --serve $(ARGS)
 
 code: env ## the code that the admin of make serve asks for beside the password
-	@$(BIN)/python manage.py demo --code
+	@$(BIN)/python manage.py demo --code $(ARGS)
 
 test: env ## the whole suite; it starts its own PostgreSQL and broker
 	@$(BIN)/pytest $(ARGS)

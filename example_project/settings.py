@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
-from example_project import environment, gateways, logs
+from example_project import documents, environment, gateways, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
@@ -122,6 +122,14 @@ TWOFA_TOKEN_KEYS = environment.key_ring("TWOFA_TOKEN_KEY", debug=DEBUG, director
 TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
 PHONE_DIRECTORY = VAR_DIR / "messages"
 TWOFA_CHANNELS = gateways.configured(os.environ, messages=PHONE_DIRECTORY if DEBUG else None)
+# Another key than that of tokens: it lives for as long as a document does, and goes with the last one. A server without
+# it runs, and takes no documents.
+TWOFA_DOCUMENT_KEYS = (
+    environment.key_ring("TWOFA_DOCUMENT_KEY", debug=DEBUG, directory=VAR_DIR)
+    if DEBUG or os.environ.get("TWOFA_DOCUMENT_KEY")
+    else {}
+)
+TWOFA_DOCUMENT_SCANNER = documents.scanner(os.environ)
 
 # --- the shop: a client of the API, which need not be on this machine -------------------------------------------------
 
@@ -132,7 +140,7 @@ SHOP_API_KEY_FILE = environment.text("SHOP_API_KEY_FILE", str(VAR_DIR / "shop_ap
 # Calls of one process at a time. Where the shop calls its own server: fewer than that has threads.
 SHOP_API_CALLS = int(environment.text("SHOP_API_CALLS", "3"))
 # Who may sign in by a click: the members of `manage.py seed`, and outside of development nobody.
-SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana"] if DEBUG else []
+SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana", "premium:ana"] if DEBUG else []
 
 # --- e-mail ----------------------------------------------------------------------------------------------------------
 
@@ -161,6 +169,7 @@ STORAGES = {
         if DEBUG
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
+    "twofa_documents": documents.storage(os.environ, folder=VAR_DIR / "documents"),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

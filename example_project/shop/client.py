@@ -23,6 +23,8 @@ _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _PAUSES = (0.3, 0.7, 1.0)
 """Seconds between repetitions where the same call is still running: the second half of a double click."""
 _QUEUE_SECONDS = 0.25
+_UPLOAD_TIMEOUT = urllib3.Timeout(connect=2.0, read=25.0)
+"""Of a file: the programme looks at all of it before it answers, and says so itself where that takes too long."""
 
 # Redirects are not followed: the key goes to the address that it was given for, and to no other.
 _http = urllib3.PoolManager(maxsize=16, retries=False, timeout=_TIMEOUT)
@@ -48,6 +50,16 @@ class Refused(ApiError):
         self.code = str(members.get("code", "unknown"))
         self.members = members
         super().__init__(self.code)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The body of a request: kept out of every representation, because it may be a token or somebody's papers."""
+
+    data: bytes = field(repr=False)
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """How it is sent, where that differs from every other call."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +126,30 @@ class Client:
 
         Raises: Refused, Unreachable, NotConnected.
         """
+        content = None if body is None else Content(json.dumps(body).encode(), "application/json")
+        return self._send(operation, method, path, content, key)
+
+    @sensitive_variables()
+    def send_file(
+        self, operation: str, path: str, members: Mapping[str, str], file: bytes, *, key: str | None
+    ) -> dict[str, Any]:
+        """Post a form with a file, and return the answer's members.
+
+        The file's own name and type stay here: the API decides by what is in it, and a name may tell a lot.
+        Raises: Refused, Unreachable, NotConnected.
+        """
+        data, kind = urllib3.encode_multipart_formdata({**members, "file": ("file", file, "application/octet-stream")})
+        return self._send(operation, "POST", path, Content(data, kind, {"timeout": _UPLOAD_TIMEOUT}), key)
+
+    @sensitive_variables()
+    def _send(self, operation: str, method: str, path: str, content: Content | None, key: str | None) -> dict[str, Any]:
         target = connection()
         headers = self._headers(target, key)
         repeatable = key is not None or method in {"GET", "PATCH", "DELETE"}
         for pause in (*_PAUSES, None):
             try:
                 with _lines.one():
-                    return _exchange(operation, method, target.url + path, body, headers, repeatable=repeatable)
+                    return _exchange(operation, method, target.url + path, content, headers, repeatable=repeatable)
             except Refused as refused:
                 if refused.code != "idempotency_in_progress" or pause is None:
                     raise
@@ -143,13 +172,13 @@ def _exchange(
     operation: str,
     method: str,
     url: str,
-    body: Mapping[str, Any] | None,
+    content: Content | None,
     headers: Mapping[str, str],
     *,
     repeatable: bool,
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    response = _send(method, url, body, headers, repeatable=repeatable)
+    response = _send(method, url, content, headers, repeatable=repeatable)
     members = _members(response)
     code = members.get("code", "-") if response.status >= 400 else "-"
     # The operation and never the path, in which ids and members' names are.
@@ -162,12 +191,13 @@ def _exchange(
 
 @sensitive_variables()
 def _send(
-    method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str], *, repeatable: bool
+    method: str, url: str, content: Content | None, headers: Mapping[str, str], *, repeatable: bool
 ) -> urllib3.BaseHTTPResponse:
-    content = None if body is None else json.dumps(body).encode()
-    sent = dict(headers) if content is None else {**headers, "Content-Type": "application/json"}
     try:
-        return _http.request(method, url, body=content, headers=sent)
+        if content is None:
+            return _http.request(method, url, headers=headers)
+        sent = {**headers, "Content-Type": content.kind}
+        return _http.request(method, url, body=content.data, headers=sent, **content.options)
     except urllib3.exceptions.HTTPError as error:
         logger.warning("no answer from the API: %s", type(error).__name__)
         # After a wait in vain not again: the visitor has waited long enough, and decides. (What urllib3 calls a new
@@ -176,7 +206,7 @@ def _send(
         if not repeatable or (slow and not isinstance(error, urllib3.exceptions.NewConnectionError)):
             raise Unreachable from None
     # Most often a kept connection that the server has closed meanwhile.
-    return _send(method, url, body, headers, repeatable=False)
+    return _send(method, url, content, headers, repeatable=False)
 
 
 def _members(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Customer:
     external_id: str
     name: str = ""
     unit: str = "points"
+    proves_identity: bool = False
+    """Whether the campaign asks its members who they are."""
 
     @property
     def key(self) -> str:
@@ -61,14 +63,21 @@ def current(request: HttpRequest) -> Customer | None:
     found = next((member for member in members() if member.key == kept.get("key")), None)
     if found is None:
         return None
-    return replace(found, name=str(kept.get("name", "")), unit=str(kept.get("unit", "points")))
+    proves_identity = kept.get("proves_identity") is True
+    name, unit = str(kept.get("name", "")), str(kept.get("unit", "points"))
+    return replace(found, name=name, unit=unit, proves_identity=proves_identity)
 
 
 def sign_in(request: HttpRequest, customer: Customer) -> None:
     """Make ``customer`` the visitor, under a session id that nobody knew before."""
     sign_out(request)
     request.session.cycle_key()
-    request.session[_CUSTOMER] = {"key": customer.key, "name": customer.name, "unit": customer.unit}
+    request.session[_CUSTOMER] = {
+        "key": customer.key,
+        "name": customer.name,
+        "unit": customer.unit,
+        "proves_identity": customer.proves_identity,
+    }
 
 
 def sign_out(request: HttpRequest) -> None:
@@ -144,7 +153,7 @@ def take_notice(request: HttpRequest) -> dict[str, Any] | None:
 
 
 def remember_return(request: HttpRequest, slug: str) -> None:
-    """Keep the product to come back to, once the member has a phone."""
+    """Keep the product to come back to, once the member has what the programme asks for."""
     request.session[_RETURN] = slug
 
 

@@ -76,6 +76,9 @@ REFUSALS: dict[str, Sentence] = {
     "send_budget": Sentence(
         _("Too many messages were sent to you today"), _("Nothing was spent. Try again later, or on another channel.")
     ),
+    "document_quota": Sentence(
+        _("Too many files were sent today"), _("Wait until the ones we have are looked at, or try again tomorrow.")
+    ),
     "throttled": Sentence(_("Too much is asked for at the moment"), _AGAIN),
     "onboarding_incomplete": Sentence(
         _("First we need a way to reach you"),
@@ -128,6 +131,18 @@ FIELDS: dict[str, StrPromise] = {
     "invalid_email": _("Give an e-mail address, like ana@example.com."),
     "contact_in_use": _("This one cannot be used here. Give another phone or address, please."),
     "too_many_devices": _("Remove one of your phones or addresses before you add another."),
+    # Of files: the API's own sentences are for developers, and about pictures people need the next step.
+    "no_file": _("Take a picture or choose a file first."),
+    "empty_file": _("There is nothing in that file. Take the picture again."),
+    "file_too_large": _("It is larger than 10 MB. Take the picture at a lower resolution, or choose a smaller file."),
+    "unsupported_file": _("Send a picture (JPEG, PNG or WebP) or a PDF."),
+    "damaged_file": _("That file is damaged or not whole. Take the picture again."),
+    "too_many_pixels": _("That picture has too many pixels. Take it at a lower resolution."),
+    "too_many_pages": _("That PDF has more than 5 pages. Send only those that show the document."),
+    "protected_pdf": _("That PDF asks for a password. Send a copy without one, or take a picture of it."),
+    "picture_too_small": _("That picture is too small to be read. Take a larger one."),
+    "file_took_too_long": _("That file takes too long to be read. Take a picture of the document instead."),
+    "infected_file": _("The virus scanner refused that file. Take a picture of the document instead."),
 }
 
 OWN: dict[str, Sentence] = {
@@ -141,10 +156,13 @@ OWN: dict[str, Sentence] = {
         _("Somebody else is signed in now"), _("Nothing was done. Sign in again as the member you meant."), "info"
     ),
     "signed_out": Sentence(_("You were signed out meanwhile"), _("Sign in and you will be where you were."), "info"),
-    "documents_missing": Sentence(
-        _("The programme needs to know who you are"),
-        _("It asks for papers that this shop cannot take. Write to us."),
+    "identity_needed": Sentence(
+        _("Before you can redeem in this campaign we need to know who you are"),
+        _("Below is what is missing. Your order was not placed, and nothing was spent."),
+        "info",
     ),
+    "document_sent": Sentence(_("We have it"), _("Somebody looks at it soon."), "done"),
+    "file_refused": Sentence(_("That file could not be taken"), _("Choose another one."), field=True),
     "device_active": Sentence(_("Your token was right"), _("Tokens can reach you there from now on."), "done"),
     "device_ready": Sentence(_("Your token was right"), _("Now you can finish what you came for."), "done"),
     "device_known": Sentence(_("You have added that one before"), _("There is nothing more to do."), "info"),

@@ -114,6 +114,25 @@ class Storefront:
         self.device(pk)
         return self.client.call("revoke_device", "DELETE", f"/devices/{pk}/")
 
+    # --- who the member is ---
+
+    def onboarding(self) -> Row:
+        """Return what the programme wants to know of the member, and how far that is. Raises: Refused."""
+        return self.client.call("get_onboarding", "GET", f"{self._participant}onboarding/")
+
+    @sensitive_variables("file")
+    def send_document(self, kind: str, side: str, file: bytes, *, key: str | None) -> Row:
+        """Send a picture of a document, which takes the place of one that waits. Raises: Refused."""
+        members = {"kind": kind, "side": side} if side else {"kind": kind}
+        path = f"{self._participant}documents/"
+        try:
+            return self.client.send_file("submit_document", path, members, file, key=key)
+        except Refused as refused:
+            # Another picture in the same form, by way of the back button: that is a new one.
+            if refused.code != "idempotency_key_reused":
+                raise
+        return self.client.send_file("submit_document", path, members, file, key=None)
+
     # --- orders ---
 
     def place(self, product: Product, draft: Draft, device: str | None) -> Row:

@@ -7,7 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from example_project.shop.views import contacts, front, orders, products
+from example_project.shop.uploads import takes_file
+from example_project.shop.views import contacts, front, onboarding, orders, products
 
 app_name = "shop"
 
@@ -24,6 +25,9 @@ def by_method(get: Any, post: Any) -> Any:
 
 _ORDER = "orders/<uuid:order_id>/"
 _CONTACT = "contacts/<uuid:device_id>/"
+_show_or_take_document = takes_file(
+    by_method(onboarding.show_step, onboarding.send_document), refuse=onboarding.refuse_large
+)
 
 urlpatterns = [
     path("", front.show_front, name="front"),
@@ -37,6 +41,10 @@ urlpatterns = [
     path(f"{_ORDER}confirm/", orders.confirm_order, name="order-confirm"),
     path(f"{_ORDER}resend/", orders.resend_token, name="order-resend"),
     path(f"{_ORDER}cancel/", orders.cancel_order, name="order-cancel"),
+    path("onboarding/", onboarding.show_onboarding, name="onboarding"),
+    path("onboarding/status/", onboarding.show_status, name="onboarding-status"),
+    path("onboarding/<str:wanted>/", _show_or_take_document, name="onboarding-step"),
+    path("privacy/", front.show_privacy, name="privacy"),
     path("contacts/", by_method(contacts.show_contacts, contacts.add_contact), name="contacts"),
     path(_CONTACT, contacts.show_contact, name="contact"),
     path(f"{_CONTACT}delivery/", contacts.show_delivery, name="contact-delivery"),

@@ -194,7 +194,7 @@ def _refused(visit: Visit, error: ApiError, back: str | None) -> HttpResponse:
 
 
 def _seal(response: HttpResponse, correlation_id: str) -> HttpResponse:
-    response["Content-Security-Policy"] = POLICY
+    response.setdefault("Content-Security-Policy", POLICY)
     # A page shows a balance and masked addresses, and the back button is to show how things stand.
     response["Cache-Control"] = "no-store"
     response["X-Correlation-Id"] = correlation_id

@@ -37,6 +37,17 @@ DELIVERIES: dict[str, StrPromise] = {
     "expired": _("The message could not be sent in time. Ask for a new token below."),
     "superseded": _("This message was replaced by a newer one."),
 }
+KINDS: dict[str, StrPromise] = {
+    "cnh": _("Driving licence"),
+    "rg": _("Identity card"),
+    "cpf": _("CPF card"),
+    "passport": _("Passport"),
+    "selfie": _("A picture of you"),
+    "proof_of_address": _("Proof of address"),
+    "other": _("Another document"),
+}
+SIDES: dict[str, StrPromise] = {"front": _("front"), "back": _("back")}
+
 TRAVELLING = frozenset({"queued", "sending"})
 """States of a delivery that change by themselves, soon."""
 
@@ -54,6 +65,12 @@ def channel(name: str) -> str:
 def delivery(status: str) -> str:
     """Return what became of a message, as a sentence; nothing for a state that is not known here."""
     return str(DELIVERIES.get(status, ""))
+
+
+def document(kind: str, side: str) -> str:
+    """Return what a document is called, as a heading."""
+    name = str(KINDS.get(kind, kind))
+    return f"{name}, {SIDES[side]}" if side in SIDES else name
 
 
 def points(amount: Decimal, unit: str) -> str:

@@ -20,6 +20,7 @@ from example_project.staff.site import StaffAdminSite
 from tests import factories
 from tests.admin.conftest import World, make_world
 from tests.admin.test_pages import MODELS
+from tests.browser import applicant
 from tests.browser.admin_pages import made_by_us, pages_of
 from tests.browser.customer import Customer, walk
 from tests.browser.desk import lay
@@ -122,6 +123,16 @@ def test_pages_of_the_shop(served: Served, visit: Callable[..., Visitor]) -> Non
     customer = Customer(visit(served.base, locale=LANGUAGE), served.var / "messages")
     for name in walk(customer, "+55 11 99999-0034"):
         take(customer.visitor, f"shop-{name}")
+
+
+def test_onboarding_of_the_shop(
+    live_server: Any, settings: Any, documents_folder: Any, transactional_db: None, visit: Callable[..., Visitor]
+) -> None:
+    world = applicant.open_identity_shop(settings, live_server.url)
+    # As on a phone where it is narrow: with a camera.
+    visitor = visit(live_server.url, locale=LANGUAGE, has_touch=True)
+    for name in applicant.walk(applicant.Applicant(visitor, world)):
+        take(visitor, f"shop-onboarding-{name}")
 
 
 def test_door_of_staff(served: Served, visit: Callable[..., Visitor]) -> None:

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 
 from tests.example.blocks import ROOT
 from tests.example.serving import Served, serve
-from tests.example.shopping import Shopper, World
+from tests.example.shopping import Shopper, World, open_shop
 from tests.servers.process import free_port as find_free_port
-from twofa.channels.memory import outbox
 
 
 @pytest.fixture
@@ -31,21 +30,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def world(transactional_db: None, live_server: Any, settings: Any) -> World:
     """The demo's members, and a shop that calls the live server with a key of theirs."""
-    settings.ROOT_URLCONF = "example_project.urls"
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [ROOT / "example_project" / "templates"]}]
-    settings.MIDDLEWARE = [
-        *settings.MIDDLEWARE[:2],
-        "django.middleware.locale.LocaleMiddleware",
-        *settings.MIDDLEWARE[2:],
-    ]
-    settings.TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
-    settings.SHOP_API_URL = f"{live_server.url}/api/v1"
-    settings.SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana"]
-    cache.clear()
-    outbox.clear()
-    made = World.make()
-    settings.SHOP_API_KEY = made.key
-    return made
+    return open_shop(settings, live_server.url)
+
+
+@pytest.fixture
+def identity_world(world: World, documents_folder: Path) -> World:
+    """The same, and a campaign that asks its members who they are; Ana has a phone there."""
+    world.demand_identity()
+    return world
 
 
 @pytest.fixture

@@ -8,14 +8,18 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
+from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from example_project.loyalty import ledger
 from tests import factories, stories
+from tests.example.blocks import ROOT
 from twofa.channels.memory import outbox
 from twofa.models import Campaign, Participant, Redemption
 
 PHONE = "+55 11 99999-0034"
+DOCUMENTS = ("cnh:front", "cnh:back", "selfie")
 _TOKEN = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{6,12}\b")
 
 
@@ -52,6 +56,8 @@ class World:
     bruno: Participant
     key: str
     storefront: Any
+    member: Participant = field(init=False)
+    """Ana in the campaign that asks who she is."""
 
     @classmethod
     def make(cls) -> World:
@@ -64,6 +70,16 @@ class World:
         for member, amount in ((ana, "50000.00"), (relaxed, "50000.00"), (bruno, "900.00")):
             ledger.grant(member, Decimal(amount), key=str(member.pk))
         return cls(summer, everyday, ana, bruno, factories.key(storefront), storefront)
+
+    def demand_identity(self, documents: tuple[str, ...] = DOCUMENTS, **policy: Any) -> Participant:
+        """Open a campaign that asks for documents, with a member who has points and a phone."""
+        wanted = {"identity_required": True, "required_documents": list(documents), **policy}
+        campaign = factories.campaign(slug="premium", name="Premium rewards", **wanted)
+        self.storefront.campaigns.add(campaign)
+        self.member = factories.participant(campaign, external_id="ana", locale="en")
+        ledger.grant(self.member, Decimal("50000.00"), key=str(self.member.pk))
+        self.phone(self.member)
+        return self.member
 
     def phone(self, of: Participant | None = None, **columns: Any) -> Any:
         """Give a member a phone that is proven."""
@@ -116,9 +132,35 @@ class Shopper:
         self.send(f"/products/{slug}/order/")
         return self.path
 
+    def upload(self, wanted: str, data: bytes, name: str = "licence.jpg", **typed: Any) -> str:
+        """Choose a file in the form of one document, and send it."""
+        action = f"/onboarding/{wanted}/"
+        fields: dict[str, Any] = {**self.fields(action), **typed}
+        fields["file"] = SimpleUploadedFile(name, data, "image/jpeg")
+        return self.post(action, fields)
+
     def type(self, token: str, step: str = "confirm") -> str:
         """Type a token on the page that asks for it."""
         return self.send(f"{self.path}{step}/", token=token)
+
+
+def open_shop(settings: Any, address: str) -> World:
+    """Give the suite's host the example's pages, a shop that calls the API at ``address``, and the demo's members."""
+    settings.ROOT_URLCONF = "example_project.urls"
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [ROOT / "example_project" / "templates"]}]
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:2],
+        "django.middleware.locale.LocaleMiddleware",
+        *settings.MIDDLEWARE[2:],
+    ]
+    settings.TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
+    settings.SHOP_API_URL = f"{address}/api/v1"
+    settings.SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana", "premium:ana"]
+    cache.clear()
+    outbox.clear()
+    made = World.make()
+    settings.SHOP_API_KEY = made.key
+    return made
 
 
 def latest_token() -> str:

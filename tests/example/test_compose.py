@@ -115,9 +115,10 @@ def test_env_file_is_made_with_fresh_keys_for_its_owner_alone(tmp_path: Path, mo
 
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
     assert made.keys() == variables(ROOT / ".env.example").keys()
-    for name in ("SECRET_KEY", "TWOFA_TOKEN_KEY", "POSTGRES_PASSWORD"):
+    for name in ("SECRET_KEY", "TWOFA_TOKEN_KEY", "TWOFA_DOCUMENT_KEY", "POSTGRES_PASSWORD"):
         assert len(made[name]) >= 32
         assert made[name] != other[name]
+    assert made["TWOFA_DOCUMENT_KEY"] != made["TWOFA_TOKEN_KEY"]
     monkeypatch.setenv("TWOFA_TOKEN_KEY", made["TWOFA_TOKEN_KEY"])
     ((kid, _key),) = environment.key_ring("TWOFA_TOKEN_KEY", debug=False, directory=tmp_path).items()
     assert re.fullmatch(r"20\d\d-\d\d", kid)

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from example_project.loyalty.demo import seed, serve
+from example_project.loyalty.demo import evidence, seed, serve, specimens
 from example_project.loyalty.demo.client import Client
 from example_project.loyalty.demo.failure import DemoFailed, expect
 from example_project.loyalty.demo.story import wrong
 from example_project.loyalty.demo.terminal import Terminal, pick
 from tests.example.serving import ROOT, environment, manage
+from twofa.models import Event
 
 
 def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
@@ -28,9 +30,18 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All as it should be" in done.stdout
     assert "+55 •• •••••-••34" in done.stdout
-    for code in ("token_invalid", "resend_cooldown", "token_superseded", "attempts_exhausted", "challenge_closed"):
+    for code in (
+        "token_invalid",
+        "resend_cooldown",
+        "token_superseded",
+        "attempts_exhausted",
+        "challenge_closed",
+        "onboarding_incomplete",
+    ):
         assert f'"{code}"' in done.stdout
     assert '"attempts_remaining": 4' in done.stdout
+    assert "Of them pictures that anything can open without the key: 0" in done.stdout
+    assert "Looks at her pictures, each an event with a name: rita, rita, rita" in done.stdout
     assert "\x1b" not in done.stdout, "no colours in a pipe"
     assert list(scratch.iterdir()) == []
 
@@ -98,6 +109,27 @@ def test_pick_keeps_the_asked_members_in_their_order():
     picked = pick(body, ("status", "two_factor.challenge.channel", "id"))
 
     assert list(picked.items()) == [("status", "x"), ("two_factor", {"challenge": {"channel": "sms"}}), ("id", 1)]
+
+
+def test_picture_that_lies_open_stops_the_demo(tmp_path: Path):
+    (tmp_path / "sealed").write_bytes(b"\x01" * 200)
+    assert evidence.pictures_at_rest(tmp_path) == (1, 0)
+    for number, data in enumerate((specimens.selfie(), specimens.licence_file("Ana", "1"))):
+        (tmp_path / str(number)).write_bytes(data)
+        with pytest.raises(DemoFailed, match="lie open"):
+            evidence.pictures_at_rest(tmp_path)
+        (tmp_path / str(number)).unlink()
+
+
+@pytest.mark.django_db
+def test_look_by_somebody_else_stops_the_demo():
+    event = {"type": "document.viewed", "correlation_id": "x", "created_at": timezone.now()}
+    Event.objects.create(actor="rita", **event)
+    assert evidence.looks("rita") == ["rita"]
+    Event.objects.create(actor="admin", **event)
+
+    with pytest.raises(DemoFailed, match="who looked"):
+        evidence.looks("rita")
 
 
 @pytest.mark.parametrize("token", ["7K2M9Q", "7K2M90", "123456"])

@@ -7,11 +7,14 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]  # it has no types
 
-from example_project import environment, gateways
+from example_project import documents, environment, gateways
+from example_project.loyalty.demo import isolation
 from tests.example.serving import ROOT, manage
 from tests.example.serving import environment as developer_environment
 from twofa.channels.twilio import TwilioChannel
@@ -227,3 +230,57 @@ def test_every_variable_of_the_channels_is_in_the_docs():
 
     assert len(read) == 11
     assert read <= set(re.findall(r"`([A-Z_]+)`", page))
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+def test_documents_lie_in_a_private_folder_until_a_bucket_is_named(tmp_path: Path):
+    assert documents.storage({}, folder=tmp_path)["OPTIONS"] == {"location": str(tmp_path)}
+    assert documents.storage({"DOCUMENTS_FOLDER": "/documents"}, folder=tmp_path)["OPTIONS"] == {
+        "location": "/documents"
+    }
+
+    bucket = {"DOCUMENTS_BUCKET": "papers", "DOCUMENTS_REGION": "sa-east-1", "DOCUMENTS_ENDPOINT": "http://127.0.0.1:9"}
+    options = documents.storage(bucket, folder=tmp_path)["OPTIONS"]
+    built = S3Storage(**options)
+
+    assert (built.bucket_name, built.region_name, built.endpoint_url) == ("papers", "sa-east-1", "http://127.0.0.1:9")
+    assert built.default_acl is None
+    assert built.custom_domain is None
+    assert built.querystring_auth is True
+    assert built.object_parameters == {"ServerSideEncryption": "AES256"}
+
+
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [
+        ("tcp://clamav:3311", {"host": "clamav", "port": 3311}),
+        ("tcp://clamav", {"host": "clamav", "port": 3310}),
+        ("unix:///run/clamav/clamd.ctl", {"socket": "/run/clamav/clamd.ctl"}),
+    ],
+)
+def test_scanner_is_named_by_its_address(address: str, options: dict[str, Any]):
+    assert documents.scanner({}) is None
+    assert documents.scanner({"CLAMAV_URL": address})["OPTIONS"] == options
+
+
+@pytest.mark.parametrize("address", ["clamav:3310", "http://clamav", "tcp://", "unix://"])
+def test_address_of_no_scanner_is_refused(address: str):
+    with pytest.raises(ImproperlyConfigured, match="CLAMAV_URL looks like"):
+        documents.scanner({"CLAMAV_URL": address})
+
+
+def test_documents_and_tokens_have_different_keys_in_development(tmp_path: Path):
+    assert load_settings(tmp_path, {}).returncode == 0
+
+    assert (tmp_path / "twofa_document_key.txt").read_text() != (tmp_path / "twofa_token_key.txt").read_text()
+
+
+def test_every_variable_of_the_documents_is_in_the_docs():
+    page = (ROOT / "docs" / "howto" / "run-the-example.md").read_text()
+    read = set(re.findall(r'"((?:DOCUMENTS|CLAMAV)_[A-Z_]+)"', (ROOT / "example_project" / "documents.py").read_text()))
+
+    assert len(read) == 5
+    assert read <= set(re.findall(r"`([A-Z_]+)`", page))
+    assert isolation.without_providers(dict.fromkeys(read, "x")) == {}, "the demo's documents stay with the demo"

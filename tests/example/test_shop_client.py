@@ -112,6 +112,23 @@ def test_lost_connection_is_tried_again_only_where_that_is_safe(
     assert len(made) == tries
 
 
+def test_file_is_sent_without_the_name_and_the_type_that_somebody_gave_it(api: HTTPServer):
+    api.expect_request("/api/v1/documents/").respond_with_json({"id": "1"}, status=201)
+
+    assert CALLER.send_file("submit_document", "/documents/", {"kind": "cnh"}, b"a picture", key="k-2") == {"id": "1"}
+
+    request = api.log[0][0]
+    sent = request.get_data()
+    assert sent.count(b"Content-Disposition") == 2
+    assert b'name="kind"\r\n\r\ncnh\r\n' in sent
+    assert b'name="file"; filename="file"\r\nContent-Type: application/octet-stream\r\n\r\na picture\r\n' in sent
+    assert request.headers["Idempotency-Key"] == "k-2"
+
+
+def test_file_is_in_no_representation_of_the_call():
+    assert "a picture" not in repr(transport.Content(b"a picture", "multipart/form-data"))
+
+
 def test_slow_answer_is_not_waited_for_twice(api: HTTPServer, monkeypatch: pytest.MonkeyPatch):
     def dawdle(request: Request) -> Response:
         time.sleep(0.5)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import urllib3
+from django.contrib.auth import get_user_model
 
+from example_project.loyalty.demo import queue, seed
 from tests.example.serving import Served, manage
 from tests.example.shopping import Forms
+from twofa.flows import roles
+from twofa.models import IdentityDocument
 
 
 def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
@@ -20,10 +25,31 @@ def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
     assert "admin / " in first.stdout
     assert "otpauth://" in first.stdout
     assert "admin / " not in second.stdout
+    assert "rita / " in first.stdout
+    assert "rita / " not in second.stdout
     assert "manage.py changepassword admin" in second.stdout
     assert "manage.py enroll_staff admin" in second.stdout
     assert key.read_text().startswith("twofa_")
     assert key.stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "documents").rglob("*")} == {0}
+
+
+@pytest.mark.django_db
+def test_queue_has_a_picture_sent_by_two_people_a_file_of_two_pages_and_somebody_who_may_decide(documents_folder: Path):
+    seed.plant()
+
+    queue.fill()
+
+    waiting = IdentityDocument.objects.waiting()
+    assert waiting.values("participant").distinct().count() == 4
+    twice = {row.participant.external_id for row in waiting.with_duplicates() if row.is_duplicate}
+    assert twice == {"carla", "diego"}
+    assert waiting.get(source="pdf").pages == 2
+    rita = get_user_model().objects.get(username=seed.REVIEWER)
+    assert rita.is_staff
+    assert rita.has_perm("twofa.review_identitydocument")
+    assert not rita.is_superuser
+    assert [group.name for group in rita.groups.all()] == [roles.REVIEWER]
 
 
 def test_database_without_tables_is_told_in_one_line(tmp_path: Path):

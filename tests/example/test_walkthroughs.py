@@ -198,7 +198,17 @@ def test_command_of_the_page_works_on_the_data_of_make_serve(served: Served):
     )
 
     assert done.returncode == 0, done.stderr
-    assert "Reviewer (new)" in done.stdout
+    assert "Every group has exactly its permissions." in done.stdout, "the demo has made them"
+
+
+def test_reviewer_s_code_is_told_and_nobody_s_is_not(served: Served):
+    assert re.search(r"Reviewer's login\s+rita / \S{12,}", served.output)
+
+    told, refused = (manage("demo", "--code", name, var=served.var) for name in ("rita", "ana"))
+
+    assert re.fullmatch(r"\d{6}", told.stdout.splitlines()[-1])
+    assert refused.returncode == 1
+    assert "Nobody of the staff is called ana." in refused.stderr
 
 
 def test_code_is_asked_for_before_anything_was_served(tmp_path: Path):

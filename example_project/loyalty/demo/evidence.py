@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from django.db import connection
 from django.utils.translation import gettext as _
+from PIL import Image, UnidentifiedImageError
 
 from example_project.loyalty import ledger
 from example_project.loyalty.demo.failure import DemoFailed, expect
@@ -24,6 +26,32 @@ def recorded_events() -> int:
     """Return how many events were recorded. Raises: DemoFailed where one has no correlation id."""
     expect(Event.objects.filter(correlation_id="").count(), 0, _("events without a correlation id"))
     return Event.objects.count()
+
+
+def pictures_at_rest(folder: Path) -> tuple[int, int]:
+    """Return how many files lie in the storage of documents, and how many of them anything could open as a picture.
+
+    Raises: DemoFailed where one could.
+    """
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    found = [data for data in files if _is_picture(data)]
+    expect(len(found), 0, _("pictures that lie open in the storage"))
+    return len(files), len(found)
+
+
+def _is_picture(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return bool(picture.format)
+    except UnidentifiedImageError:
+        return data.startswith(b"%PDF")
+
+
+def looks(username: str) -> list[str]:
+    """Return who looked at documents, look by look. Raises: DemoFailed where it was not ``username`` each time."""
+    names = list(Event.objects.filter(type="document.viewed").order_by("pk").values_list("actor", flat=True))
+    expect(set(names), {username}, _("who looked at documents"))
+    return names
 
 
 def tokens_left_behind(tokens: Iterable[str], answers: Iterable[str]) -> int:

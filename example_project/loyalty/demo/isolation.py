@@ -18,7 +18,7 @@ _LEFT_OUT = (
     "LOG_LEVEL", "SECRET_KEY",
 )  # fmt: skip
 # Whole families: a variable that a provider gets one day is left out before anybody thinks of it.
-_LEFT_OUT_FAMILIES = ("SHOP_", "SMS_", "TWILIO_", "TWOFA_", "WHATSAPP_")
+_LEFT_OUT_FAMILIES = ("AWS_", "CLAMAV_", "DOCUMENTS_", "SHOP_", "SMS_", "TWILIO_", "TWOFA_", "WHATSAPP_")
 
 
 def is_entered() -> bool:

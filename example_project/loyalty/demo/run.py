@@ -34,7 +34,7 @@ def run(terminal: Terminal, *, port: int) -> None:
 
 
 def _prepare(terminal: Terminal) -> seed.Logins:
-    terminal.line(_("Making a database: migrations, a campaign with two-factor and one without, Ana and her points …"))
+    terminal.line(_("Making a database: migrations, three campaigns, Ana and her points …"))
     call_command("migrate", verbosity=0, interactive=False)
     return seed.plant()
 

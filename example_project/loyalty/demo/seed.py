@@ -8,19 +8,22 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 
 from example_project.loyalty import ledger
 from twofa import correlation
-from twofa.flows import campaigns, participants, storefronts
+from twofa.flows import campaigns, participants, roles, storefronts
 from twofa.flows.history import WORKER, Actor
 from twofa.models import Campaign, Participant, Storefront
 
-GUARDED, OPEN = "summer", "everyday"
+GUARDED, OPEN, VERIFIED = "summer", "everyday", "premium"
+REQUIRED_DOCUMENTS = ["cnh:front", "cnh:back", "selfie"]
+DOCUMENT_NUMBER = "529.982.247-25"
 PARTICIPANT = "ana"
 NEWCOMER = "bruno"
 PHONE = "+5511999990034"
 STOREFRONT = "Points shop"
-STAFF = "admin"
+STAFF, REVIEWER = "admin", "rita"
 POINTS = Decimal("50000.00")
 FEW_POINTS = Decimal("900.00")
 _CORRELATION_ID = "demo-seed"
@@ -30,14 +33,15 @@ COOLDOWN = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Logins:
-    """What exists in clear only at this moment: the storefront's key, and the password of the staff user."""
+    """What exists in clear only at this moment: the storefront's key, and the passwords of the two staff users."""
 
     key: str
     password: str
+    reviewer_password: str = ""
 
 
 def plant() -> Logins:
-    """Make a staff user, two campaigns, a storefront with a key, and a participant with points in both campaigns."""
+    """Make two staff users, three campaigns, a storefront with a key, and Ana with points in each campaign."""
     with correlation.bound(_CORRELATION_ID):
         return _plant()
 
@@ -46,16 +50,41 @@ def _plant() -> Logins:
     password = secrets.token_urlsafe(12)
     staff = get_user_model().objects.create_superuser(STAFF, password=password)
     actor = Actor.staff(staff)
-    guarded = campaigns.open_campaign(
-        actor=actor, slug=GUARDED, name="Summer rewards", two_factor_mode="required", resend_cooldown=COOLDOWN
-    )
-    unguarded = campaigns.open_campaign(actor=actor, slug=OPEN, name="Everyday rewards", two_factor_mode="off")
-    storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=(guarded, unguarded), actor=actor)
+    guarded, unguarded, verified = opened = _open_campaigns(actor)
+    storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=opened, actor=actor)
     for campaign in (guarded, unguarded):
         _enroll(campaign, actor)
     _enroll(guarded, actor, NEWCOMER, "Bruno Lima", FEW_POINTS)
+    _enroll(verified, actor, document_number=DOCUMENT_NUMBER)
     _key, text = storefronts.issue_key(storefront, actor=actor)
-    return Logins(key=text, password=password)
+    return Logins(key=text, password=password, reviewer_password=_appoint_reviewer(actor))
+
+
+def _open_campaigns(actor: Actor) -> tuple[Campaign, Campaign, Campaign]:
+    return (
+        campaigns.open_campaign(
+            actor=actor, slug=GUARDED, name="Summer rewards", two_factor_mode="required", resend_cooldown=COOLDOWN
+        ),
+        campaigns.open_campaign(actor=actor, slug=OPEN, name="Everyday rewards", two_factor_mode="off"),
+        campaigns.open_campaign(
+            actor=actor,
+            slug=VERIFIED,
+            name="Premium rewards",
+            two_factor_mode="required",
+            resend_cooldown=COOLDOWN,
+            identity_required=True,
+            required_documents=REQUIRED_DOCUMENTS,
+        ),
+    )
+
+
+def _appoint_reviewer(actor: Actor) -> str:
+    """Make somebody who may decide about documents, and nothing else; return their password."""
+    password = secrets.token_urlsafe(12)
+    reviewer = get_user_model().objects.create_user(REVIEWER, password=password, is_staff=True)
+    roles.restore(actor=actor)
+    reviewer.groups.add(Group.objects.get(name=roles.REVIEWER))
+    return password
 
 
 def is_planted() -> bool:
@@ -80,8 +109,14 @@ def _enroll(
     external_id: str = PARTICIPANT,
     name: str = "Ana Souza",
     points: Decimal = POINTS,
+    document_number: str | None = None,
 ) -> None:
     enrolled, _created = participants.enroll(
-        campaign=campaign, external_id=external_id, name=name, locale="en", actor=actor
+        campaign=campaign,
+        external_id=external_id,
+        name=name,
+        document_number=document_number,
+        locale="en",
+        actor=actor,
     )
     ledger.grant(enrolled, points, key=f"welcome:{campaign.slug}:{external_id}")

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from example_project.loyalty.demo import seed, server
+from example_project.loyalty.demo import queue, seed, server
 from example_project.loyalty.demo.client import PREFIX
 from example_project.loyalty.demo.failure import DemoFailed
 from example_project.loyalty.demo.terminal import Terminal
@@ -31,7 +31,7 @@ _LOG = "server.log"
 def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
     """Serve until Ctrl-C. Raises: DemoFailed where the server cannot start, or ends by itself."""
     terminal.line(_("Preparing the database …"))
-    logins = _prepare(fresh=fresh)
+    logins = _prepare(terminal, fresh=fresh)
     free = server.free_port(port)
     if port not in (0, free):
         terminal.line(_("Port %(wanted)d is taken: using %(free)d.") % {"wanted": port, "free": free})
@@ -49,13 +49,17 @@ def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
         sweeper.stop()
 
 
-def _prepare(*, fresh: bool) -> seed.Logins:
+def _prepare(terminal: Terminal, *, fresh: bool) -> seed.Logins:
     database = Path(connection.settings_dict["NAME"])
     kept = settings.VAR_DIR / "serve.json"
     if fresh or not (database.exists() and kept.exists()):
         _forget(database, kept)
         call_command("migrate", verbosity=0, interactive=False)
         _keep(kept, seed.plant())
+        terminal.line(
+            _("Four people send documents for staff to decide; one of them sends a picture that is not theirs …")
+        )
+        queue.fill()
     else:
         call_command("migrate", verbosity=0, interactive=False)
     return seed.Logins(**json.loads(kept.read_text()))
@@ -66,8 +70,9 @@ def _forget(database: Path, kept: Path) -> None:
     for suffix in _BESIDE:
         Path(f"{database}{suffix}").unlink(missing_ok=True)
     kept.unlink(missing_ok=True)
-    if settings.PHONE_DIRECTORY.exists():
-        shutil.rmtree(settings.PHONE_DIRECTORY)
+    for folder in (settings.PHONE_DIRECTORY, settings.VAR_DIR / "documents"):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _keep(path: Path, logins: seed.Logins) -> None:
@@ -86,6 +91,7 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         (_("Admin"), f"{base}/admin/"),
         (_("Admin login"), f"{seed.STAFF} / {logins.password}"),
         (_("Its code now"), "make code"),
+        *_reviewer(logins),
         (_("Storefront's key"), logins.key),
         (_("Log"), settings.VAR_DIR / _LOG),
     )
@@ -102,8 +108,17 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
     terminal.line(_("Ctrl-C ends it. The data is kept for the next time; make serve ARGS=--fresh starts anew."))
 
 
+def _reviewer(logins: seed.Logins) -> list[tuple[str, str]]:
+    if not logins.reviewer_password:
+        return []  # data of before there was one
+    return [
+        (_("Reviewer's login"), f"{seed.REVIEWER} / {logins.reviewer_password}"),
+        (_("Its code now"), f"make code ARGS={seed.REVIEWER}"),
+    ]
+
+
 def _show_authenticator(terminal: Terminal) -> None:
-    uri = authenticators.equip(_staff()).config_url
+    uri = authenticators.equip(_staff(seed.STAFF)).config_url
     terminal.line()
     terminal.line(_("The admin asks for a code beside the password: `make code` in another terminal tells it."))
     if terminal.stream.isatty():
@@ -116,18 +131,24 @@ def _show_authenticator(terminal: Terminal) -> None:
     terminal.line(f"  {uri}")
 
 
-def show_code(terminal: Terminal) -> None:
-    """Tell the code that the admin takes at this moment. Raises: DemoFailed where nothing was ever served."""
+def show_code(terminal: Terminal, username: str) -> None:
+    """Tell the code that the admin takes of somebody at this moment.
+
+    Raises: DemoFailed where nothing was ever served, or nobody is called so.
+    """
     if not (settings.VAR_DIR / "serve.json").exists():
         raise DemoFailed(_("There is no admin yet: start it with `make serve`."))
-    code, wait = authenticators.current_code(authenticators.equip(_staff()))
+    code, wait = authenticators.current_code(authenticators.equip(_staff(username)))
     if wait:
         terminal.line(_("Each code works once: the next one does in %(seconds)d seconds.") % {"seconds": wait + 1})
     terminal.line(code)
 
 
-def _staff() -> AbstractBaseUser:
-    return get_user_model().objects.get(username=seed.STAFF)
+def _staff(username: str) -> AbstractBaseUser:
+    found = get_user_model().objects.filter(username=username, is_staff=True).first()
+    if found is None:
+        raise DemoFailed(_("Nobody of the staff is called %(name)s.") % {"name": username})
+    return found
 
 
 def _pastable(base: str, key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The story: what happens when Ana spends points, in seven chapters. Whatever is shown is also checked."""
+"""The story: what happens when Ana spends points, in ten chapters. Whatever is shown is also checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from example_project.loyalty import ledger
-from example_project.loyalty.demo import evidence, seed
+from example_project.loyalty.demo import evidence, identity, seed
 from example_project.loyalty.demo.client import Answer, Client
 from example_project.loyalty.demo.failure import expect
 from example_project.loyalty.demo.inbox import Inbox
@@ -30,6 +30,7 @@ class Story:
         self.terminal = terminal
         self.inbox = inbox
         self.order = 1000
+        self.redemption = ""
 
     def tell(self) -> None:
         """Tell it all. Raises: DemoFailed at the first thing that is not as told."""
@@ -40,6 +41,9 @@ class Story:
             (_("The right token: the points leave, once"), self.confirm),
             (_("Five wrong tokens: the points come back"), self.exhaust_attempts),
             (_("A campaign without a second factor"), self.pass_straight_through),
+            (_("A campaign that asks who she is"), lambda: identity.refuse(self)),
+            (_("Her documents, for staff alone"), lambda: identity.send(self)),
+            (_("A person looks, and decides"), lambda: identity.review(self)),
             (_("What was left behind"), self.look_behind),
         )
         for number, (title, chapter) in enumerate(chapters, start=1):
@@ -48,9 +52,14 @@ class Story:
 
     def register_device(self) -> None:
         self.terminal.say(_("A device receives tokens only once its owner has proved to hold it."))
+        self.prove_phone(seed.GUARDED)
+        self.show_points(available="50000.00", reserved="0.00")
+
+    def prove_phone(self, slug: str) -> None:
+        """Register Ana's phone in a campaign, and type the token that goes there."""
         answer = self.client.call(
             "POST",
-            f"/campaigns/{seed.GUARDED}/participants/{seed.PARTICIPANT}/devices/",
+            f"/campaigns/{slug}/participants/{seed.PARTICIPANT}/devices/",
             {"channel": "sms", "address": seed.PHONE},
             expect=201,
             show=("id", "channel", "destination", "status"),
@@ -65,7 +74,6 @@ class Story:
             show=("id", "destination", "status", "is_default"),
         )
         expect(answer.body["status"], "active", _("the device"))
-        self.show_points(available="50000.00", reserved="0.00")
 
     def open_redemption(self) -> None:
         self.terminal.say(_("Staff switched two-factor on for this campaign, so the answer asks for a token."))

@@ -92,6 +92,8 @@ def verify_contact(visit: Visit, device_id: UUID) -> HttpResponse:
         return visit.go(_here(device_id), "token_malformed")
     token: str = form.cleaned_data["token"]
     visit.api.answer_device(device_id, "verify", token, key=f"verify-{device_id}-{form.cleaned_data['nonce']}")
+    if visit.member.proves_identity:
+        return visit.go(reverse("shop:onboarding"), "device_active")
     slug = customers.take_return(visit.request)
     if slug is not None:
         return visit.go(reverse("shop:product", args=[slug]), "device_ready")

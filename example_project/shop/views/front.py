@@ -25,6 +25,12 @@ def show_front(visit: Visit) -> HttpResponse:
 
 
 @page(public=True)
+def show_privacy(visit: Visit) -> HttpResponse:
+    """Show what becomes of pictures of documents."""
+    return visit.render("shop/privacy.html")
+
+
+@page(public=True)
 def show_sign_in(visit: Visit) -> HttpResponse:
     """Show who may sign in."""
     found = [_known(visit, member) for member in customers.members()]
@@ -41,7 +47,13 @@ def _known(visit: Visit, member: Customer) -> tuple[Customer, Row] | None:
     api = Storefront(visit.client, member)
     try:
         campaign = api.campaign()
-        return replace(member, name=api.participant()["name"], unit=campaign["unit"]), campaign
+        known = replace(
+            member,
+            name=api.participant()["name"],
+            unit=campaign["unit"],
+            proves_identity=campaign["identity_required"],
+        )
+        return known, campaign
     except Refused as refused:
         if refused.code != "not_found":
             raise

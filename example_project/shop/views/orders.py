@@ -10,9 +10,11 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
 from example_project.shop import catalogue, words
+from example_project.shop.client import Refused
 from example_project.shop.forms import TokenForm
 from example_project.shop.storefront import Row
 from example_project.shop.tokens import delivery_context, nonce_of, token_context
+from example_project.shop.views import onboarding
 from example_project.shop.visits import Visit, action, page
 
 PENDING = "pending_2fa_approval"
@@ -73,7 +75,13 @@ def confirm_order(visit: Visit, order_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return visit.go(_here(order_id), "token_malformed")
     token: str = form.cleaned_data["token"]
-    visit.api.confirm(order_id, token, key=f"confirm-{order_id}-{form.cleaned_data['nonce']}")
+    try:
+        visit.api.confirm(order_id, token, key=f"confirm-{order_id}-{form.cleaned_data['nonce']}")
+    except Refused as refused:
+        # A document was voided since the order was opened.
+        if refused.code != "onboarding_incomplete":
+            raise
+        return onboarding.lead(visit, refused)
     return visit.go(_here(order_id))
 
 

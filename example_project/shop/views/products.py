@@ -11,6 +11,7 @@ from example_project.shop import catalogue, customers
 from example_project.shop.catalogue import Product
 from example_project.shop.client import Refused
 from example_project.shop.storefront import Row
+from example_project.shop.views import onboarding
 from example_project.shop.visits import Visit, action, page, params_of
 
 # The order id is used up: the API would give the same answer to it for ever.
@@ -87,7 +88,5 @@ def _refused(visit: Visit, product: Product, here: str, refused: Refused) -> Htt
         customers.finish_draft(visit.request, product)
     if refused.code != "onboarding_incomplete":
         return visit.go(here, refused.code, params_of(refused))
-    if "device" not in refused.members.get("missing", []):
-        return visit.go(here, "documents_missing")
     customers.remember_return(visit.request, product.slug)
-    return visit.go(reverse("shop:contacts"), refused.code)
+    return onboarding.lead(visit, refused)

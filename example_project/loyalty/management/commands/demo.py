@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from example_project.loyalty.demo import isolation, run, serve
+from example_project.loyalty.demo import isolation, run, seed, serve
 from example_project.loyalty.demo.failure import DemoFailed
 from example_project.loyalty.demo.terminal import Terminal
 
@@ -26,7 +26,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--serve", action="store_true", help="leave the server running, with data that is kept")
-        parser.add_argument("--code", action="store_true", help="tell the code that the admin of --serve asks for")
+        parser.add_argument(
+            "--code", nargs="?", const=seed.STAFF, help="tell the code that the admin of --serve asks this user for"
+        )
         parser.add_argument("--fresh", action="store_true", help="with --serve: forget the data of earlier runs")
         parser.add_argument(
             "--port", type=int, help=f"the port to listen on (default: a free one; with --serve: {DEFAULT_PORT})"
@@ -34,14 +36,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not isolation.is_entered():
-            self._enter(serving=options["serve"] or options["code"])
+            self._enter(serving=options["serve"] or options["code"] is not None)
         signal.signal(signal.SIGTERM, _end)
         # Shells start background jobs with SIGINT ignored; here it always means: end.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         terminal = Terminal(sys.stdout)
         try:
-            if options["code"]:
-                serve.show_code(terminal)
+            if options["code"] is not None:
+                serve.show_code(terminal, options["code"])
             elif options["serve"]:
                 wanted = DEFAULT_PORT if options["port"] is None else options["port"]
                 serve.serve(terminal, port=wanted, fresh=options["fresh"])

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
-from example_project.loyalty.demo import seed
+from example_project.loyalty.demo import queue, seed
 from example_project.staff import authenticators
 
 
@@ -30,7 +30,13 @@ class Command(BaseCommand):
             self.stdout.write(_("The admin's login: %(login)s") % {"login": f"{seed.STAFF} / {logins.password}"})
             staff = get_user_model().objects.get(username=seed.STAFF)
             self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(staff).config_url})
+            reviewer = get_user_model().objects.get(username=seed.REVIEWER)
+            login = f"{seed.REVIEWER} / {logins.reviewer_password}"
+            self.stdout.write(_("Who decides about documents: %(login)s") % {"login": login})
+            self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(reviewer).config_url})
             _keep(path, logins.key)
+            self.stdout.write(_("Four people send documents; of one picture the log will say that it was sent before."))
+            queue.fill()
         else:
             self.stdout.write(_("The admin's login was shown by the first run. To get in without it:"))
             self.stdout.write(f"  manage.py changepassword {seed.STAFF}\n  manage.py enroll_staff {seed.STAFF}")
