@@ -24,7 +24,8 @@ def form(*pairs: tuple[str, Any], filename: str = "document.png", **members: Any
     body = b""
     for name, value in [*pairs, *members.items()]:
         if isinstance(value, bytes):
-            head = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: text/html\r\n'
+            head = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+            head += "Content-Type: text/html\r\n"
         else:
             head = f'Content-Disposition: form-data; name="{name}"\r\n'
             value = str(value).encode()

@@ -29,6 +29,8 @@ WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `pre
 ONCE: dict[Action, str] = {
     ("campaign", "two-factor"): "campaign.policy_changed",
     ("device", "reset"): "device.revoked",
+    ("participant", "change-method"): "participant.method_changed",
+    ("participant", "switch-off"): "participant.switched_off",
     ("policychange", "approve"): "campaign.policy_changed",
     ("policychange", "reject"): "campaign.change_rejected",
     ("policychange", "withdraw"): "campaign.change_withdrawn",
@@ -54,11 +56,15 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
         return parked(world.shop), REASON
     if action == ("redemption", "resend"):
         travel(timedelta(seconds=40))
+    if action == ("participant", "switch-off"):
+        world.shop.participant.two_factor_method = "sms"
+        world.shop.participant.save()
     if action == ("participant", "show-document-number"):
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
+        ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }
     return world.rows[action[0]], typed.get(action, REASON)

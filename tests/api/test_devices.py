@@ -85,6 +85,32 @@ def test_wrong_and_malformed_tokens_do_not_activate(api, shop, newcomer):
     assert Device.objects.get(uuid=device["id"]).status == "pending"
 
 
+def test_contact_of_as_many_others_as_may_is_refused_in_neutral_words(api, shop, newcomer):
+    for _number in range(3):
+        factories.device(factories.participant(shop.campaign), address="+5511999990034")
+
+    with nothing_changes():
+        response = api.post(f"{member(shop, newcomer.external_id)}devices/", PHONE)
+
+    (error,) = refused(response, 400, "invalid")["errors"]
+    assert (error["field"], error["code"]) == ("address", "contact_in_use")
+    assert error["detail"] == "This contact cannot be used here. Give another one."
+
+
+def test_contact_that_is_full_when_it_was_proved_stays_pending(api, shop, newcomer):
+    device = api.post(f"{member(shop, newcomer.external_id)}devices/", PHONE).json()
+    for _number in range(3):
+        factories.device(factories.participant(shop.campaign), address="+5511999990034")
+    token = token_of(device["challenge"])
+
+    for _again in range(2):
+        response = api.post(f"/devices/{device['id']}/verify/", {"token": token})
+        (error,) = refused(response, 400, "invalid")["errors"]
+        assert error["code"] == "contact_in_use"
+
+    assert api.get(f"/devices/{device['id']}/").json()["status"] == "pending"
+
+
 def test_second_device_is_authorized_on_the_first(api, shop):
     response = api.post(f"{member(shop)}devices/", {"channel": "email", "address": "ana@example.com"})
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.api.client import Api, member, nothing_changes, refused
@@ -30,7 +32,7 @@ def errors_of(problem) -> list[tuple[str, str]]:
     return [(line["field"], line["code"]) for line in problem["errors"]]
 
 
-def files(folder) -> list:
+def files(folder) -> list[Any]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 

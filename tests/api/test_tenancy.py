@@ -11,6 +11,8 @@ import pytest
 
 from tests import factories
 from tests.api.client import Api, checkouts, member, nothing_changes, order, refused
+from tests.forms import CONTENT_TYPE, form, picture
+from tests.papers import submitted
 from twofa import urls
 from twofa.models import Challenge
 
@@ -24,6 +26,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "participant": {"GET": None, "PUT": {"name": "Eve"}, "PATCH": {"name": "Eve"}},
     "onboarding": {"GET": None},
     "devices": {"GET": None, "POST": {"channel": "sms", "address": "+5511999990035"}},
+    "documents": {"GET": None, "POST": form(kind="cnh", file=picture())},
+    "document": {"GET": None},
     "device": {"GET": None, "DELETE": None},
     "device-verify": {"POST": {"token": "ABCDEF"}},
     "device-resend": {"POST": None},
@@ -41,13 +45,14 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def victim(api, shop):
+def victim(api, shop, documents_folder):
     """Everything that one storefront may own."""
     body = api.post(checkouts(shop), order(shop)).json()
     return {
         "campaign": shop.campaign.slug,
         "external_id": shop.participant.external_id,
         "device_id": shop.device.uuid,
+        "document_id": submitted(shop.participant).pk,
         "redemption_id": body["id"],
         "challenge_id": body["two_factor"]["challenge"]["id"],
     }
@@ -58,6 +63,12 @@ def path_of(name, ids):
     for parameter, value in ids.items():
         route = route.replace(f"<str:{parameter}>", str(value))
     return f"/{route}"
+
+
+def send(caller, method, path, body):
+    """Send a body as JSON, or as a form where it is bytes."""
+    options = {"content_type": CONTENT_TYPE} if isinstance(body, bytes) else {}
+    return caller.send(method, path, body, **options)
 
 
 def test_every_path_has_its_row():
@@ -81,7 +92,7 @@ def test_neighbour_finds_nothing_and_touches_nothing(neighbour, shop, victim, na
     for method, body in {**SHARED, **OWN}[name].items():
         body = order(shop) if body is ... else body
         with nothing_changes():
-            problem = refused(neighbour.send(method, path_of(name, victim), body), 404, "not_found")
+            problem = refused(send(neighbour, method, path_of(name, victim), body), 404, "not_found")
 
         assert "resource" not in problem
 
@@ -119,7 +130,7 @@ def test_foreign_unknown_and_malformed_are_one_answer(partner, victim, name, sql
 def test_nobody_gets_in_without_a_key(shop, victim, name):
     for method, body in {**SHARED, **OWN}[name].items():
         with nothing_changes():
-            refused(Api().send(method, path_of(name, victim), None if body is ... else body), 401, "not_authenticated")
+            refused(send(Api(), method, path_of(name, victim), None if body is ... else body), 401, "not_authenticated")
 
 
 def test_right_token_from_another_storefront_is_worth_nothing(partner, neighbour, victim):

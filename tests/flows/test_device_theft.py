@@ -10,9 +10,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests import factories
 from tests.factories import token_of
-from tests.stories import STAFF, travel
+from tests.stories import STAFF, refused, travel
 from twofa import delivery
-from twofa.exceptions import ChallengeClosed, DeliveryError, NotActive
+from twofa.exceptions import ChallengeClosed, DeliveryError, NotActive, OnboardingIncomplete, TokenInvalid
 from twofa.flows import completions, devices, participants
 from twofa.models import Campaign, Challenge, Delivery, Device, Redemption
 
@@ -79,6 +79,48 @@ def test_agreement_of_a_device_ends_with_the_device(shop):
     assert again.challenge is None
     assert again.authorization.device == fresh
     assert Device.objects.get(pk=asked.device.pk).status == "pending"
+
+
+def test_token_of_a_phone_proves_it_for_its_own_participant_alone(shop):
+    """Bound to participant and contact (CVE-2025-69614): mine, for the phone that we share, opens nothing of yours."""
+    mine, yours = factories.participant(shop.campaign), factories.participant(shop.campaign)
+    given = {"channel": "sms", "address": "+5511988887777", **of(shop)}
+    first, second = devices.register(mine, **given), devices.register(yours, **given)
+
+    with pytest.raises(TokenInvalid):
+        devices.verify(second.device, token=token_of(first.challenge), **of(shop))
+
+    assert set(Device.objects.filter(address="+5511988887777").values_list("status", flat=True)) == {"pending"}
+
+
+def test_agreement_is_good_for_one_checkout_s_time(shop):
+    """Agreed to today, the new device is not let in tomorrow, when somebody else may have the session."""
+    asked = register(shop, "+5511988887777")
+    agreed = devices.authorize(asked.device, token=token_of(asked.authorization), **of(shop))
+    assert agreed.challenge is not None
+    travel(shop.campaign.redemption_ttl + PAUSE)
+
+    again = devices.resend(asked.device, **of(shop))
+
+    assert again.challenge is None
+    assert again.authorization.device == shop.device
+
+
+def test_device_that_cools_off_agrees_to_nothing(shop):
+    """Reset by staff who were talked into it, and registered anew: the thief's phone lets no other one in meanwhile."""
+    Campaign.objects.update(device_cooling_off=timedelta(days=1))
+    devices.reset(shop.device, actor=STAFF, reason="lost, they say")
+    fresh = register(shop, "+5511988887777")
+    devices.verify(fresh.device, token=token_of(fresh.challenge), **of(shop))
+    with refused(OnboardingIncomplete) as refusal:
+        register(shop, "+5511977776666")
+    assert refusal.value.params["next_action"].type == "wait"
+    with refused(OnboardingIncomplete):
+        devices.revoke(fresh.device, **of(shop))
+    with refused(OnboardingIncomplete):
+        shop.open()
+    travel(timedelta(days=1))
+    assert register(shop, "+5511977776666").authorization.device == fresh.device
 
 
 def test_match_token_of_django_otp_keeps_its_own_count(shop):

@@ -1,4 +1,4 @@
-"""Rows and files have no transaction in common: what a crash or a failing storage leaves between them is brought to an end."""
+"""Rows and files have no transaction in common: what a crash or a failing storage leaves between them comes to an end."""
 
 from __future__ import annotations
 

@@ -124,9 +124,7 @@ def test_wrong_token_costs_nothing_and_tells_nothing_without_a_proof(shop):
 def test_what_staff_compared_may_not_change_without_another_look(shop, changes):
     prove(shop)
     redemption = shop.open()
-    participants.enroll(
-        campaign=shop.campaign, external_id=shop.participant.external_id, actor=shop.actor, **changes
-    )
+    participants.enroll(campaign=shop.campaign, external_id=shop.participant.external_id, actor=shop.actor, **changes)
     with unchanged(), pytest.raises(OnboardingIncomplete):
         confirm(shop, redemption, token_of(redemption.challenge))
     assert Event.objects.get(type="document.expired").data["reason"] == "details_changed"

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from django.contrib.auth import get_user_model
 
@@ -12,7 +10,6 @@ from twofa.channels.memory import outbox
 from twofa.exceptions import Invalid, OnboardingIncomplete, Unavailable
 from twofa.flows import devices, participants
 from twofa.models import Event, Participant
-from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Challenge, Delivery, Device, Redemption, writes
+from twofa.models import Challenge, Delivery, Device, IdentityDocument, Redemption, writes
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -33,6 +33,16 @@ LAW = {
         ("scheduled", "cancelled"),
     },
     (Redemption, "points"): {("none", "reserved"), ("reserved", "completed"), ("reserved", "released")},
+    (IdentityDocument, "status"): {
+        ("pending", "approved"),
+        ("pending", "rejected"),
+        ("pending", "purged"),
+        ("approved", "expired"),
+        ("approved", "purged"),
+        ("rejected", "purged"),
+        ("expired", "purged"),
+    },
+    (IdentityDocument, "decision"): {("", "approved"), ("", "rejected"), ("approved", "expired")},
     (Device, "status"): {("pending", "active"), ("pending", "revoked"), ("active", "revoked")},
     (Delivery, "status"): {
         ("queued", "sending"),
@@ -62,7 +72,7 @@ def test_state_changes_along_the_law_and_not_otherwise(model, column, monkeypatc
     written = []
     monkeypatch.setattr(writes, "update", lambda _row, changes, _expected, lost: written.append(changes))
     for before, after in itertools.product(model.MACHINES[column], repeat=2):
-        row = model(pk=uuid7() if model in (Redemption, Challenge) else 7, **{column: before})
+        row = model(pk=7 if model in (Device, Delivery) else uuid7(), **{column: before})
         written.clear()
         try:
             row.change(**{column: after})

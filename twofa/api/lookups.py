@@ -60,7 +60,7 @@ def document_of(storefront: Storefront, text: str) -> IdentityDocument:
     rows = IdentityDocument.objects.filter(pk=parse_id(text), campaign__storefronts=storefront)
     found = rows.first()
     if found is None:
-        raise NotFound(resource="document")
+        raise NotFound
     return found
 
 

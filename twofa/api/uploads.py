@@ -30,7 +30,7 @@ class UploadParser(BaseParser):
     media_type = "multipart/form-data"
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the members of the form, the file as bytes. Raises: PayloadTooLarge, Malformed."""
         meta = {} if parser_context is None else parser_context["request"].META

@@ -21,7 +21,7 @@ logger = correlation.get_logger(__name__)
 
 RETRY_AFTER = 60
 """Seconds after which an upload that was cut off meanwhile may be tried again."""
-Status = IdentityDocument.Status
+Decision = IdentityDocument.Decision
 
 
 @sensitive_variables()
@@ -72,10 +72,10 @@ def _locked(participant: Participant) -> Participant:
 def _ensure_wanted(participant: Participant, kind: str, side: str) -> None:
     """Raise where another picture would change nothing. Raises: WrongState."""
     same = IdentityDocument.objects.current().filter(participant=participant, kind=kind, side=side)
-    if same.filter(decision=Status.APPROVED).exists():
+    if same.filter(decision=Decision.APPROVED).exists():
         raise WrongState(_("This document is approved already. Send another only if the onboarding asks for it."))
     last = same.first()
-    if last is not None and last.decision == Status.REJECTED and last.is_final:
+    if last is not None and last.decision == Decision.REJECTED and last.is_final:
         raise WrongState(_("This document was refused for good. The participant has to speak with the campaign."))
 
 

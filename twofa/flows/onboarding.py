@@ -126,7 +126,7 @@ def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
         if document.is_waiting:
             return Step(requirement, UNDER_REVIEW, document)
     # The last word of staff: a refusal stands until another picture takes its place.
-    refused = next((document for document in sent if document.decision == IdentityDocument.Status.REJECTED), None)
+    refused = next((document for document in sent if document.decision == IdentityDocument.Decision.REJECTED), None)
     if refused is not None and refused is sent[0]:
         return Step(requirement, REJECTED, refused)
     return Step(requirement, MISSING, sent[0] if sent else None)
@@ -151,7 +151,7 @@ _JUDGED = ("kind", "side", "status", "decision", "is_final", "replaced_at", "par
 
 def void(participant: Participant, trail: Trail) -> None:
     """Void what was approved, because the name or number that staff compared with the pictures is another one now."""
-    approved = IdentityDocument.objects.filter(participant=participant, decision=IdentityDocument.Status.APPROVED)
+    approved = IdentityDocument.objects.filter(participant=participant, decision=IdentityDocument.Decision.APPROVED)
     for document in approved.select_for_update(no_key=True):
         lapse(document, trail, reason="details_changed")
 

@@ -67,9 +67,7 @@ _CONFIRMED_CAMPAIGN = {
     "identity_required",
     "required_documents",
 }
-_CONFIRMED = statements.Select(
-    _LOCK_SQL + _OWN, only={"campaign": _CONFIRMED_CAMPAIGN}, **_LOCK
-)
+_CONFIRMED = statements.Select(_LOCK_SQL + _OWN, only={"campaign": _CONFIRMED_CAMPAIGN}, **_LOCK)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('fingerprint', models.BinaryField(max_length=32, verbose_name='fingerprint')),
                 ('fingerprint_kid', models.CharField(editable=False, max_length=64)),
                 ('status', models.CharField(choices=[('pending', 'under review'), ('approved', 'approved'), ('rejected', 'rejected'), ('expired', 'no longer valid'), ('purged', 'file erased')], default='pending', max_length=10, verbose_name='status')),
-                ('decision', models.CharField(blank=True, choices=[('pending', 'under review'), ('approved', 'approved'), ('rejected', 'rejected'), ('expired', 'no longer valid'), ('purged', 'file erased')], max_length=10, verbose_name='decision')),
+                ('decision', models.CharField(blank=True, choices=[('', 'not decided'), ('approved', 'approved'), ('rejected', 'rejected'), ('expired', 'no longer valid')], default='', max_length=10, verbose_name='decision')),
                 ('reason', models.CharField(blank=True, choices=[('unreadable', 'cannot be read'), ('expired', 'the document has expired'), ('wrong_kind', 'another kind of document, or another side, was asked for'), ('name_mismatch', 'name or number differ from what was declared'), ('suspected_fraud', 'could not be accepted as genuine'), ('other', 'other')], max_length=20, verbose_name='reason')),
                 ('comment', models.CharField(blank=True, max_length=500, verbose_name='comment for the applicant')),
                 ('internal_comment', models.CharField(blank=True, max_length=500, verbose_name='internal comment')),

@@ -66,6 +66,12 @@ class IdentityDocument(StateMachine):
         EXPIRED = "expired", pgettext_lazy("document", "no longer valid")
         PURGED = "purged", pgettext_lazy("document", "file erased")
 
+    class Decision(models.TextChoices):
+        NONE = "", pgettext_lazy("document", "not decided")
+        APPROVED = "approved", pgettext_lazy("document", "approved")
+        REJECTED = "rejected", pgettext_lazy("document", "rejected")
+        EXPIRED = "expired", pgettext_lazy("document", "no longer valid")
+
     class Reason(models.TextChoices):
         UNREADABLE = "unreadable", _("cannot be read")
         EXPIRED = "expired", _("the document has expired")
@@ -84,10 +90,10 @@ class IdentityDocument(StateMachine):
             Status.PURGED: frozenset(),
         },
         "decision": {
-            "": frozenset({Status.APPROVED, Status.REJECTED}),
-            Status.APPROVED: frozenset({Status.EXPIRED}),
-            Status.REJECTED: frozenset(),
-            Status.EXPIRED: frozenset(),
+            Decision.NONE: frozenset({Decision.APPROVED, Decision.REJECTED}),
+            Decision.APPROVED: frozenset({Decision.EXPIRED}),
+            Decision.REJECTED: frozenset(),
+            Decision.EXPIRED: frozenset(),
         },
     }
 
@@ -108,7 +114,9 @@ class IdentityDocument(StateMachine):
     fingerprint_kid = models.CharField(max_length=64, editable=False)
 
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.PENDING)
-    decision = models.CharField(_("decision"), max_length=10, choices=Status.choices, blank=True)
+    decision = models.CharField(
+        _("decision"), max_length=10, choices=Decision.choices, default=Decision.NONE, blank=True
+    )
     reason = models.CharField(_("reason"), max_length=20, choices=Reason.choices, blank=True)
     comment = models.CharField(_("comment for the applicant"), max_length=500, blank=True)
     internal_comment = models.CharField(_("internal comment"), max_length=500, blank=True)
@@ -179,9 +187,7 @@ class IdentityDocument(StateMachine):
             ),
             # A decision is in the status until the file is gone.
             models.CheckConstraint(
-                condition=Q(status="purged")
-                | Q(status="pending", decision="")
-                | Q(status=models.F("decision")),
+                condition=Q(status="purged") | Q(status="pending", decision="") | Q(status=models.F("decision")),
                 name="twofa_document_status_decision",
             ),
         ]
@@ -198,7 +204,7 @@ class IdentityDocument(StateMachine):
     @property
     def is_valid(self) -> bool:
         """Tell whether it counts as a proof: approved and not voided since, whether or not its file is still there."""
-        return self.decision == self.Status.APPROVED
+        return self.decision == self.Decision.APPROVED
 
     def holder(self, at: datetime) -> Any:
         """Return the id of the member of staff who reviews it at ``at``, or None."""

@@ -30,8 +30,8 @@ class Page:
 class Sanitised:
     """What is left of an upload: its pages, and what tells that two uploads show the same.
 
-    ``content_digest`` is SHA-256 over the upright pixels and sizes of all pages: another name, other metadata or another
-    lossless format do not change it. ``source`` is what the file really was: "jpeg", "png", "webp" or "pdf".
+    ``content_digest`` is SHA-256 over the upright pixels and sizes of all pages: another name, other metadata or
+    another lossless format do not change it. ``source`` is what the file really was: "jpeg", "png", "webp" or "pdf".
     """
 
     pages: tuple[Page, ...]

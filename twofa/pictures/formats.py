@@ -10,8 +10,8 @@ _LOOKED_AT = 1024
 def kind_of(data: bytes) -> str | None:
     """Return "jpeg", "png", "webp" or "pdf"; None for anything else.
 
-    It chooses the one decoder that is asked, and proves nothing more: a file that is something else besides (an archive,
-    HTML after the picture) is made inert by being drawn anew.
+    It chooses the one decoder that is asked, and proves nothing more: a file that is something else besides (an
+    archive, HTML after the picture) is made inert by being drawn anew.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"

@@ -80,7 +80,6 @@ class RefusedFile(Exception):
 
 def confine() -> None:
     """Give up, for good, what a decoder does not need. The libraries are loaded by now."""
-    warnings.simplefilter("error")
     if sys.platform == "win32":
         return
     _limit(resource.RLIMIT_CORE, 0)
@@ -110,10 +109,13 @@ def _limit(which: int, soft: int, hard: int | None = None) -> None:
 def answer(kind: str, data: bytes, *, max_pages: int, max_side: int) -> bytes:
     """Return the framed answer for a file."""
     try:
-        return _accepted(_pages(kind, data, max_pages, max_side))
+        with warnings.catch_warnings():
+            # Pillow warns of broken metadata, which nobody will see.
+            warnings.simplefilter("ignore")
+            return _accepted(_pages(kind, data, max_pages, max_side))
     except RefusedFile as refusal:
         return b"R" + refusal.code.encode()
-    except MemoryError:
+    except (MemoryError, Image.DecompressionBombError):
         return b"Rtoo_many_pixels"
     except Exception:  # noqa: BLE001 - parsers raise anything on hostile bytes, and each of it means the same
         return b"Rdamaged_file"
@@ -202,7 +204,7 @@ def _needed_chunks(data: bytes) -> bytes:
 
 
 def _scans(data: bytes) -> int:
-    """Return how many scans a JPEG has, up to its end; what follows (other pictures, a film, an archive) is not looked at.
+    """Return how many scans a JPEG has, up to its end; what follows (other pictures, a film, an archive) is ignored.
 
     A progressive JPEG is as slow as its scans are many, and thousands fit into a small file.
     """
@@ -304,6 +306,9 @@ def main() -> None:
     kind, max_pages, max_side = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     if kind == "pdf":
         importlib.import_module("pypdfium2")
+    else:
+        # Asked by Pillow itself where it reserves memory for a picture before we have seen its size: for a WebP.
+        Image.MAX_IMAGE_PIXELS = PIXELS[kind] // 2
     # Loaded now, since nothing can be opened later: the plugins that saving asks for, and the parser of EXIF.
     Image.preinit()
     importlib.import_module(TiffImagePlugin.__name__)
