@@ -228,7 +228,7 @@ def _show(
     response = TemplateResponse(request, "twofa/admin/review.html", context)
     # Every page of the admin says so as well (``admin_view``); with a whole document number it must not depend on it.
     response["Cache-Control"] = "no-store, private"
-    # Nor on a middleware of the host's that no other site lays this page, with its *Approve*, under a button of its own.
+    # Nor must it depend on a middleware of the host's that no other site lays *Approve* under a button of its own.
     response["X-Frame-Options"] = "DENY"
     return response
 
