@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests import factories, papers
@@ -16,7 +16,7 @@ from tests.statements import record_statements
 from tests.stories import unchanged
 from twofa.flows import reviews
 from twofa.flows.history import Actor
-from twofa.models import Campaign, DocumentFile, IdentityDocument
+from twofa.models import Campaign, DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -239,3 +239,31 @@ def test_campaign_asks_for_documents_that_there_are(documents: Any, fault: str):
 
     with pytest.raises(Exception, match=fault):
         Campaign.objects.get(pk=campaign.pk).clean()
+
+
+# --- what staff write to one another ----------------------------------------------------------------------------------
+
+SECRET = "Same face as in the case of May."
+
+
+def test_internal_comment_is_for_reviewers_and_not_about_themselves(world: World, staff: Callable[..., Client]):
+    papers.decided(world.document, "rejected", reason="suspected_fraud", internal_comment=SECRET)
+    change = page("identitydocument", "change", world.document.pk)
+    review = page("identitydocument", "review", world.shop.participant.pk)
+    maria = staff("view_identitydocument")
+    assert SECRET not in text(maria.get(change))
+    person = User.objects.get(username="maria")
+    person.user_permissions.add(Permission.objects.get(codename="review_identitydocument"))
+    assert SECRET in text(maria.get(change))
+    assert SECRET in text(maria.get(review))
+    papers.kept(factories.participant(world.shop.campaign), fingerprint=bytes(world.document.fingerprint))
+    Participant.objects.filter(pk=world.shop.participant.pk).update(user=person)
+    for address in (change, review):
+        shown = text(maria.get(address))
+        assert SECRET not in shown
+        assert "The same picture was sent" not in shown
+
+
+def test_review_is_framed_by_nobody(world: World, boss: Client):
+    response = boss.get(page("identitydocument", "review", world.shop.participant.pk))
+    assert response["X-Frame-Options"] == "DENY"

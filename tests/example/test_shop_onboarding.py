@@ -173,7 +173,10 @@ def test_document_refused_for_good_offers_no_form_and_a_way_out(identity_world: 
     ana.get("/onboarding/")
 
     assert "We could not confirm who you are" in ana.page
-    assert "Write to us" in ana.page
+    # Of the other side of the same paper as well.
+    for side in ("cnh-front", "cnh-back"):
+        said = step(ana.page, side)
+        assert ("<form" in said) != ("No other picture can be sent for it. Write to us, please." in said)
     assert "<form" not in step(ana.page, "cnh-front")
     assert " open>" in step(ana.page, "cnh-front"), "unfolded is why, and no invitation to send what would not help"
     assert "<form" not in step(ana.page, "cnh-back")

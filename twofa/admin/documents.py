@@ -214,6 +214,16 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
 
     # --- one document ---
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what reviewers write to one another: for those who may review, and not about themselves."""
+        shown = super().get_fieldsets(request, obj)
+        if obj is None or (pictures.may_look(request) and obj.participant.user_id != request.user.pk):
+            return shown
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "internal_comment"]})
+            for title, options in shown
+        ]
+
     def get_tools(self, request: HttpRequest, row: IdentityDocument) -> list[Tool]:
         tools = super().get_tools(request, row)
         if not pictures.may_look(request):

@@ -69,17 +69,16 @@ def shown(
 ) -> dict[str, Any]:
     """Return what the page shows of a participant to this member."""
     dossier = dossiers.read(participant)
-    is_own = participant.user_id == request.user.pk
     is_mine = dossier.is_held_by(request.user)
     page = _Page(model_admin, request, dossier, is_mine)
     held = dossier.held
     return {
         "participant": participant,
         "participant_url": model_admin.way(request)(participant),
-        "is_own": is_own,
+        "is_own": page.is_own,
         "is_mine": is_mine,
         "is_waiting": bool(dossier.waiting),
-        "may_begin": bool(dossier.waiting) and held is None and not is_own,
+        "may_begin": bool(dossier.waiting) and held is None and not page.is_own,
         "holder": "" if held is None or is_mine or held.claimed_by is None else held.claimed_by.get_username(),
         "until": "" if held is None else moment(held.claimed_until),
         "left": "" if held is None or held.claimed_until is None else _left(held.claimed_until - dossier.at),
@@ -127,6 +126,8 @@ class _Page:
     """The parts, for one member and one dossier."""
 
     def __init__(self, model_admin: TwofaAdmin, request: HttpRequest, dossier: Dossier, is_mine: bool) -> None:
+        # What staff write to one another about an applicant is not for the applicant, whoever else they are.
+        self.is_own = dossier.participant.user_id == request.user.pk
         self._admin = model_admin
         self._way = model_admin.way(request)
         self._dossier = dossier
@@ -155,13 +156,15 @@ class _Page:
             status=standing(document),
             pictures=self._pictures(paper) if self._is_mine else [],
             facts=self._facts(document),
-            twins=_twins(paper),
-            twin_links=[self._twin(twin) for twin in paper.twins],
+            twins="" if self.is_own else _twins(paper),
+            twin_links=[] if self.is_own else [self._twin(twin) for twin in paper.twins],
             form=form(document) if self._is_mine and document.is_waiting else None,
             way=self._way_back(document),
         )
 
     def _way_back(self, document: IdentityDocument) -> Cell | None:
+        if self.is_own:
+            return None
         if document.is_valid:
             return Cell(_("Take the approval back"), url=self._admin.page("revoke", document.pk))
         if document.is_refused_for_good:
@@ -189,7 +192,7 @@ class _Page:
             (_("By"), document.decided_by or "—"),
             (_("Reason"), document.get_reason_display()),
             (_("Comment for the applicant"), document.comment),
-            (_("Internal comment"), document.internal_comment),
+            (_("Internal comment"), "" if self.is_own else document.internal_comment),
             (_("Another picture"), _("not taken: final") if document.is_final else ""),
         ]
         return [*sent, *((name, value) for name, value in told if value)]
@@ -212,7 +215,7 @@ class _Page:
             standing(document),
             document.get_reason_display() or "—",
             document.comment or "—",
-            document.internal_comment or "—",
+            (not self.is_own and document.internal_comment) or "—",
             document.decided_by or "—",
         )
 
