@@ -67,6 +67,35 @@ def test_list_shows_each_state_that_is_asked_for(world: World, boss: Client):
     assert listed(boss, state="no such state") == listed(boss, state="all")
 
 
+def test_queue_has_no_column_in_which_all_rows_are_alike(world: World, boss: Client):
+    each_state(world)
+
+    def columns(**asked: str) -> set[str]:
+        return set(boss.get(QUEUE, asked).context["cl"].list_display)
+
+    assert "reviewer" in columns()
+    assert columns().isdisjoint({"shown_status", "decided_by"})
+    assert {"shown_status", "decided_by"} <= columns(state="rejected")
+    assert "reviewer" not in columns(state="rejected")
+
+
+def test_empty_queue_says_so_and_has_no_button_that_leads_nowhere(world: World, boss: Client):
+    IdentityDocument.objects.update(replaced_at=now())
+
+    shown = text(boss.get(QUEUE))
+
+    assert "No document waits for a decision." in shown
+    assert "Review the next one" not in shown
+    assert "Nothing matches." in text(boss.get(QUEUE, {"state": "rejected"}))
+
+
+def test_decision_is_told_after_its_file_was_erased(world: World, boss: Client):
+    each_state(world)
+
+    addresses = (f"{QUEUE}?state=purged", page("participant", "change", world.shop.participant.pk))
+    assert all("approved, file erased" in text(boss.get(address)) for address in addresses)
+
+
 def test_list_is_filtered_by_campaign_kind_and_reason(world: World, boss: Client):
     rows = each_state(world)
     other = papers.kept(factories.participant(factories.campaign()), "passport", "single")
