@@ -128,7 +128,7 @@ def checklist(onboarding: Row, opened: str = "") -> Checklist:
     """
     is_over = onboarding["status"] == REJECTED
     steps = [_step(row, is_over=is_over) for row in onboarding["checklist"]]
-    todo = next((step.wanted for step in steps if (step.status == REJECTED if is_over else step.may_retry)), "")
+    todo = next((step.wanted for step in steps if _is_due(step, is_over=is_over)), "")
     shown = opened if any(step.wanted == opened for step in steps) else todo
     action: dict[str, Any] = onboarding["next_action"]
     waiting = any(step.status == UNDER_REVIEW for step in steps)
@@ -138,6 +138,10 @@ def checklist(onboarding: Row, opened: str = "") -> Checklist:
         poll_after=action.get("poll_after") or (_POLL_SECONDS if waiting else None),
         waits_until=words.moment(action.get("available_at")),
     )
+
+
+def _is_due(step: Step, *, is_over: bool) -> bool:
+    return step.status == REJECTED if is_over else step.may_retry and step.status != UNDER_REVIEW
 
 
 def _step(row: Row, *, is_over: bool) -> Step:

@@ -144,7 +144,7 @@ def test_review_is_done_without_a_script(world: World, boss: Client, signed_in: 
         card.get_by_role("button", name="Decide").click()
 
     assert states(world)["rg:front"] == "rejected"
-    assert visitor.page.get_by_role("link", name="Open by itself").count() == 3
+    assert visitor.page.get_by_role("link", name="Open in a new tab").count() == 3
 
 
 def test_page_needs_no_inline_script_and_no_inline_style(world: World, boss: Client):

@@ -178,7 +178,7 @@ class _Page:
         said = {"document": document, "page": page, "pages": pages}
         name = str(_("%(document)s, page %(page)d of %(pages)d")) % said if pages > 1 else str(document)
         # Where there is no picture this stands in its place, so it says what to do.
-        alt = str(_("%(name)s. If you see no picture, the storage does not answer: load the page again.")) % {
+        alt = str(_("%(name)s. If you see no picture, load the page again; opened in a new tab it says why.")) % {
             "name": name
         }
         return Picture(page, name, alt, self._admin.page("page", document.pk, page))
