@@ -205,13 +205,14 @@ def reopen(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDoc
     document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
-        _locked(document.participant_id)
+        participant = _locked(document.participant_id)
         document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
         if not document.is_refused_for_good:
             raise WrongState
         document.move(is_final=False)
         trail = Trail(actor, now())
         trail.add("document.reopened", document, document=str(pk), reason=reason)
+        onboarding.note(participant, trail)
         trail.write()
     return document
 

@@ -29,10 +29,6 @@ class IdentityDocumentQuerySet(models.QuerySet["IdentityDocument"]):
         """Rows that count for onboarding: those that the participant has not replaced by another picture."""
         return self.filter(replaced_at__isnull=True)
 
-    def refused_for_good(self) -> Self:
-        """Rows after which staff take no other picture of that kind."""
-        return self.filter(decision=IdentityDocument.Decision.REJECTED, is_final=True)
-
     def same_picture(self, fingerprints: Iterable[tuple[str, bytes]]) -> Self:
         """Rows of one picture, by its keyed digests."""
         return self.filter(fingerprint__in=[digest for _kid, digest in fingerprints])
