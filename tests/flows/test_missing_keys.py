@@ -104,6 +104,15 @@ def test_key_that_no_event_of_the_person_needs_holds_nothing_up(life, settings):
         redactions.ensure_keys([rows[0][0]], lambda _event: {"actor": "somebody else"})
 
 
+def test_event_that_is_younger_than_the_seals_of_the_lost_key_needs_it_too(life, ring):
+    """It is held against the newest of them: without that nobody can say that it only waits for a seal."""
+    trail = Trail(STAFF, now())
+    trail.add("device.registered", life.shop.device, destination="+55 •• 91")
+    trail.write()
+    with unchanged(), pytest.raises(KeyMissing):
+        redactions.ensure_keys([Event.objects.latest("pk").pk], blank)
+
+
 def blank(event: dict[str, Any]) -> dict[str, Any]:
     return {"data": {**event["data"], "destination": ""}} if event["data"].get("destination") else {}
 

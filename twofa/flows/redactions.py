@@ -160,8 +160,11 @@ def ensure_keys(ids: Sequence[int], scrub: Callable[[Changes], Changes]) -> None
         for kid, runs in model._base_manager.exclude(kid__in=list(conf.token_keys)).values_list("kid", "runs")
         for first, last in runs
     ]
-    if not lost:
+    if not lost or not ids:
         return
+    if (newest := _newest()) is not None and newest.kid not in conf.token_keys:
+        # What is above it is held against it.
+        lost.append((newest.last_event + 1, max(ids), newest.kid))
     for start in range(0, len(ids), BATCH):
         rows = Event.objects.filter(pk__in=ids[start : start + BATCH]).order_by("pk")
         for row in rows.values_list(*SEALED_COLUMNS):
@@ -201,13 +204,18 @@ def _sealer() -> Callable[[Row], bool]:
     Seals can be hidden by whoever may write to their table, so that a forged event seems to wait for one. It does not
     wait behind a seal that is not what was made, nor below the last one for longer than its gaps are looked at.
     """
-    newest = EventSeal.objects.filter(late=False).order_by("-number").first()
+    newest = _newest()
     if newest is None:
         return lambda _row: True
     if not _is_sound(newest):
         return lambda _row: False
     sealed_through, since = newest.last_event, now() - LATE_WATCH
     return lambda row: row[0] > sealed_through or row[CREATED] > since
+
+
+def _newest() -> EventSeal | None:
+    """Return the newest seal that is not late: its last event is how far the trail is sealed."""
+    return EventSeal.objects.filter(late=False).order_by("-number").first()
 
 
 def _is_sound(seal: EventSeal) -> bool:
