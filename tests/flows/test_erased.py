@@ -13,7 +13,7 @@ from tests.lives import CPF, EXTERNAL_ID, NAME, PHONE, TRACES, Life
 from tests.papers import submitted
 from tests.stories import STAFF, travel, unchanged
 from twofa.exceptions import NotFound, PolicyRefused
-from twofa.flows import checkouts, devices, erasures, methods, participants, reviews, seals
+from twofa.flows import audits, checkouts, devices, disclosures, erasures, methods, participants, reviews, seals
 from twofa.models import Device, IdempotencyRecord, Participant
 from twofa.models.clock import now
 
@@ -47,6 +47,8 @@ def test_call_that_had_read_the_participant_before_writes_nothing(life):
         lambda: devices.resend(device, storefront=shop.storefront, actor=STAFF),
         lambda: devices.reset(device, actor=STAFF, reason=f"{NAME} rang"),
         lambda: methods.set_method(stale, method="sms", by=factories.staff(), actor=STAFF, reason=f"{NAME} rang"),
+        lambda: disclosures.show_contact(device, actor=STAFF, reason=f"{NAME} rang"),
+        lambda: disclosures.show_document_number(stale, actor=STAFF, reason=f"{NAME} rang"),
         lambda: reviews.claim(stale, reviewer=factories.staff(), actor=STAFF),
         lambda: submitted(stale, "rg", colour="green"),
         lambda: checkouts.open_redemption(
@@ -125,6 +127,20 @@ def test_answer_that_was_given_during_the_erasure_is_forgotten_too(life, monkeyp
     erase(life)
     assert not IdempotencyRecord.objects.filter(key="between").exists()
     assert found_in_tables(*TRACES) == set()
+
+
+def test_reason_that_staff_gave_during_the_erasure_is_taken_out_too(life, monkeypatch):
+    rename = erasures._rename
+
+    def meanwhile(participant, *args):
+        disclosures.show_document_number(participant, actor=STAFF, reason=f"{NAME} rang")
+        assert found_in_tables(NAME)
+        return rename(participant, *args)
+
+    monkeypatch.setattr(erasures, "_rename", meanwhile)
+    erase(life)
+    assert found_in_tables(*TRACES) == set()
+    assert list(audits.Audit().findings()) == []
 
 
 # --- the user of the host's -------------------------------------------------------------------------------------------

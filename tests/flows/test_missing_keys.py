@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 
 from tests.dumps import found_in_tables
 from tests.lives import EXTERNAL_ID, TRACES, Life
@@ -127,9 +128,11 @@ def test_purge_says_that_a_key_is_missing_and_not_that_the_trail_is_broken(old_e
 
 
 def test_purge_command_names_the_key_and_ends_with_one(old_events, ring, settings):
+    told = StringIO()
     with pytest.raises(CommandError, match="Not all was erased") as error:
-        run("twofa_purge")
+        call_command("twofa_purge", stdout=StringIO(), stderr=told)
     assert error.value.returncode == 1
+    assert f"Key missing: “{next(iter(ring))}” is not in TWOFA_TOKEN_KEYS" in told.getvalue()
     settings.TWOFA_TOKEN_KEYS = {**settings.TWOFA_TOKEN_KEYS, **ring}
     out, _err = run("twofa_purge")
     assert "events: 0" not in out

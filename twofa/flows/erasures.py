@@ -88,7 +88,7 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
         counts["events"] = _redact_events(participant, person, actor)
         left = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True).count()
         erasure = Erasure(f"{PREFIX}{secrets.token_hex(16)}", counts, left)
-        _rename(participant, erasure, actor, reason)
+        _rename(participant, person, erasure, actor, reason)
         # Again: until then the name was there to be read, and a call may have been answered with it.
         _forget_answers(person)
     return erasure
@@ -305,7 +305,7 @@ def _redact_events(participant: Participant, person: _Person, actor: Actor) -> i
     return redactions.redact(_told_of(participant, person), person.scrubbed, basis="erasure", actor=actor)
 
 
-def _rename(participant: Participant, erasure: Erasure, actor: Actor, reason: str) -> None:
+def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: Actor, reason: str) -> None:
     """Give the participant the pseudonym and a user of nobody's, tell the trail, and then the host.
 
     The user that they had leads from the ledger to a person, and is free for the same member to enroll again.
@@ -314,6 +314,8 @@ def _rename(participant: Participant, erasure: Erasure, actor: Actor, reason: st
         rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "user")
         row = rows.get(pk=participant.pk)
         row.ensure_kept()
+        # Again, under the lock of all who write about them: what was written since is the last.
+        erasure.counts["events"] += _redact_events(row, person, actor)
         user = row.user
         row.external_id = row.name = erasure.pseudonym
         row.document_number = row.locale = ""
