@@ -32,11 +32,19 @@ def submitted(
 
 def decide(document: IdentityDocument, *, approve: bool, reviewer: Any = None, **given: Any) -> IdentityDocument:
     """A document that somebody has decided; rejected as unreadable, unless it is said otherwise."""
-    participant = Participant.objects.get(pk=document.participant_id)
+    participant, by = Participant.objects.get(pk=document.participant_id), reviewer or staff()
+    opened(document, by)
     decision = reviews.Decision(approve=approve, **{"reason": "" if approve else "unreadable", **given})
-    return reviews.decide(
-        document.pk, decision, seen=reviews.declared(participant), reviewer=reviewer or staff(), actor=STAFF
-    )
+    done = reviews.decide(document.pk, decision, seen=reviews.declared(participant), reviewer=by, actor=STAFF)
+    reviews.release(participant, reviewer=by)
+    return done
+
+
+def opened(document: IdentityDocument, reviewer: Any) -> None:
+    """Begin the review of a participant, and look at each page of a document."""
+    reviews.claim(Participant.objects.get(pk=document.participant_id), reviewer=reviewer, actor=STAFF)
+    for page in range(1, document.pages + 1):
+        reviews.look(document.pk, page, reviewer=reviewer, actor=STAFF)
 
 
 def card(

@@ -8,8 +8,12 @@ import pytest
 from django.test import override_settings
 
 from tests import factories
+from tests.papers import submitted
 from tests.test_checks import GOOD, KEY, OTHER_KEY, found, found_in_rows
 from twofa import checks
+from twofa.conf import conf
+from twofa.models import DocumentFile
+from twofa.models.clock import now
 
 HERE = "tests.test_checks_of_documents"
 MEMORY = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
@@ -147,3 +151,14 @@ def test_campaign_that_demands_none_needs_neither(demanding, harmless, monkeypat
     monkeypatch.setitem(sys.modules, "PIL", None)
 
     assert found_in_rows(TWOFA_DOCUMENT_KEYS={}) == []
+
+
+@pytest.mark.django_db
+def test_stored_document_whose_key_left_the_ring_is_told(documents_folder):
+    submitted(factories.Shop().participant)
+    kid = next(iter(conf.document_keys))
+
+    assert found_in_rows(TWOFA_DOCUMENT_KEYS={kid: OTHER_KEY}) == []
+    assert found_in_rows(TWOFA_DOCUMENT_KEYS={"other": OTHER_KEY}) == ["twofa.W017"]
+    DocumentFile.objects.update(wrapped_key=None, erase_due_at=now())
+    assert found_in_rows(TWOFA_DOCUMENT_KEYS={"other": OTHER_KEY}) == []

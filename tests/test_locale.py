@@ -86,8 +86,10 @@ def _marked_in_code(path: Path) -> Iterator[str]:
 
 
 def _marked_in_template(path: Path) -> Iterator[str]:
-    for quoted in re.findall(r"""gettext\(u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", templatize(path.read_text())):
-        yield ast.literal_eval(quoted)
+    text = r"""u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+    for call, first, second in re.findall(rf"(n?p?gettext)\({text}(?:, ?{text})?", templatize(path.read_text())):
+        source = ast.literal_eval(first)
+        yield f"{source}{IN}{ast.literal_eval(second)}" if call == "pgettext" else source
 
 
 @pytest.mark.parametrize(("tree", "language"), CATALOGUES)

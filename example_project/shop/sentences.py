@@ -158,7 +158,7 @@ OWN: dict[str, Sentence] = {
     "signed_out": Sentence(_("You were signed out meanwhile"), _("Sign in and you will be where you were."), "info"),
     "identity_needed": Sentence(
         _("Before you can redeem in this campaign we need to know who you are"),
-        _("Below is what is missing. Your order was not placed, and nothing was spent."),
+        _("Below is how far you are. Your order was not placed, and nothing was spent."),
         "info",
     ),
     "document_sent": Sentence(_("We have it"), _("Somebody looks at it soon."), "done"),

@@ -122,9 +122,13 @@ class Checklist:
 
 
 def checklist(onboarding: Row, opened: str = "") -> Checklist:
-    """Return the checklist of the API's answer, ``opened`` or else the first thing to do unfolded."""
-    steps = [_step(row) for row in onboarding["checklist"]]
-    todo = next((step.wanted for step in steps if step.may_retry), "")
+    """Return the checklist of the API's answer, ``opened`` or else the first thing to do unfolded.
+
+    After a refusal for good no picture is asked for, since none would change it; unfolded is then why.
+    """
+    is_over = onboarding["status"] == REJECTED
+    steps = [_step(row, is_over=is_over) for row in onboarding["checklist"]]
+    todo = next((step.wanted for step in steps if _is_due(step, is_over=is_over)), "")
     shown = opened if any(step.wanted == opened for step in steps) else todo
     action: dict[str, Any] = onboarding["next_action"]
     waiting = any(step.status == UNDER_REVIEW for step in steps)
@@ -136,12 +140,17 @@ def checklist(onboarding: Row, opened: str = "") -> Checklist:
     )
 
 
-def _step(row: Row) -> Step:
+def _is_due(step: Step, *, is_over: bool) -> bool:
+    return step.status == REJECTED if is_over else step.may_retry and step.status != UNDER_REVIEW
+
+
+def _step(row: Row, *, is_over: bool) -> Step:
     requirement: str = row["requirement"]
+    wanted = requirement.removeprefix("document:")
     return Step(
-        wanted=requirement.removeprefix("document:"),
+        wanted=wanted,
         status=row["status"],
-        may_retry=row["may_retry"],
+        may_retry=row["may_retry"] and (wanted == DEVICE or not is_over),
         reason=row["reason"] or "",
         comment=row["comment"] or "",
         document=row["document"] or "",

@@ -259,6 +259,7 @@ def _papers() -> None:
 
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:
     seen = reviews.declared(document.participant)
+    papers.opened(document, by)
     reviews.decide(document.pk, Decision(**said), seen=seen, reviewer=by, actor=STAFF)
 
 

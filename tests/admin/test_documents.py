@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests import factories, papers
@@ -16,7 +16,7 @@ from tests.statements import record_statements
 from tests.stories import unchanged
 from twofa.flows import reviews
 from twofa.flows.history import Actor
-from twofa.models import Campaign, DocumentFile, IdentityDocument
+from twofa.models import Campaign, DocumentFile, IdentityDocument, Participant
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +65,35 @@ def test_list_shows_each_state_that_is_asked_for(world: World, boss: Client):
         assert listed(boss, state=state) == [row.pk], state
     assert set(listed(boss, state="all")) == {row.pk for row in rows.values()}
     assert listed(boss, state="no such state") == listed(boss, state="all")
+
+
+def test_queue_has_no_column_in_which_all_rows_are_alike(world: World, boss: Client):
+    each_state(world)
+
+    def columns(**asked: str) -> set[str]:
+        return set(boss.get(QUEUE, asked).context["cl"].list_display)
+
+    assert "reviewer" in columns()
+    assert columns().isdisjoint({"shown_status", "decided_by"})
+    assert {"shown_status", "decided_by"} <= columns(state="rejected")
+    assert "reviewer" not in columns(state="rejected")
+
+
+def test_empty_queue_says_so_and_has_no_button_that_leads_nowhere(world: World, boss: Client):
+    IdentityDocument.objects.update(replaced_at=now())
+
+    shown = text(boss.get(QUEUE))
+
+    assert "No document waits for a decision." in shown
+    assert "Review the next one" not in shown
+    assert "Nothing matches." in text(boss.get(QUEUE, {"state": "rejected"}))
+
+
+def test_decision_is_told_after_its_file_was_erased(world: World, boss: Client):
+    each_state(world)
+
+    addresses = (f"{QUEUE}?state=purged", page("participant", "change", world.shop.participant.pk))
+    assert all("approved, file erased" in text(boss.get(address)) for address in addresses)
 
 
 def test_list_is_filtered_by_campaign_kind_and_reason(world: World, boss: Client):
@@ -210,3 +239,31 @@ def test_campaign_asks_for_documents_that_there_are(documents: Any, fault: str):
 
     with pytest.raises(Exception, match=fault):
         Campaign.objects.get(pk=campaign.pk).clean()
+
+
+# --- what staff write to one another ----------------------------------------------------------------------------------
+
+SECRET = "Same face as in the case of May."
+
+
+def test_internal_comment_is_for_reviewers_and_not_about_themselves(world: World, staff: Callable[..., Client]):
+    papers.decided(world.document, "rejected", reason="suspected_fraud", internal_comment=SECRET)
+    change = page("identitydocument", "change", world.document.pk)
+    review = page("identitydocument", "review", world.shop.participant.pk)
+    maria = staff("view_identitydocument")
+    assert SECRET not in text(maria.get(change))
+    person = User.objects.get(username="maria")
+    person.user_permissions.add(Permission.objects.get(codename="review_identitydocument"))
+    assert SECRET in text(maria.get(change))
+    assert SECRET in text(maria.get(review))
+    papers.kept(factories.participant(world.shop.campaign), fingerprint=bytes(world.document.fingerprint))
+    Participant.objects.filter(pk=world.shop.participant.pk).update(user=person)
+    for address in (change, review):
+        shown = text(maria.get(address))
+        assert SECRET not in shown
+        assert "The same picture was sent" not in shown
+
+
+def test_review_is_framed_by_nobody(world: World, boss: Client):
+    response = boss.get(page("identitydocument", "review", world.shop.participant.pk))
+    assert response["X-Frame-Options"] == "DENY"

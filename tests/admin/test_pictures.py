@@ -76,4 +76,4 @@ def test_storage_that_is_down_is_told_and_nothing_breaks(world: World, boss: Cli
     assert "does not answer" in response.content.decode()
     review = page("identitydocument", "review", world.shop.participant.pk)
     boss.post(review, {"do": "claim"})
-    assert "If you see no picture, the storage does not answer" in boss.get(review).content.decode()
+    assert "If you see no picture, load the page again" in boss.get(review).content.decode()

@@ -60,6 +60,26 @@ def test_pictures_lie_side_by_side_on_a_screen_and_below_one_another_on_a_phone(
     assert visitor.page.locator(".twofa-card img").evaluate_all(loaded) == [True] * 3
 
 
+def test_what_is_pressed_on_a_phone_is_as_high_as_a_thumb(
+    world: World, boss: Client, signed_in: Callable[..., Visitor]
+):
+    address = lay(world)
+    visitor = signed_in(boss, viewport={"width": 390, "height": 900})
+    low = """(all) => all.filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44)
+      .map((one) => one.textContent.trim())"""
+
+    visitor.go(page("identitydocument", "changelist"))
+    visitor.page.locator("#changelist-filter summary").first.click()
+    pressed = ".twofa-begin button, .twofa-fold > summary, #changelist-filter li a, #result_list a.twofa-door"
+    assert visitor.page.locator(pressed).count() > 20
+    assert visitor.page.locator(pressed).evaluate_all(low) == []
+    begin(visitor, address)
+    visitor.page.keyboard.press("r")
+    pressed = ".twofa-review :is(button, select, fieldset label, figcaption a, .twofa-beside p a, .twofa-card header a)"
+    assert visitor.page.locator(pressed).count() > 20
+    assert visitor.page.locator(pressed).evaluate_all(low) == []
+
+
 def test_review_is_done_by_keyboard_alone(world: World, boss: Client, signed_in: Callable[..., Visitor]):
     lay(world)
     visitor = signed_in(boss)
@@ -124,7 +144,7 @@ def test_review_is_done_without_a_script(world: World, boss: Client, signed_in: 
         card.get_by_role("button", name="Decide").click()
 
     assert states(world)["rg:front"] == "rejected"
-    assert visitor.page.get_by_role("link", name="Open by itself").count() == 3
+    assert visitor.page.get_by_role("link", name="Open in a new tab").count() == 3
 
 
 def test_page_needs_no_inline_script_and_no_inline_style(world: World, boss: Client):

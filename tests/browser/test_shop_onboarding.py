@@ -213,6 +213,16 @@ def test_file_that_cannot_be_taken_is_told_before_it_is_sent(much: bool, apply: 
     assert "POST" not in asked
 
 
+@pytest.mark.parametrize("name", ["licence.pdf", "licence.jpg"])
+def test_what_cannot_be_drawn_is_told_by_its_name_alone(name: str, apply: Callable[..., Applicant]):
+    kind = "application/pdf" if name.endswith("pdf") else "image/jpeg"
+    step = apply().choose("cnh:front", {"name": name, "mimeType": kind, "buffer": b"nothing that a browser draws"})
+
+    step.locator(".preview img").wait_for(state="hidden")
+    assert f"{name} · " in step.locator("figcaption").inner_text()
+    assert step.locator("button.primary").is_visible()
+
+
 def test_phone_offers_its_camera(apply: Callable[..., Applicant]):
     applicant = apply(is_mobile=True, has_touch=True, viewport={"width": 390, "height": 844})
 

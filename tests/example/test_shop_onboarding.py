@@ -178,6 +178,10 @@ def test_document_refused_for_good_offers_no_form_and_a_way_out(identity_world: 
         said = step(ana.page, side)
         assert ("<form" in said) != ("No other picture can be sent for it. Write to us, please." in said)
     assert "<form" not in step(ana.page, "cnh-front")
+    assert " open>" in step(ana.page, "cnh-front"), "unfolded is why, and no invitation to send what would not help"
+    assert "<form" not in step(ana.page, "cnh-back")
+    assert "Nothing is to be sent here now." in step(ana.page, "selfie")
+    assert "handed in" not in ana.page
     assert 'href="/"' in ana.page
 
 

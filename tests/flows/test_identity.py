@@ -182,7 +182,13 @@ def test_reset_of_the_last_device_ends_what_waits_too(shop):
     document = submitted(shop.participant, "cnh", "front")
     devices.reset(shop.device, actor=STAFF, reason="Phone lost, said somebody on the telephone")
     with refused(WrongState):
-        decide(document, approve=True)
+        reviews.decide(
+            document.pk,
+            reviews.Decision(approve=True),
+            seen=reviews.declared(shop.participant),
+            reviewer=factories.staff(),
+            actor=STAFF,
+        )
     assert onboarding.read(shop.participant).missing == ["device", "document:cnh:front"]
     assert not DocumentFile.objects.kept().exists()
 

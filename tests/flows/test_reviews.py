@@ -48,6 +48,13 @@ def look(document: IdentityDocument, by: Any, page: int = 1) -> bytes:
     return reviews.look(document.pk, page, reviewer=by, actor=Actor.staff(by))
 
 
+def begin(document: IdentityDocument, by: Any) -> None:
+    """Take the review, and look at each page of the document."""
+    take(Participant.objects.get(pk=document.participant_id), by)
+    for page in range(1, document.pages + 1):
+        look(document, by, page)
+
+
 def count(type_: str) -> int:
     return Event.objects.filter(type=type_).count()
 
@@ -185,7 +192,7 @@ def test_approval_counts_and_completes_the_onboarding(shop):
     shop.campaign.identity_required, shop.campaign.required_documents = True, ["rg:front"]
     shop.campaign.save()
     maria, document = reviewer(), papers.kept(shop.participant)
-    take(shop.participant, maria)
+    begin(document, maria)
 
     done = decide(document, maria)
 
@@ -198,6 +205,7 @@ def test_approval_counts_and_completes_the_onboarding(shop):
 
 def test_rejection_keeps_reason_and_comments_and_the_trail_only_the_reason(shop):
     maria, document = reviewer(), papers.kept(shop.participant)
+    begin(document, maria)
 
     done = decide(document, maria, REJECT)
 
@@ -218,6 +226,7 @@ def test_approval_of_what_nobody_compared_is_refused(shop):
     """The name is another one than beside the picture: the approval would be for a name that nobody saw."""
     maria, document = reviewer(), papers.kept(shop.participant)
     seen = reviews.declared(shop.participant)
+    begin(document, maria)
     participants.enroll(campaign=shop.campaign, external_id=shop.participant.external_id, name="Rui Lima", actor=WORKER)
 
     with refused(PolicyRefused):
@@ -232,13 +241,58 @@ def test_decision_is_refused_to_who_does_not_hold_the_review(shop):
     with refused(PolicyRefused):
         decide(document, joao)
     travel(CLAIM_LIFE + timedelta(seconds=1))
+    with refused(PolicyRefused):
+        decide(document, joao, REJECT)
+    begin(document, joao)
     assert decide(document, joao).decided_by == joao
+
+
+def test_claim_that_lapsed_and_that_nobody_took_still_counts(shop):
+    maria, document = reviewer(), papers.kept(shop.participant)
+    begin(document, maria)
+    travel(CLAIM_LIFE + timedelta(seconds=1))
+
+    assert decide(document, maria).decided_by == maria
+
+
+@pytest.mark.parametrize("pages", [(), (1,), (1, 2)])
+def test_approval_without_a_look_at_each_page_is_refused(shop, pages):
+    maria, document = reviewer(), papers.kept(shop.participant, pages=3)
+    take(shop.participant, maria)
+    begin(papers.kept(shop.participant, side="back"), maria)
+    for page in pages:
+        look(document, maria, page)
+
+    with refused(PolicyRefused) as info:
+        decide(document, maria)
+    assert "each page" in str(info.value.detail)
+    assert decide(document, maria, REJECT).status == "rejected"
+
+
+def test_look_of_somebody_else_is_no_look(shop):
+    maria, joao, document = reviewer(), reviewer("joao"), papers.kept(shop.participant)
+    begin(document, joao)
+    reviews.release(shop.participant, reviewer=joao)
+    take(shop.participant, maria)
+
+    with refused(PolicyRefused):
+        decide(document, maria)
+
+
+def test_picture_that_is_gone_is_not_approved(shop):
+    maria, document = reviewer(), papers.kept(shop.participant)
+    begin(document, maria)
+    document_files.shred(DocumentFile.objects.filter(document=document), now())
+
+    with refused(PolicyRefused) as info:
+        decide(document, maria)
+    assert "not there any more" in str(info.value.detail)
 
 
 def test_decision_begins_the_time_of_the_rest_anew(shop):
     maria = reviewer()
     front, back = (papers.kept(shop.participant, side=side) for side in ("front", "back"))
-    take(shop.participant, maria)
+    begin(front, maria)
     travel(timedelta(minutes=10))
 
     decide(front, maria)
@@ -249,6 +303,7 @@ def test_decision_begins_the_time_of_the_rest_anew(shop):
 
 def test_second_decision_and_one_about_a_replaced_picture_are_refused(shop):
     maria, joao, document = reviewer(), reviewer("joao"), papers.kept(shop.participant)
+    begin(document, maria)
     decide(document, maria)
     old = papers.kept(shop.participant, side="back", replaced_at=now())
 
@@ -260,10 +315,11 @@ def test_second_decision_and_one_about_a_replaced_picture_are_refused(shop):
 @pytest.mark.postgres
 @pytest.mark.parametrize("other", [APPROVE, REJECT], ids=["same", "contrary"])
 def test_of_two_decisions_at_once_one_counts_and_the_other_is_told(shop, threads, other):
-    people = [reviewer(name) for name in ("maria", "joao")]
-    document = papers.kept(shop.participant)
+    """One reviewer in two windows; of two reviewers only the one who holds the review is heard at all."""
+    maria, document = reviewer(), papers.kept(shop.participant)
+    begin(document, maria)
 
-    outcomes = threads([lambda: decide(document, people[0], APPROVE), lambda: decide(document, people[1], other)])
+    outcomes = threads([lambda: decide(document, maria, APPROVE), lambda: decide(document, maria, other)])
 
     assert sorted(isinstance(outcome, WrongState) for outcome in outcomes) == [False, True]
     assert Event.objects.filter(type__in=("document.approved", "document.rejected")).count() == 1

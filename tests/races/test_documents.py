@@ -6,7 +6,7 @@ import pytest
 
 from tests import factories
 from tests.forms import picture
-from tests.papers import submitted
+from tests.papers import opened, submitted
 from tests.races import guards
 from tests.races.guards import blind_changes, meet_after, outcomes, unlocked
 from tests.stories import STAFF
@@ -25,9 +25,9 @@ def sending(shop, kind: str = "cnh", data: bytes | None = None):
     )
 
 
-def deciding(document: IdentityDocument, *, approve: bool):
+def deciding(document: IdentityDocument, reviewer, *, approve: bool):
     decision = reviews.Decision(approve=approve, reason="" if approve else "unreadable")
-    reviewer, seen = factories.staff(), reviews.declared(document.participant)
+    seen = reviews.declared(document.participant)
     return lambda: reviews.decide(document.pk, decision, seen=seen, reviewer=reviewer, actor=STAFF)
 
 
@@ -49,20 +49,26 @@ def test_without_the_lock_they_overdraw_it(shop, threads, settings, monkeypatch)
 
 
 def test_of_two_reviewers_at_once_one_decides(shop, threads):
-    document = submitted(shop.participant)
-    calls = [deciding(document, approve=True), deciding(document, approve=False)] * 4
-    assert outcomes(threads(calls)) == {"done": 1, "wrong_state": 7}
+    document, maria = submitted(shop.participant), factories.staff()
+    opened(document, maria)
+    calls = [deciding(document, maria, approve=True), deciding(document, maria, approve=False)] * 4
+    # Somebody else, who took nothing over: refused whoever is faster.
+    others = [deciding(document, factories.staff(), approve=True)] * 2
+    told = outcomes(threads([*calls, *others]))
+    assert (told["done"], told["wrong_state"] + told.get("policy_refused", 0)) == (1, 9)
     stored = IdentityDocument.objects.get()
     decided = Event.objects.filter(type__in=("document.approved", "document.rejected"))
     assert [event.type for event in decided] == [f"document.{stored.status}"]
 
 
 def test_without_the_guards_both_decide(shop, threads, monkeypatch):
-    document = submitted(shop.participant)
+    document, maria = submitted(shop.participant), factories.staff()
+    opened(document, maria)
     blind_changes(monkeypatch)
     monkeypatch.setattr(guards, "PATIENCE", 5.0)
     meet_after(monkeypatch, reviews, "_ensure_free", 2)
-    threads([unlocked(deciding(document, approve=True)), unlocked(deciding(document, approve=False))])
+    calls = [deciding(document, maria, approve=True), deciding(document, maria, approve=False)]
+    threads([unlocked(call) for call in calls])
     assert Event.objects.filter(type__in=("document.approved", "document.rejected")).count() == 2
 
 
@@ -77,8 +83,9 @@ def test_of_two_reviewers_who_begin_at_once_one_reviews(shop, threads):
 
 
 def test_picture_that_is_replaced_while_it_is_decided_is_one_or_the_other(shop, threads):
-    document = submitted(shop.participant)
-    results = threads([deciding(document, approve=True), sending(shop, data=picture("blue"))])
+    document, maria = submitted(shop.participant), factories.staff()
+    opened(document, maria)
+    results = threads([deciding(document, maria, approve=True), sending(shop, data=picture("blue"))])
     document.refresh_from_db()
     # Either it was approved, and the other picture refused; or it was replaced, and the decision came too late.
     assert outcomes(results) == {"done": 1, "wrong_state": 1}

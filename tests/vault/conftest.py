@@ -23,9 +23,10 @@ def configure(settings, monkeypatch):
     """A host with the settings of the page, and the servers that a test has; `quick` cuts the page's patience."""
 
     def configure(endpoint: str, *, quick: bool = False) -> dict[str, Any]:
-        variables = {"BUCKET": BUCKET, "REGION": "us-east-1", "ENDPOINT": endpoint, "KEY": KEY}
+        variables = {"BUCKET": BUCKET, "REGION": "us-east-1", "ENDPOINT": endpoint}
         for name, value in variables.items():
             monkeypatch.setenv(f"DOCUMENTS_{name}", value)
+        monkeypatch.setenv("TWOFA_DOCUMENT_KEY", KEY)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-account")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "its-secret")
         code = of_kind("s3").code

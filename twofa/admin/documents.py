@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -15,15 +14,16 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from twofa.admin import figures, pictures, reviews, words
+from twofa.admin import dossiers, figures, pictures, reviews, words
 from twofa.admin.actions import FlowAction, Tool
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import BAD, ENDED, OPEN, Cell, Section, badge, cells, moment, tone_of
+from twofa.admin.sections import BAD, ENDED, OPEN, Cell, Section, badge, cells, moment
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import review_figures
 from twofa.flows.history import Actor
@@ -100,6 +100,7 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
         "shown_status",
         "sent",
         "reviewer",
+        "decided_by",
     )
     sortable_by = ("sent",)
     list_filter = (StateFilter, ("campaign", SomeRelatedFilter), "kind", "reason", ("created_at", DateFilter))
@@ -134,13 +135,13 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
         ),
         FlowAction(
             name="reopen",
-            label=_("Take another picture"),
+            label=_("Allow another picture"),
             permissions=pictures.PERMISSIONS,
             explanation=_(
                 "This refusal was final: no other picture of this kind was taken. From now on the participant may send "
                 "one, and staff decide about it. The refusal itself stays as it is."
             ),
-            done=_("Another picture is taken now."),
+            done=_("The participant may send another picture now."),
             run=take_again,
             offered=lambda document: document.is_refused_for_good,
         ),
@@ -157,7 +158,10 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         shown = super().get_list_display(request)
-        return ["door" if name == "shown_participant" and pictures.may_look(request) else name for name in shown]
+        # Of what waits all have one status, and nobody has decided; of the rest nobody is at it.
+        left_out = ("shown_status", "decided_by") if state_of(request.GET) == WAITING else ("reviewer",)
+        door = {"shown_participant": "door"} if pictures.may_look(request) else {}
+        return [door.get(name, name) for name in shown if name not in left_out]
 
     @admin.display(description=_("document"))
     def shown_document(self, document: Any) -> str:
@@ -174,17 +178,15 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("status"))
     def shown_status(self, document: IdentityDocument) -> str:
         """Show the state; what another picture took the place of waits for nobody, whatever its state says."""
-        if document.replaced_at is not None and document.status == Status.PENDING:
-            return badge(ENDED, pgettext_lazy("document", "replaced by another picture"))
-        shown = badge(tone_of(document.status), document.get_status_display())
-        return shown if document.decided_by is None else format_html("{}<br>{}", shown, document.decided_by)
+        shown = dossiers.standing(document)
+        return badge(shown.tone, str(shown.text))
 
     @admin.display(description=_("sent"), ordering="id")
     def sent(self, document: IdentityDocument) -> str:
         """Show when it was sent, and for how long it has waited."""
         if not document.is_waiting:
             return moment(document.created_at)
-        age = _rough(timezone.now() - document.created_at)
+        age = words.rough(timezone.now() - document.created_at)
         return format_html("{}<br>{}", moment(document.created_at), age)
 
     @admin.display(description=_("being reviewed by"))
@@ -197,18 +199,30 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
     def door(self, document: IdentityDocument) -> str:
         """Show whose it is, with the way to their review."""
         url = self.page("review", document.participant_id)
-        return format_html('{}<br><a href="{}">{}</a>', document.participant, url, _("Review"))
+        return format_html('{}<br><a class="twofa-door" href="{}">{}</a>', document.participant, url, _("Review"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         campaign = request.GET.get("campaign__id__exact", "")
+        found = review_figures.queue()
         context = {
-            "headline": _headline(),
-            "next_url": self.page("next") if pictures.may_look(request) else "",
+            "title": capfirst(self.opts.verbose_name_plural),
+            "headline": _headline(found),
+            "next_url": self.page("next") if found.documents and pictures.may_look(request) else "",
             "next_campaign": campaign if campaign.isdecimal() else "",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     # --- one document ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what reviewers write to one another: for those who may review, and not about themselves."""
+        shown = super().get_fieldsets(request, obj)
+        if obj is None or (pictures.may_look(request) and obj.participant.user_id != request.user.pk):
+            return shown
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "internal_comment"]})
+            for title, options in shown
+        ]
 
     def get_tools(self, request: HttpRequest, row: IdentityDocument) -> list[Tool]:
         tools = super().get_tools(request, row)
@@ -276,18 +290,10 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
         return pictures.page(self, request, pk, number)
 
 
-def _headline() -> list[tuple[Any, str]]:
+def _headline(found: review_figures.Queue) -> list[tuple[Any, str]]:
     """Return the numbers that are read first."""
-    found = review_figures.queue()
     return [
         (_("Documents waiting"), figures.number(found.documents)),
         (_("Participants waiting"), figures.number(found.participants)),
-        (_("The oldest has waited"), "—" if found.age is None else _rough(found.age)),
+        (_("The oldest has waited"), words.rough(found.age)),
     ]
-
-
-def _rough(age: timedelta) -> str:
-    """Return an age as it matters: days, or hours and minutes."""
-    seconds = int(age.total_seconds())
-    step = 86_400 if seconds >= 86_400 else 60
-    return words.duration(timedelta(seconds=seconds - seconds % step)) if seconds >= 60 else str(_("under a minute"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 from stdnum.br import cnpj, cpf
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _FORMATS = {11: cpf.format, 14: cnpj.format}
 _STEPS: dict[str, tuple[str, StrOrPromise]] = {
     onboarding.MISSING: (ENDED, _("missing")),
-    onboarding.UNDER_REVIEW: (OPEN, _("under review")),
+    onboarding.UNDER_REVIEW: (OPEN, pgettext_lazy("document", "waiting for a decision")),
     onboarding.REJECTED: (BAD, _("rejected")),
     onboarding.APPROVED: (GOOD, _("approved")),
 }
@@ -57,7 +57,8 @@ class Card:
     twins: str
     twin_links: list[Cell]
     form: forms.Form | None
-    revoke: str
+    way: Cell | None
+    """To what staff may take back of the decision."""
 
 
 def shown(
@@ -68,16 +69,16 @@ def shown(
 ) -> dict[str, Any]:
     """Return what the page shows of a participant to this member."""
     dossier = dossiers.read(participant)
-    is_own = participant.user_id == request.user.pk
     is_mine = dossier.is_held_by(request.user)
     page = _Page(model_admin, request, dossier, is_mine)
     held = dossier.held
     return {
         "participant": participant,
         "participant_url": model_admin.way(request)(participant),
-        "is_own": is_own,
+        "is_own": page.is_own,
         "is_mine": is_mine,
         "is_waiting": bool(dossier.waiting),
+        "may_begin": bool(dossier.waiting) and held is None and not page.is_own,
         "holder": "" if held is None or is_mine or held.claimed_by is None else held.claimed_by.get_username(),
         "until": "" if held is None else moment(held.claimed_until),
         "left": "" if held is None or held.claimed_until is None else _left(held.claimed_until - dossier.at),
@@ -86,6 +87,18 @@ def shown(
         "cards": [page.card(paper, form) for paper in dossier.papers],
         "earlier": page.earlier(),
     }
+
+
+def standing(document: IdentityDocument) -> Cell:
+    """Return how a document stands: what was decided, whether or not its file is still there, or that it waits."""
+    if document.is_waiting:
+        return Cell(pgettext("document", "waiting for a decision"), tone=OPEN)
+    if document.status == IdentityDocument.Status.PENDING:
+        return Cell(pgettext("document", "replaced by another picture"), tone=ENDED)
+    told = [document.get_decision_display()]
+    if document.status == IdentityDocument.Status.PURGED:
+        told.append(document.get_status_display())
+    return Cell(", ".join(told), tone=tone_of(document.decision))
 
 
 def number(text: str) -> str:
@@ -113,6 +126,8 @@ class _Page:
     """The parts, for one member and one dossier."""
 
     def __init__(self, model_admin: TwofaAdmin, request: HttpRequest, dossier: Dossier, is_mine: bool) -> None:
+        # What staff write to one another about an applicant is not for the applicant, whoever else they are.
+        self.is_own = dossier.participant.user_id == request.user.pk
         self._admin = model_admin
         self._way = model_admin.way(request)
         self._dossier = dossier
@@ -138,14 +153,23 @@ class _Page:
         return Card(
             document=document,
             url=self._admin.page("change", document.pk),
-            status=Cell(document.get_status_display(), tone=tone_of(document.status)),
+            status=standing(document),
             pictures=self._pictures(paper) if self._is_mine else [],
             facts=self._facts(document),
-            twins=_twins(paper),
-            twin_links=[self._twin(twin) for twin in paper.twins],
+            twins="" if self.is_own else _twins(paper),
+            twin_links=[] if self.is_own else [self._twin(twin) for twin in paper.twins],
             form=form(document) if self._is_mine and document.is_waiting else None,
-            revoke=self._admin.page("revoke", document.pk) if document.is_valid else "",
+            way=self._way_back(document),
         )
+
+    def _way_back(self, document: IdentityDocument) -> Cell | None:
+        if self.is_own:
+            return None
+        if document.is_valid:
+            return Cell(_("Take the approval back"), url=self._admin.page("revoke", document.pk))
+        if document.is_refused_for_good:
+            return Cell(_("Allow another picture"), url=self._admin.page("reopen", document.pk))
+        return None
 
     def _pictures(self, paper: Paper) -> list[Picture]:
         return [self._picture(paper.document, page, len(paper.pages)) for page in paper.pages]
@@ -154,7 +178,7 @@ class _Page:
         said = {"document": document, "page": page, "pages": pages}
         name = str(_("%(document)s, page %(page)d of %(pages)d")) % said if pages > 1 else str(document)
         # Where there is no picture this stands in its place, so it says what to do.
-        alt = str(_("%(name)s. If you see no picture, the storage does not answer: load the page again.")) % {
+        alt = str(_("%(name)s. If you see no picture, load the page again; opened in a new tab it says why.")) % {
             "name": name
         }
         return Picture(page, name, alt, self._admin.page("page", document.pk, page))
@@ -168,7 +192,7 @@ class _Page:
             (_("By"), document.decided_by or "—"),
             (_("Reason"), document.get_reason_display()),
             (_("Comment for the applicant"), document.comment),
-            (_("Internal comment"), document.internal_comment),
+            (_("Internal comment"), "" if self.is_own else document.internal_comment),
             (_("Another picture"), _("not taken: final") if document.is_final else ""),
         ]
         return [*sent, *((name, value) for name, value in told if value)]
@@ -185,15 +209,13 @@ class _Page:
         return Section(_("Earlier documents, the newest first"), headers, lines, anchor="earlier")
 
     def _earlier(self, document: IdentityDocument) -> list[Cell]:
-        replaced = document.replaced_at is not None
-        state = _("replaced by another picture") if replaced else document.get_decision_display()
         return cells(
             moment(document.created_at),
             Cell(document, url=self._admin.page("change", document.pk)),
-            Cell(state, tone=ENDED if replaced else tone_of(document.decision)),
+            standing(document),
             document.get_reason_display() or "—",
             document.comment or "—",
-            document.internal_comment or "—",
+            (not self.is_own and document.internal_comment) or "—",
             document.decided_by or "—",
         )
 

@@ -123,9 +123,9 @@ def reviewed(queue: Queue, decisions: Decisions) -> dict[str, Any]:
         "has_documents": bool(queue.documents or decisions.total),
         "review_headline": [
             (_("Waiting now"), number(queue.documents)),
-            (_("The oldest has waited"), words.duration(queue.age)),
+            (_("The oldest has waited"), words.rough(queue.age)),
             (_("Decided"), number(decisions.total)),
-            (_("Median time to the decision"), words.duration(decisions.median)),
+            (_("Median time to the decision"), words.rough(decisions.median)),
         ],
         "review_outcomes": [
             (_("approved"), number(decisions.approved), rate(_part(decisions.approved, decisions.total))),

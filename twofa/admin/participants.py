@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import disclosures, pictures, words
+from twofa.admin import disclosures, dossiers, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import ENDED, Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
@@ -156,11 +156,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
         return Section(_("Identity documents"), headers, lines, anchor="documents")
 
     def _document(self, document: IdentityDocument) -> list[Cell]:
-        replaced = document.replaced_at is not None
-        state = _("replaced by another picture") if replaced else document.get_status_display()
         return cells(
             Cell(str(document), url=self.page_of(document)),
-            Cell(state, tone=ENDED if replaced else tone_of(document.status)),
+            dossiers.standing(document),
             document.get_reason_display() or "—",
             moment(document.created_at),
             moment(document.decided_at),

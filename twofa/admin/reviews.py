@@ -200,7 +200,9 @@ def _told(document: IdentityDocument) -> str:
     line = str(_("%(document)s: %(state)s.")) % said
     left = IdentityDocument._default_manager.filter(participant=document.participant_id).waiting().count()
     if not left:
-        return f"{line} {_('All documents of this participant are decided.')}"
+        # On its own, for makemessages does not look into an f-string.
+        done = _("All documents of this participant are decided.")
+        return f"{line} {done}"
     more = ngettext("%(count)d document is left.", "%(count)d documents are left.", left) % {"count": left}
     return f"{line} {more}"
 
@@ -228,6 +230,8 @@ def _show(
     response = TemplateResponse(request, "twofa/admin/review.html", context)
     # Every page of the admin says so as well (``admin_view``); with a whole document number it must not depend on it.
     response["Cache-Control"] = "no-store, private"
+    # Nor must it depend on a middleware of the host's that no other site lays *Approve* under a button of its own.
+    response["X-Frame-Options"] = "DENY"
     return response
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.db.models import DurationField
 from django.utils import formats
-from django.utils.text import Truncator
+from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -90,21 +90,20 @@ KEYS: dict[str, StrOrPromise] = {
 }
 """What is kept with an event or a decision, by the name of its key."""
 
+_KINDS, _SIDES = IdentityDocument.Kind, IdentityDocument.Side
 DOCUMENTS: dict[str, StrOrPromise] = {
-    "cpf": _("CPF"),
-    "cpf:front": _("CPF, front"),
-    "cpf:back": _("CPF, back"),
-    "rg": _("RG"),
-    "rg:front": _("RG, front"),
-    "rg:back": _("RG, back"),
-    "cnh": _("CNH (driving licence)"),
-    "cnh:front": _("CNH, front"),
-    "cnh:back": _("CNH, back"),
-    "passport": _("passport"),
-    "selfie": _("selfie"),
-    "proof_of_address": _("proof of address"),
-    "other": _("other"),
+    name: label
+    for kind in _KINDS
+    for name, label in (
+        (kind.value, kind.label),
+        *(
+            (f"{kind}:{side}", format_lazy("{}, {}", kind.label, side.label))
+            for side in (_SIDES.FRONT, _SIDES.BACK)
+            if kind in (_KINDS.CPF, _KINDS.RG, _KINDS.CNH)
+        ),
+    )
 }
+"""What a campaign may ask for, by the names that the documents themselves have."""
 
 BASES: dict[str, StrOrPromise] = {
     "retention": _("the time to keep them is over"),
@@ -187,6 +186,15 @@ def duration(value: timedelta | None) -> str:
     if seconds or not parts:
         parts.append(ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds})
     return " ".join(parts)
+
+
+def rough(age: timedelta | None) -> str:
+    """Return an age as it matters: days, or hours and minutes."""
+    if age is None:
+        return "—"
+    seconds = int(age.total_seconds())
+    step = 86_400 if seconds >= 86_400 else 60
+    return duration(timedelta(seconds=seconds - seconds % step)) if seconds >= 60 else str(_("under a minute"))
 
 
 def points(amount: Decimal, unit: str) -> str:

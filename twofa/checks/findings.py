@@ -272,6 +272,12 @@ ADDRESSABLE_STORAGE = Finding(
     "Documents are served by the admin alone, to whoever may see them. Take {option} out of its OPTIONS, or overrule "
     "there what a setting says for all your storages.",
 )
+DOCUMENTS_WITHOUT_KEY = Finding(
+    "twofa.W017",
+    "{count} stored pages of documents were sealed with the key {kid!r}, which is not in TWOFA_DOCUMENT_KEYS.",
+    "Put the key back: without it nobody can open them. If that is meant, reject these documents, so that the "
+    "participants send them again.",
+)
 
 EAGER_JOBS = Finding(
     "twofa.W001",

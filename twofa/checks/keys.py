@@ -39,6 +39,11 @@ class Ring:
         return given if isinstance(given, Mapping) else {}
 
     @property
+    def kids(self) -> list[str]:
+        """The ids of its keys."""
+        return [str(kid) for kid in self.given]
+
+    @property
     def decoded(self) -> dict[str, bytes]:
         """Those keys that are well formed."""
         ring = {}

@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from twofa.checks import findings, keys
 from twofa.conf import conf
-from twofa.models import Campaign, Challenge, TwoFactorMode
+from twofa.models import Campaign, Challenge, DocumentFile, TwoFactorMode
 from twofa.tokens import ALPHABETS
 
 DOCUMENT_LIBRARIES = {"cryptography": "cryptography", "PIL": "pillow", "pypdfium2": "pypdfium2"}
@@ -66,9 +66,8 @@ def _looser(row: Mapping[str, Any], limits: Mapping[str, Any]) -> list[str]:
 
 
 def challenge_keys(alias: str) -> Iterator[CheckMessage]:
-    given = conf.given("TOKEN_KEYS")
-    ring = [str(kid) for kid in given] if isinstance(given, Mapping) else []
-    orphans = Challenge.objects.using(alias).filter(status=Challenge.Status.PENDING).exclude(kid__in=ring)
+    pending = Challenge.objects.using(alias).filter(status=Challenge.Status.PENDING)
+    orphans = pending.exclude(kid__in=keys.TOKENS.kids)
     for kid, count in orphans.order_by("kid").values_list("kid").annotate(count=Count("pk")):
         yield findings.CHALLENGES_WITHOUT_KEY(kid=kid, count=count)
 
@@ -84,4 +83,11 @@ def identity_documents(alias: str) -> Iterator[CheckMessage]:
             yield findings.DOCUMENT_LIBRARY_MISSING(campaign=slug, libraries=", ".join(missing))
 
 
-CHECKS = (campaign_channels, campaign_policies, challenge_keys, identity_documents)
+def document_keys(alias: str) -> Iterator[CheckMessage]:
+    sealed = DocumentFile.objects.using(alias).filter(wrapped_key__isnull=False)
+    orphans = sealed.exclude(kid__in=keys.DOCUMENTS.kids)
+    for kid, count in orphans.order_by("kid").values_list("kid").annotate(count=Count("pk")):
+        yield findings.DOCUMENTS_WITHOUT_KEY(kid=kid, count=count)
+
+
+CHECKS = (campaign_channels, campaign_policies, challenge_keys, identity_documents, document_keys)

@@ -32,10 +32,15 @@ class Step:
 
     @property
     def may_retry(self) -> bool:
-        """Tell whether the participant can do something about it."""
+        """Tell whether something can be sent for it: also in the place of what waits, and not after a last word."""
         if self.status == REJECTED:
             return self.document is not None and not self.document.is_final
-        return self.status == MISSING and self.cools_off_until is None
+        return self.status != APPROVED and self.cools_off_until is None
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether the participant has to do something about it."""
+        return self.may_retry and self.status != UNDER_REVIEW
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Onboarding:
 def _next_action(steps: Sequence[Step]) -> NextAction:
     if any(step.status == REJECTED and not step.may_retry for step in steps):
         return NONE
-    if any(step.may_retry for step in steps):
+    if any(step.is_due for step in steps):
         return NextAction("onboarding")
     cooling = [step.cools_off_until for step in steps if step.cools_off_until is not None]
     if cooling:

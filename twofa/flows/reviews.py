@@ -16,11 +16,12 @@ from django.views.decorators.debug import sensitive_variables
 from twofa.exceptions import NotFound, PolicyRefused, WrongState
 from twofa.flows import document_files, onboarding
 from twofa.flows.history import Actor, Trail
-from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, IdentityDocument, Participant
+from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, Event, IdentityDocument, Participant
 from twofa.models.clock import now
 
 Status, Reason = IdentityDocument.Status, IdentityDocument.Reason
 
+VIEWED = "document.viewed"
 TRIES = 20
 """How many participants are asked for before somebody is told that all others are being reviewed."""
 
@@ -128,12 +129,14 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
             raise WrongState
         at = now()
         _ensure_free([document], reviewer, at)
+        if document.claimed_by_id != reviewer.pk:
+            raise PolicyRefused(_("Begin the review first: nobody decides what they have not opened."))
+        if decision.approve:
+            _ensure_looked(document, actor)
         if decision.approve and seen != declared(participant):
             raise PolicyRefused(
                 _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
             )
-        if decision.approve and document.files.kept().count() != document.pages:
-            raise PolicyRefused(_("Its picture is not there any more. Ask for another one: reject it as unreadable."))
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
         # Whoever decides is at work: what else waits of this participant stays theirs.
@@ -141,6 +144,20 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
         onboarding.note(participant, trail)
         trail.write()
     return document
+
+
+def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
+    """Raise where there is nothing to look at any more, or where this reviewer has not looked at each page.
+
+    An approval says that a person has compared the picture. One that is sent without having opened it, by a script or
+    in haste, would say it as well. Raises: PolicyRefused.
+    """
+    if document.files.kept().count() != document.pages:
+        raise PolicyRefused(_("Its picture is not there any more. Ask for another one: reject it as unreadable."))
+    looks = Event.objects.filter(participant=document.participant_id, type=VIEWED, actor=actor.label)
+    pages = looks.filter(data__document=str(document.pk)).values_list("data__page", flat=True)
+    if len(set(pages)) < document.pages:
+        raise PolicyRefused(_("Look at each page of this document before you approve it."))
 
 
 def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: Trail) -> None:
@@ -214,7 +231,7 @@ def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
         raise NotFound(resource="document")
     with transaction.atomic(durable=True):
         trail = Trail(actor, now())
-        trail.add("document.viewed", document, document=str(pk), page=page)
+        trail.add(VIEWED, document, document=str(pk), page=page)
         trail.write()
     return document_files.opened(row)
 

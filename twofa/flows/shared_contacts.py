@@ -5,7 +5,8 @@ phone of their own, and each second factor is then theirs (``TWOFA_PARTICIPANTS_
 
 Asked twice. When a token is about to be sent to a new device, so that nobody proves what they could not use; and when
 it was proved, because two may have been on their way. Pending devices count for a day only, and never against one that
-was proved: they prove nothing, and whoever holds a few accounts could keep a stranger's phone out for good.
+was proved: they prove nothing. Whoever holds a few accounts can still keep a stranger's phone from being registered,
+as long as they register it anew each day: it gets their messages, each refusal is an alert, and staff see whose it is.
 
 **What the refusal gives away**: that others use this contact. Silence would hide it, and would leave the rest of a
 family waiting for a token that never comes. To learn about a stranger's phone one must hold as many accounts as the

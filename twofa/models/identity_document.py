@@ -187,7 +187,7 @@ class IdentityDocument(StateMachine):
 
     def __str__(self) -> str:
         kind = str(self.get_kind_display())
-        return kind if self.side == self.Side.SINGLE else f"{kind} ({self.get_side_display()})"
+        return kind if self.side == self.Side.SINGLE else f"{kind}, {self.get_side_display()}"
 
     @property
     def is_waiting(self) -> bool:

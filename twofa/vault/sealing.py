@@ -72,8 +72,13 @@ def unseal(ciphertext: bytes, *, name: str, kid: str, wrapped_key: bytes, owner:
     if ciphertext[:1] != VERSION or not wrapped_key:
         raise DocumentUnreadable
     aes = _aes()
-    file_key = aes.decrypt(_wrapping(key), wrapped_key, _bound("document-key", kid, name, owner))
-    data: bytes = aes.decrypt(file_key, ciphertext[1:], _bound("document", name, owner))
+    try:
+        file_key = aes.decrypt(_wrapping(key), wrapped_key, _bound("document-key", kid, name, owner))
+        data: bytes = aes.decrypt(file_key, ciphertext[1:], _bound("document", name, owner))
+    except DocumentUnreadable:
+        # Which it is nobody can tell: another key under the same id, or changed bytes.
+        logger.error("a document does not open: it was changed, or %r names another key now", kid)
+        raise
     return data
 
 
