@@ -135,6 +135,8 @@ BAD_SETTINGS = {
     "E036-events": ("twofa.E036", {"TWOFA_RETENTION": {"events": timedelta(days=1)}}),
     "E036-event": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"deliveries": timedelta(days=1)}}}),
     "E036-event-short": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"delivery": timedelta(hours=1)}}}),
+    "E036-role": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"role": timedelta(days=900)}}}),
+    "E036-role-changed": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"role.changed": timedelta(days=900)}}}),
     "E036-trail": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"trail": timedelta(days=900)}}}),
     "W003": ("twofa.W003", {"TWOFA_TOKEN_KEY": {"1": KEY}}),
     "W005": ("twofa.W005", {"TWOFA_CHANNELS": {"sms": EMAIL, "whatsap": EMAIL}}),

@@ -245,6 +245,24 @@ class PolicyRefused(TwoFactorError):
     default_detail = _("That is not allowed.")
 
 
+class KeyMissing(TwoFactorError):
+    """What has to be read is sealed under a key that has left the ring. ``kid`` is the key's id.
+
+    Not the same as broken: the seal may be as it was made, and with the key it can be said.
+    """
+
+    code = "key_missing"
+    default_detail = _("A key that is needed is not in TWOFA_TOKEN_KEYS.")
+
+    def __init__(self, kid: str) -> None:
+        self.kid = kid
+        detail = _(
+            "The audit trail was sealed with the key “%(kid)s”, which is not in TWOFA_TOKEN_KEYS. Put it back at the "
+            "end of the ring, for this command at least, and run it again. Nothing was done that needs it."
+        )
+        super().__init__(str(detail) % {"kid": kid}, kid=kid)
+
+
 class TemporaryFailure(TwoFactorError):
     """Raised by a fulfillment backend: the outcome is unknown or a retry may help."""
 

@@ -1,7 +1,8 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
 Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
-``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``. None ever carries a token.
+``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``, and says so where it carries more. None
+ever carries a token.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ participant_onboarded = Signal()
 """A participant has all that the campaign asks for. Carries ``participant``."""
 
 participant_erased = Signal()
-"""A participant's data is gone. Erase now what you keep of them, their user among it. Carries ``participant``."""
+"""A participant's data is gone. Erase now what you keep of them. Carries ``participant``, and their ``user``, to whom
+nothing of ours refers any more by this participant."""
 
 transaction_tampered = Signal()
 """The stored row is not what its token was issued for: somebody wrote to the table. Carries ``redemption``."""

@@ -20,7 +20,9 @@ from twofa.urls import urlpatterns
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 # Never answered over HTTP by their own code: a race is `wrong_state`, the others are told to staff or to nobody.
-INTERNAL = {"transition_refused", "policy_refused", "temporary_failure", "delivery_error", "document_unreadable"}
+INTERNAL = {
+    "transition_refused", "policy_refused", "temporary_failure", "delivery_error", "document_unreadable", "key_missing",
+}  # fmt: skip
 
 
 def leaves(tree=exceptions.TwoFactorError):

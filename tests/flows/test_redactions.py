@@ -93,6 +93,15 @@ def test_events_are_kept_without_a_setting(mixed, settings):
         assert purge() == 0
 
 
+def test_events_by_which_roles_are_known_stay_whatever_the_setting(mixed, settings):
+    """``twofa_roles`` would take its own groups for the host's. A check refuses the setting."""
+    written("role.changed", 2, ago=400 * DAY)
+    sealed()
+    settings.TWOFA_RETENTION = {"events": {"role": 7 * DAY, "role.changed": 7 * DAY}}
+    with unchanged():
+        assert purge() == 0
+
+
 def test_longer_beginning_of_a_type_decides(mixed, settings):
     settings.TWOFA_RETENTION = {"events": {"delivery": DAY, "delivery.sent": 365 * DAY, "challenge": 365 * DAY}}
     with unchanged():
@@ -279,6 +288,84 @@ def test_event_is_redacted_before_its_seal_or_while_it_is_sealed(monkeypatch):
         return seal
 
     monkeypatch.setattr(seals, "build", slow)
-    sealed()
+    sealed(ago=timedelta(0))
     assert Event.objects.get(pk=during[0]).data["destination"] == ""
+    assert found() == []
+    assert {redaction.basis for redaction in EventRedaction.objects.all()} == {"erasure, unsealed"}
+
+
+# --- hiding a seal, so that a forged event seems to wait for one ------------------------------------------------------
+
+
+def hidden(seal_numbers: list[int]) -> dict[int, int]:
+    """Make seals begin where they end, and return what they were: by the tables alone, without a key."""
+    were = dict(EventSeal.objects.filter(pk__in=seal_numbers).values_list("number", "first_event"))
+    for number, last in EventSeal.objects.filter(pk__in=seal_numbers).values_list("number", "last_event"):
+        EventSeal.objects.filter(pk=number).update(first_event=last)
+    return were
+
+
+def shown_again(were: dict[int, int]) -> None:
+    for number, first in were.items():
+        EventSeal.objects.filter(pk=number).update(first_event=first)
+
+
+def test_forged_event_whose_seal_was_hidden_is_not_laundered(mixed):
+    """Every seal is, the newest one too, so that none says how far the trail is sealed."""
+    pk = mixed["delivery.sent"][0]
+    tamper(Event.objects.get(pk=pk), actor="somebody else")
+    were = hidden(list(EventSeal.objects.values_list("pk", flat=True)))
+    with unchanged(), pytest.raises(PolicyRefused):
+        redact([pk])
+    shown_again(were)
+    assert found() == [(Flaw.EVENT_CHANGED, pk)]
+
+
+def test_forged_event_whose_own_seal_was_hidden_is_not_laundered(mixed):
+    """The newest seal is whole and says that nothing below it waits for one."""
+    pk = mixed["delivery.sent"][0]
+    tamper(Event.objects.get(pk=pk), actor="somebody else")
+    were = hidden([1])
+    with unchanged(), pytest.raises(PolicyRefused):
+        redact([pk])
+    shown_again(were)
+    assert found() == [(Flaw.EVENT_CHANGED, pk)]
+
+
+def test_forged_event_that_was_made_young_is_redacted_and_stays_a_flaw(mixed):
+    """What had no seal is told so, under the key: it explains no seal that was there before."""
+    pk = mixed["delivery.sent"][0]
+    tamper(Event.objects.get(pk=pk), actor="somebody else", created_at=now())
+    were = hidden([1])
+    assert redact([pk]) == 1
+    shown_again(were)
+    assert (Flaw.EVENT_CHANGED, pk) in found()
+
+
+def test_forged_event_whose_seals_were_taken_away_for_a_while_stays_a_flaw(mixed):
+    pk = mixed["delivery.sent"][-1]
+    tamper(Event.objects.get(pk=pk), actor="somebody else")
+    taken = list(EventSeal.objects.filter(last_event__gte=pk))
+    EventSeal.objects.filter(last_event__gte=pk).delete()
+    assert redact([pk]) == 1
+    EventSeal.objects.bulk_create(taken)
+    assert (Flaw.EVENT_CHANGED, pk) in found()
+    # Nor is it what the next erasure takes for sound.
+    before = EventRedaction.objects.count()
+    with pytest.raises(PolicyRefused):
+        redactions.redact([pk], lambda event: {"actor": "", "data": event["data"]}, basis="erasure", actor=STAFF)
+    assert EventRedaction.objects.count() == before
+
+
+def test_event_in_a_gap_is_redacted_before_it_is_sealed_as_late(mixed):
+    """It was committed after its neighbours were sealed, a moment ago."""
+    gap = mixed["delivery.sent"][0]
+    gone(gap)
+    EventSeal.objects.all().delete()
+    sealed(ago=timedelta(0))
+    restored = Event(pk=gap, type="delivery.sent", created_at=now(), actor_kind="staff", data={"destination": "x"})
+    Event.objects.bulk_create([restored])
+    assert redact([gap]) == 1
+    seals.seal(now())
+    assert EventSeal.objects.filter(late=True).count() == 1
     assert found() == []

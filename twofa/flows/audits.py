@@ -115,7 +115,8 @@ class Audit:
     def _about(self, seal: EventSeal) -> list[EventRedaction]:
         low, high = seal.first_event, seal.last_event
         keys = [pk for first, last, pk in self._sound if first <= high and last >= low]
-        return list(EventRedaction.objects.filter(pk__in=keys)) if keys else []
+        about = EventRedaction.objects.filter(pk__in=keys) if keys else ()
+        return [redaction for redaction in about if redaction.explains(seal)]
 
     def _seal(self, seal: EventSeal) -> Iterator[Finding]:
         flaw = self._judge(seal)

@@ -134,6 +134,7 @@ def _locked(checkout: _Checkout) -> _Buyer:
         known = Campaign.objects.filter(slug=checkout.slug, storefronts=checkout.storefront).exists()
         raise NotFound(**({"resource": "participant"} if known else {}))
     (row,) = rows
+    row["participant"].ensure_kept()
     row["participant"].campaign = row["campaign"]
     return _Buyer(row["participant"], row["user_active"], [found["device"] for found in devices], row["at"])
 

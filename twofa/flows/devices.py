@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.conf import conf
-from twofa.exceptions import Invalid, NotActive, TwoFactorError, WrongState
+from twofa.exceptions import Invalid, NotActive, NotFound, TwoFactorError, WrongState
 from twofa.flows import changes, destinations, facts, issuing, onboarding, renewals, shared_contacts, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
@@ -44,7 +44,7 @@ def register(
 ) -> Registration:
     """Store a pending device and send its first token; the same address again returns what is there, and sends nothing.
 
-    Raises: Invalid, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown, SendBudget,
+    Raises: Invalid, NotFound, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown, SendBudget,
     FailedAttemptsBudget.
     """
     normalised = contacts.normalise(channel, address)
@@ -331,7 +331,10 @@ def answer_login(device: Device, token: object) -> bool:
     if not Challenge.objects.filter(device=device, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).exists():
         return False
     with transaction.atomic():
-        locked = _locked(device.pk)
+        try:
+            locked = _locked(device.pk)
+        except NotFound:  # erased a moment ago
+            return False
         rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "device")
         challenge = rows.filter(device=locked, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).first()
         if challenge is None:
@@ -383,4 +386,6 @@ def _locked(pk: int) -> Device:
 
 def _locked_participant(pk: int) -> Participant:
     rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
-    return rows.get(pk=pk)
+    locked = rows.get(pk=pk)
+    locked.ensure_kept()
+    return locked

@@ -28,7 +28,7 @@ def submit(
 
     ``data`` is what was sent, at most ``pictures.MAX_BYTES``; nothing of it is stored but the pixels.
 
-    Raises: Invalid, NotActive, WrongState, DocumentQuota, Unavailable.
+    Raises: Invalid, NotFound, NotActive, WrongState, DocumentQuota, Unavailable.
     """
     pictures.ensure_taken(data)
     files = [_claim(participant, kind, side, len(data))]
@@ -62,6 +62,7 @@ def _claim(participant: Participant, kind: str, side: str, size: int) -> Documen
 def _locked(participant: Participant) -> Participant:
     rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
     locked = rows.get(pk=participant.pk)
+    locked.ensure_kept()
     if not (locked.is_active and locked.campaign.is_active):
         raise NotActive
     return locked

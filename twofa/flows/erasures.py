@@ -7,7 +7,6 @@ it once more. The name by which the participant is found goes last.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
-from twofa.flows import changes, document_files, outbox, redactions
+from twofa.flows import changes, document_files, mentions, outbox, participants, redactions
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
@@ -47,8 +46,7 @@ logger = correlation.get_logger(__name__)
 
 PREFIX = "erased-"
 CHUNK = 200
-TELLING = 6
-"""An external id that is shorter occurs in the keys of other requests by chance."""
+PERSONAL = ("external_id", "name", "document_number", "locale", "user")
 CODES = frozenset(
     {None, "", "erased", "details_changed", "device_reset", "device_revoked", *IdentityDocument.Reason.values}
 )
@@ -69,13 +67,14 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
     """Erase who a participant is, everywhere but in the host's own tables; ``participant_erased`` is for those.
 
     Raises: PolicyRefused while points are set aside for them, where the reason names them, or where events about them
-    are not what was sealed.
+    are not what was sealed; KeyMissing, before anything is done, where nobody can say that without a key.
     """
     with correlation.bound(correlation.current() or correlation.accept(None)):
         if participant.erased_at is not None:
             return Erasure(participant.external_id)
         person = _Person.of(participant)
         person.ensure_unnamed(reason)
+        redactions.ensure_keys(_told_of(participant, person), person.scrubbed)
         _close(participant)
         counts = {
             "challenges": _end_challenges(participant, actor),
@@ -89,7 +88,9 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
         counts["events"] = _redact_events(participant, person, actor)
         left = DocumentFile.objects.filter(participant=participant, erased_at__isnull=True).count()
         erasure = Erasure(f"{PREFIX}{secrets.token_hex(16)}", counts, left)
-        _rename(participant, erasure, actor, reason)
+        _rename(participant, person, erasure, actor, reason)
+        # Again: until then the name was there to be read, and a call may have been answered with it.
+        _forget_answers(person)
     return erasure
 
 
@@ -97,8 +98,11 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
 class _Person:
     """The texts by which a participant is known."""
 
+    pk: int
+    campaign: str
     external_id: str
-    texts: tuple[str, ...]
+    name: str
+    handles: tuple[str, ...]
     keys: tuple[str, ...]
     """Ids of what is theirs and may be in an answer that is still stored."""
 
@@ -115,34 +119,63 @@ class _Person:
             Challenge.objects.filter(participant=participant, ended_at=None).values_list("pk", flat=True),
         ]
         return cls(
+            participant.pk,
+            participant.campaign.slug,
             participant.external_id,
-            (participant.name, participant.document_number, *devices.values_list("address", flat=True)),
+            participant.name,
+            (participant.external_id, participant.document_number, *devices.values_list("address", flat=True)),
             tuple(str(key) for keys in owned for key in keys),
         )
 
     @sensitive_variables()
     def ensure_unnamed(self, text: str) -> None:
         """Raise where a text that will be kept has the person in it. Raises: PolicyRefused."""
-        if any(_has(text, given) for given in (self.external_id, *self.texts) if given):
+        if mentions.has_controls(text):
+            raise PolicyRefused(_("The reason is kept, on one line: it has characters that cannot be seen."))
+        if mentions.is_named(text, name=self.name, handles=self.handles):
             raise PolicyRefused(
                 _("The reason is kept. Do not name the participant in it: give the number of a request.")
             )
 
     @sensitive_variables()
     def answers(self) -> Iterator[Q]:
-        """Yield conditions of stored answers that hold the person; an id is matched as a whole, however short it is."""
-        place, quoted = f"/participants/{self.external_id}/", f"/participants/{quote(self.external_id, safe='')}/"
-        value = json.dumps(self.external_id)
-        yield Q(path__contains=place) | Q(body__contains=place) | Q(body__contains=quoted) | Q(body__contains=value)
-        if len(self.external_id) >= TELLING:
-            yield Q(key__contains=self.external_id)
+        """Yield conditions of stored answers that hold the person.
+
+        An external id is theirs in their campaign alone, and any short text ("status") stands in the answers of others.
+        So it counts only where it is the id: in a path of the campaign, or in a body of the campaign by its key.
+        """
+        for name in {self.external_id, quote(self.external_id, safe="")}:
+            place = f"/campaigns/{self.campaign}/participants/{name}/"
+            yield Q(path__contains=place) | Q(body__contains=place)
+        ids = Q(body__contains=_member("participant", self.external_id))
+        ids |= Q(body__contains=_member("external_id", self.external_id))
+        yield ids & Q(body__contains=_member("campaign", self.campaign))
         for key in self.keys:
-            yield Q(path__contains=key) | Q(key__contains=key) | Q(body__contains=key)
+            yield Q(path__contains=key) | Q(body__contains=key)
+
+    def scrubbed(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what an event says without the person: masks, what staff wrote of them, their id as an actor's."""
+        data: dict[str, Any] = dict(event["data"])
+        if event["type"] == "redemptions.exported":
+            data["filters"] = ["" if self._is_searched(text) else text for text in data["filters"]]
+        if event["participant_id"] != self.pk:
+            return {"data": data}
+        if data.get("destination"):
+            data["destination"] = ""
+        if event["actor_kind"] == ActorKind.STAFF and data.get("reason") not in CODES:
+            data["reason"] = ""
+        own = event["actor_kind"] == ActorKind.PARTICIPANT and event["actor"] == self.external_id
+        return {"actor": "" if own else event["actor"], "data": data}
+
+    def _is_searched(self, filter_: str) -> bool:
+        """Tell whether a filter is a search for the person. Any other value that equals their id is no id of theirs."""
+        name, _sign, value = filter_.partition("=")
+        return name == "q" and self.external_id in value.split()
 
 
-def _has(text: str, given: str) -> bool:
-    """Tell whether a text has another one in it, as a word of its own."""
-    return re.search(rf"(?<![\w@+-]){re.escape(given)}(?![\w@+-])", text, re.IGNORECASE) is not None
+def _member(name: str, value: str) -> str:
+    """Return a member of an object as the API writes it."""
+    return f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}"
 
 
 def _close(participant: Participant) -> None:
@@ -258,43 +291,42 @@ def _forget_admin_log(participant: Participant) -> int:
     return changed
 
 
+def _told_of(participant: Participant, person: _Person) -> list[int]:
+    """Return the ids of events in which the person may be."""
+    # A search that was exported is kept with its event, and names no participant but by the text.
+    searched = Q(type="redemptions.exported", data__filters__icontains=person.external_id)
+    rows = Event.objects.filter(Q(participant=participant.pk) | searched)
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
 @sensitive_variables()
 def _redact_events(participant: Participant, person: _Person, actor: Actor) -> int:
-    """Take the person out of events: masked addresses, what staff wrote about them, and their own name as the actor."""
-    rows = Event.objects.filter(
-        Q(participant=participant.pk)
-        | Q(actor_kind=ActorKind.PARTICIPANT, actor=person.external_id)
-        # A search that was exported is kept with its event, and names no participant but by the text.
-        | Q(type="redemptions.exported", data__filters__icontains=person.external_id)
-    )
-    ids = list(rows.order_by("pk").values_list("pk", flat=True))
-
-    def scrub(event: dict[str, Any]) -> dict[str, Any]:
-        own = event["actor_kind"] == ActorKind.PARTICIPANT and event["actor"] == person.external_id
-        return {"actor": "" if own else event["actor"], "data": _scrubbed(event, person)}
-
-    return redactions.redact(ids, scrub, basis="erasure", actor=actor)
+    """Take the person out of events."""
+    return redactions.redact(_told_of(participant, person), person.scrubbed, basis="erasure", actor=actor)
 
 
-def _scrubbed(event: dict[str, Any], person: _Person) -> dict[str, Any]:
-    data: dict[str, Any] = dict(event["data"])
-    if data.get("destination"):
-        data["destination"] = ""
-    if event["actor_kind"] == ActorKind.STAFF and data.get("reason") not in CODES:
-        data["reason"] = ""
-    if event["type"] == "redemptions.exported":
-        data["filters"] = ["" if _has(text, person.external_id) else text for text in data["filters"]]
-    return data
+def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: Actor, reason: str) -> None:
+    """Give the participant the pseudonym and a user of nobody's, tell the trail, and then the host.
 
-
-def _rename(participant: Participant, erasure: Erasure, actor: Actor, reason: str) -> None:
-    """Give the participant the pseudonym, tell the trail, and then the host."""
+    The user that they had leads from the ledger to a person, and is free for the same member to enroll again.
+    """
     with transaction.atomic():
-        row = Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+        rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "user")
+        row = rows.get(pk=participant.pk)
+        row.ensure_kept()
+        # Again, under the lock of all who write about them: what was written since is the last.
+        erasure.counts["events"] += _redact_events(row, person, actor)
+        user = row.user
         row.external_id = row.name = erasure.pseudonym
         row.document_number = row.locale = ""
+        placeholder: Any = participants.create_user(
+            campaign=row.campaign, external_id=row.external_id, name=row.name, locale=row.locale
+        )
+        row.user = placeholder
         row.erased_at = now()
-        row.save(update_fields=["external_id", "name", "document_number", "locale", "erased_at", "updated_at"])
+        row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
+        Device.objects.filter(participant=row).update(user=row.user)
         trail = Trail(actor, row.erased_at)
         trail.add("participant.erased", row, files_left=erasure.files_left, **explained(reason))
+        trail.carry(user=user)
         trail.write()

@@ -148,6 +148,10 @@ class Trail:
         if type_ in ALERTS:
             self._alerts.append((ALERTS[type_], {name: event.get(f"{name}_id") for name in _SUBJECTS.values()}))
 
+    def carry(self, **rows: models.Model) -> None:
+        """Let the signal of the event that was noted last carry more rows."""
+        self._told[-1][1].update(rows)
+
     def by(self, actor: Actor) -> Trail:
         """Return this trail for what somebody else did in the same transaction: :meth:`write` stores all in its order.
 

@@ -22,12 +22,13 @@ from twofa.models import Device, Method, Participant
 def set_method(participant: Participant, *, method: str, by: Any, actor: Actor, reason: str) -> Participant:
     """Give a participant another method, or none; ``by`` is the member of staff who does it.
 
-    Raises: PolicyRefused where they are the participant; WrongState where it is the method already;
-    OnboardingIncomplete where no device of its kind may be used.
+    Raises: NotFound where they were erased; PolicyRefused where they are the participant; WrongState where it is the
+    method already; OnboardingIncomplete where no device of its kind may be used.
     """
     with transaction.atomic():
         rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
         locked = rows.get(pk=participant.pk)
+        locked.ensure_kept()
         _ensure_not_own(locked, by)
         if locked.two_factor_method == method:
             raise WrongState

@@ -48,7 +48,10 @@ def enroll(
     document_number: str | None = None,
     locale: str | None = None,
 ) -> tuple[Participant, bool]:
-    """Create or update a participant, and tell which; what is None keeps its value. Raises: Invalid."""
+    """Create or update a participant, and tell which; what is None keeps its value.
+
+    Raises: Invalid; NotFound where the id is the pseudonym of one who was erased; Unavailable.
+    """
     given = {"name": name, "document_number": _document_number(document_number), "locale": locale}
     changes = {column: value for column, value in given.items() if value is not None}
     try:
@@ -66,6 +69,7 @@ def _enroll(campaign: Campaign, external_id: str, actor: Actor, changes: dict[st
         _ensure_free_document(campaign, external_id, changes)
         if participant is None:
             return _create(campaign, external_id, actor, changes), True
+        participant.ensure_kept()
         _change(participant, actor, changes)
     return participant, False
 
@@ -138,12 +142,13 @@ def update(
 ) -> tuple[Participant, Challenge | None]:
     """Change a participant. Switching two-factor off needs a token from the current device: its challenge is returned.
 
-    Raises: NotActive, OnboardingIncomplete, ResendCooldown, SendBudget, FailedAttemptsBudget.
+    Raises: NotFound, NotActive, OnboardingIncomplete, ResendCooldown, SendBudget, FailedAttemptsBudget.
     """
     given = {"name": name, "locale": locale}
     with transaction.atomic():
         rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
         locked = rows.get(pk=participant.pk)
+        locked.ensure_kept()
         authorization = None
         if two_factor_method is not None and two_factor_method != locked.two_factor_method:
             authorization = _change_method(locked, two_factor_method, storefront, actor)

@@ -15,6 +15,7 @@ from django.db.models import Model, Q, QuerySet
 from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
+from twofa.exceptions import KeyMissing
 from twofa.flows import document_files, idempotency, redactions
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
@@ -35,6 +36,8 @@ class Purged:
 
     counts: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+    keys_missing: list[str] = field(default_factory=list)
+    """Ids of keys without which a step could not be done; the step is among the failed ones."""
     overdue: int = 0
 
     @property
@@ -67,6 +70,11 @@ def _run(name: str, step: Step, at: datetime, purged: Purged, progress: Progress
         for count in step.take(at):
             purged.counts[name] += count
             progress(name, purged.counts[name])
+    except KeyMissing as missing:
+        logger.error("the purge of %s needs the key %s, which is not in the ring", name, missing.kid)
+        alerts.sound(Alert.PURGE_FAILED, step=name, reason=missing.code)
+        purged.failed.append(name)
+        purged.keys_missing.append(missing.kid)
     except Exception:  # what one step stumbles over must not keep the others
         logger.exception("the purge of %s failed", name)
         alerts.sound(Alert.PURGE_FAILED, step=name)

@@ -252,7 +252,9 @@ def _find(pk: UUID) -> IdentityDocument:
 
 def _locked(pk: int) -> Participant:
     rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
-    return rows.get(pk=pk)
+    locked = rows.get(pk=pk)
+    locked.ensure_kept()
+    return locked
 
 
 def _waiting(participant: Participant) -> QuerySet[IdentityDocument]:

@@ -101,7 +101,11 @@ CAMPAIGN_EVENTS = ("campaign.opened", "campaign.changed", "campaign.policy_chang
 
 
 TRAIL_EVENTS = ("trail.purged", "trail.redacted")
-"""What tells of events that are not there, or not as they were, any more. They are never purged themselves."""
+"""What tells of events that are not there, or not as they were, any more."""
+
+KEPT_EVENTS = frozenset({*TRAIL_EVENTS, "role.changed"})
+"""What is never purged: without the first nobody could tell a purge from a theft, and by the second ``twofa_roles``
+tells the groups that it made from groups of the host's that have the same name."""
 
 
 def types_under(prefix: object) -> list[str]:
@@ -112,7 +116,7 @@ def types_under(prefix: object) -> list[str]:
 def is_purgeable(prefix: object) -> bool:
     """Tell whether a prefix means events, none of which has to stay."""
     types = types_under(prefix)
-    return bool(types) and not set(types) & set(TRAIL_EVENTS)
+    return bool(types) and not KEPT_EVENTS & set(types)
 
 
 class ActorKind(models.TextChoices):

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from twofa.exceptions import NotFound
 from twofa.models.campaign import Campaign
 from twofa.models.policy import Method
 
@@ -59,3 +60,11 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+    def ensure_kept(self) -> None:
+        """Raise where they were erased; asked of the locked row by whatever writes to it. Raises: NotFound.
+
+        A call that had read the row before the erasure would fill it again, and nobody would look for a person there.
+        """
+        if self.erased_at is not None:
+            raise NotFound(resource="participant")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
@@ -10,9 +11,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from twofa import tokens
-from twofa.models.seal import LABEL, MARK_BYTES, Row, canonical, mark, runs_of
+from twofa.models.seal import LABEL, MARK_BYTES, EventSeal, Row, canonical, mark, runs_of
 
 VERSION = "twofa/redaction/v1"
+UNSEALED = ", unsealed"
+"""The end of the basis of a redaction whose events had no seal that could have vouched for them."""
+UNDER_WAY = timedelta(minutes=5)
+"""A seal may be so much older than such a redaction: a sealer that had read the events already has stored it since."""
 
 
 class EventRedaction(models.Model):
@@ -73,6 +78,14 @@ class EventRedaction(models.Model):
     def is_purge(self) -> bool:
         """Tell whether the events are gone, and not only what was personal in them."""
         return not self.marks
+
+    def explains(self, seal: EventSeal) -> bool:
+        """Tell whether an event may differ from a seal by this redaction.
+
+        One of events without a seal explains only seals that came later. Who hides a seal from an erasure (by an
+        UPDATE of its first event, say), has it redact what they forged, and puts the seal back, is found out by that.
+        """
+        return not self.basis.endswith(UNSEALED) or seal.sealed_at >= self.created_at - UNDER_WAY
 
     def marks_by_id(self) -> dict[int, bytes]:
         """Return the mark of each event as it was left; nothing where they are gone."""

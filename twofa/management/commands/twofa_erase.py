@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from twofa.exceptions import PolicyRefused
+from twofa.exceptions import KeyMissing, PolicyRefused
 from twofa.flows import erasures
 from twofa.flows.history import Actor
 from twofa.models import Participant
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         participant = found(options["campaign"], options["external_id"])
         try:
             erasure = erasures.erase(participant, actor=Actor.operator(), reason=options["reason"])
-        except PolicyRefused as refused:
+        except (KeyMissing, PolicyRefused) as refused:
             raise CommandError(str(refused.detail)) from refused
         for kind, count in erasure.counts.items():
             self.stdout.write(f"{kind}: {count}")

@@ -26,6 +26,10 @@ class Command(BaseCommand):
             self.stderr.write(
                 _("Files that the storage did not erase: %(count)d. They are tried again.") % {"count": purged.overdue}
             )
+        for kid in purged.keys_missing:
+            self.stderr.write(
+                _("Key missing: “%(kid)s” is not in TWOFA_TOKEN_KEYS, and events are sealed with it.") % {"kid": kid}
+            )
         if purged.failed:
             self.stderr.write(_("Failed: %(steps)s. The log says why.") % {"steps": ", ".join(purged.failed)})
         if not purged.is_clean:
