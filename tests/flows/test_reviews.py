@@ -334,19 +334,19 @@ def test_approval_is_taken_back_with_a_reason_and_once(shop):
     shop.campaign.required_documents = ["rg:front"]
     shop.campaign.save()
 
-    reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="It was somebody else's.")
+    reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="It was somebody else's.")
 
     document.refresh_from_db()
     assert (document.status, document.decision) == ("expired", "expired")
     assert Event.objects.get(type="document.expired").data["reason"] == "It was somebody else's."
     with refused(WrongState):
-        reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="Again.")
+        reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="Again.")
 
 
 # --- nobody about themselves ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["claim", "decide", "look", "revoke"])
+@pytest.mark.parametrize("what", ["claim", "decide", "look", "revoke", "reopen"])
 def test_own_documents_are_refused_and_the_attempt_is_told(what, caplog):
     maria = reviewer()
     mine = factories.participant(factories.campaign(), user=maria)
@@ -355,7 +355,8 @@ def test_own_documents_are_refused_and_the_attempt_is_told(what, caplog):
         "claim": lambda: take(mine, maria),
         "decide": lambda: decide(document, maria),
         "look": lambda: look(document, maria),
-        "revoke": lambda: reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="x"),
+        "revoke": lambda: reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="x"),
+        "reopen": lambda: reviews.reopen(document, reviewer=maria, actor=Actor.staff(maria), reason="x"),
     }
 
     with pytest.raises(PolicyRefused, match="policy_refused"):

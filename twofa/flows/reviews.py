@@ -123,7 +123,7 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
         participant = _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document = _locked_document(pk)
         document.participant = participant
         if not document.is_waiting:
             raise WrongState
@@ -181,13 +181,12 @@ def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: 
     trail.add(f"document.{status.value}", document, document=str(document.pk), **coded)
 
 
-def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
-    """Take an approval back. Raises: NotFound, WrongState, PolicyRefused."""
-    document = _find(pk)
+def revoke(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+    """Take an approval back. Raises: WrongState, PolicyRefused."""
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
         participant = _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document = _locked_document(document.pk)
         if not document.is_valid:
             raise WrongState
         trail = Trail(actor, now())
@@ -197,21 +196,21 @@ def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDoc
     return document
 
 
-def reopen(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+def reopen(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
     """Take other pictures again after a refusal for good: staff err, and nobody should be shut out by an error.
 
-    Raises: NotFound, WrongState, PolicyRefused.
+    Raises: WrongState, PolicyRefused.
     """
     document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
         participant = _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document = _locked_document(document.pk)
         if not document.is_refused_for_good:
             raise WrongState
         document.move(is_final=False)
         trail = Trail(actor, now())
-        trail.add("document.reopened", document, document=str(pk), reason=reason)
+        trail.add("document.reopened", document, document=str(document.pk), reason=reason)
         onboarding.note(participant, trail)
         trail.write()
     return document
@@ -225,7 +224,6 @@ def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
 
     Raises: NotFound, PolicyRefused, StorageUnavailable, DocumentUnreadable.
     """
-    document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     row = DocumentFile.objects.kept().filter(document=document, page=page).first()
     if row is None or row.wrapped_key is None:
@@ -272,6 +270,10 @@ def _ensure_free(documents: list[IdentityDocument], reviewer: Any, at: datetime)
 
 
 def _ensure_not_own(participant: Participant, reviewer: Any, actor: Actor) -> None:
+def _locked_document(pk: UUID) -> IdentityDocument:
+    return IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+
+
     """Raise where the reviewer is the participant: an insider must not approve their own papers. Raises: PolicyRefused.
 
     The attempt is an event of its own, committed before the refusal, and sounds an alert.
