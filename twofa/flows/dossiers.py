@@ -58,9 +58,13 @@ class Dossier:
         """Tell whether it is this reviewer who is at it."""
         return self.held is not None and self.held.claimed_by_id == reviewer.pk
 
+    def has_come_since(self, document: IdentityDocument, reviewer: Any) -> bool:
+        """Tell whether a document arrived during this reviewer's review, so that it is not part of it yet."""
+        return self.is_held_by(reviewer) and document.is_waiting and document.holder(self.at) != reviewer.pk
+
 
 def read(participant: Participant) -> Dossier:
-    """Return the dossier of a participant, whose campaign is loaded; costs seven statements. Shows no picture."""
+    """Return the dossier of a participant, whose campaign is loaded; costs six statements. Shows no picture."""
     related = ("decided_by", "claimed_by", "storefront")
     rows = IdentityDocument.objects.filter(participant=participant).select_related(*related)
     documents = list(rows.order_by("-created_at", "-id")[:MOST_DOCUMENTS])

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from twofa.exceptions import NotFound, PolicyRefused, WrongState
+from twofa.exceptions import Invalid, NotFound, PolicyRefused, WrongState
 from twofa.flows import document_files, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, Event, IdentityDocument, Participant
@@ -117,10 +117,11 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
     ``seen`` is :func:`declared` of what the reviewer had beside the picture: if the participant has changed it since,
     the approval would be for a name that nobody compared.
 
-    Raises: NotFound, WrongState, PolicyRefused.
+    Raises: NotFound, WrongState, PolicyRefused; Invalid, of ``seen`` after such a change, or of the decision.
     """
     document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
+    ensure_explained(decision)
     with transaction.atomic():
         participant = _locked(document.participant_id)
         document = _locked_document(pk)
@@ -130,13 +131,16 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
         at = now()
         _ensure_free([document], reviewer, at)
         if document.claimed_by_id != reviewer.pk:
-            raise PolicyRefused(_("Begin the review first: nobody decides what they have not opened."))
+            raise PolicyRefused(
+                _("Begin the review first, or take what arrived since: nobody decides what they have not opened.")
+            )
         if decision.approve:
             _ensure_looked(document, actor)
         if decision.approve and seen != declared(participant):
-            raise PolicyRefused(
-                _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
+            changed = _(
+                "The participant has changed their name or document number meanwhile. Compare it with the new one."
             )
+            raise Invalid.field("seen", "declared_changed", changed)
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
         # Whoever decides is at work: what else waits of this participant stays theirs.
@@ -144,6 +148,19 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
         onboarding.note(participant, trail)
         trail.write()
     return document
+
+
+def ensure_explained(decision: Decision) -> None:
+    """Raise where a rejection does not tell the applicant why: by a reason, or by words where the reason says nothing.
+
+    Raises: Invalid.
+    """
+    if decision.approve:
+        return
+    if decision.reason not in Reason.values:
+        raise Invalid.field("reason", "required", _("Say why: choose one of the reasons."))
+    if decision.reason == Reason.OTHER and not decision.comment.strip():
+        raise Invalid.field("comment", "required", _("Tell the applicant what to do: “other” says nothing."))
 
 
 def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
@@ -162,8 +179,6 @@ def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
 
 def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: Trail) -> None:
     status = Status.APPROVED if decision.approve else Status.REJECTED
-    if not decision.approve and decision.reason not in Reason.values:
-        raise PolicyRefused(_("Say why: choose one of the reasons."))
     document.move(
         status=status,
         decision=status,
@@ -201,7 +216,6 @@ def reopen(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: s
 
     Raises: WrongState, PolicyRefused.
     """
-    document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
         participant = _locked(document.participant_id)
@@ -224,6 +238,7 @@ def look(pk: UUID, page: int, *, reviewer: Any, actor: Actor) -> bytes:
 
     Raises: NotFound, PolicyRefused, StorageUnavailable, DocumentUnreadable.
     """
+    document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     row = DocumentFile.objects.kept().filter(document=document, page=page).first()
     if row is None or row.wrapped_key is None:
@@ -255,6 +270,10 @@ def _locked(pk: int) -> Participant:
     return locked
 
 
+def _locked_document(pk: UUID) -> IdentityDocument:
+    return IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+
+
 def _waiting(participant: Participant) -> QuerySet[IdentityDocument]:
     return IdentityDocument.objects.waiting().filter(participant=participant)
 
@@ -270,10 +289,6 @@ def _ensure_free(documents: list[IdentityDocument], reviewer: Any, at: datetime)
 
 
 def _ensure_not_own(participant: Participant, reviewer: Any, actor: Actor) -> None:
-def _locked_document(pk: UUID) -> IdentityDocument:
-    return IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
-
-
     """Raise where the reviewer is the participant: an insider must not approve their own papers. Raises: PolicyRefused.
 
     The attempt is an event of its own, committed before the refusal, and sounds an alert.
