@@ -205,6 +205,12 @@ class IdentityDocument(StateMachine):
         """Tell whether staff take no other picture of this kind."""
         return self.decision == self.Decision.REJECTED and self.is_final
 
+    @property
+    def has_successor(self) -> bool:
+        """Tell whether the participant sent a later picture of the same kind and side."""
+        rows = IdentityDocument.objects.filter(participant=self.participant_id, kind=self.kind, side=self.side)
+        return rows.filter(created_at__gte=self.created_at).exclude(pk=self.pk).exists()
+
     def meets(self, requirement: str) -> bool:
         """Tell whether it is what a campaign asks for by ``kind`` or ``kind:side``; a kind alone takes any side."""
         kind, _colon, side = requirement.partition(":")
