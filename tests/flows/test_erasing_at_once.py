@@ -8,11 +8,12 @@ import pytest
 
 from tests.dumps import found_in_tables
 from tests.lives import TRACES, Life
-from tests.papers import decided, kept
 from tests.stories import STAFF, travel
-from twofa.flows import audits, document_files, erasures, seals
-from twofa.models import DocumentFile, Event, IdentityDocument, Participant
+from twofa.flows import audits, erasures, seals
+from twofa.models import Event, IdentityDocument, Participant
 from twofa.models.clock import now
+
+TABLES = ["twofa_participant", "twofa_identitydocument", "twofa_documentfile"]
 
 pytestmark = pytest.mark.django_db
 
@@ -80,11 +81,10 @@ def test_two_runs_at_the_same_moment_are_one_erasure(life, threads):
 
 
 @pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_sweep_that_notes_files_as_gone_and_an_erasure_wait_for_one_another_in_one_order(life, threads):
-    rows = [decided(kept(life.participant, pages=2)) for _ in range(10)]
-    document_files.shred(DocumentFile.objects.filter(document__in=rows, page=1), now())
-    _gone, erasure = threads([lambda: document_files.erase_due(now()), lambda: erase(life)])
-    assert erasure.pseudonym == life.participant.external_id
-    document_files.erase_of(life.participant)
-    assert found_in_tables(*TRACES) == set()
+def test_rows_are_locked_in_the_order_of_all_flows(life, sql):
+    """Whoever notes that a file is gone holds its document, and whoever decides one holds the participant."""
+    with sql() as statements:
+        erasures._forget_documents(life.participant, STAFF)
+    locks = [sql for sql in statements.counted if "FOR NO KEY UPDATE" in sql or "UPDATE " in sql[:8]]
+    tables = [next(t for t in TABLES if f'"{t}"' in lock) for lock in locks]
+    assert list(dict.fromkeys(tables)) == TABLES
