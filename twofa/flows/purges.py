@@ -16,7 +16,7 @@ from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.exceptions import KeyMissing
-from twofa.flows import document_files, idempotency, redactions
+from twofa.flows import abandoned_devices, document_files, idempotency, redactions
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -145,6 +145,7 @@ class Step:
 STEPS: dict[str, Step] = {
     "documents": Step(document_files.outdated, _documents),
     "files": Step(_files_due, _files),
+    "devices": Step(abandoned_devices.outdated, abandoned_devices.purge),
     "messages": Step(_messages_due, _messages),
     "challenges": Step(_challenges_due, _challenges),
     "idempotency_records": Step(idempotency.outdated, _idempotency),
