@@ -52,13 +52,18 @@ def due() -> dict[str, int]:
     return {name: step.due(at).count() for name, step in STEPS.items()}
 
 
+def overdue() -> int:
+    """Return how many files the storage did not erase when it was asked to: they wait for the next try."""
+    return DocumentFile.objects.overdue().count()
+
+
 def purge(progress: Progress = lambda _name, _count: None) -> Purged:
     """Erase what is due; ``progress`` is called after each chunk with the step and how many rows it has taken."""
     with correlation.bound(correlation.current() or correlation.accept(None)):
         purged, at = Purged(), now()
         for name, step in STEPS.items():
             _run(name, step, at, purged, progress)
-        purged.overdue = DocumentFile.objects.overdue().count()
+        purged.overdue = overdue()
     if any(purged.counts.values()):
         logger.info("purged: %s", purged.counts)
     return purged
