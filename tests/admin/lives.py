@@ -243,11 +243,11 @@ def _papers() -> None:
     reviews.look(shown.pk, 1, reviewer=maria, actor=STAFF)
     _decide(papers.submitted(member, "selfie"), maria, approve=False, reason="unreadable", comment="Too dark.")
     _decide(shown, maria, approve=True)
-    reviews.revoke(shown.pk, reviewer=maria, actor=STAFF, reason="It was a copy.")
+    reviews.revoke(shown, reviewer=maria, actor=STAFF, reason="It was a copy.")
     _decide(papers.submitted(member, "rg"), maria, approve=True)
     refused = papers.submitted(member, "cnh")
     _decide(refused, maria, approve=False, reason="other", comment="Come to the desk.", is_final=True)
-    reviews.reopen(refused.pk, reviewer=maria, actor=STAFF, reason="The wrong file was open.")
+    reviews.reopen(refused, reviewer=maria, actor=STAFF, reason="The wrong file was open.")
     _change_name(shop)
     travel(timedelta(days=31))
     with _storage_down():

@@ -267,3 +267,24 @@ def test_internal_comment_is_for_reviewers_and_not_about_themselves(world: World
 def test_review_is_framed_by_nobody(world: World, boss: Client):
     response = boss.get(page("identitydocument", "review", world.shop.participant.pk))
     assert response["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(("state", "name"), [("approved", "revoke"), ("rejected", "reopen")])
+def test_way_back_of_a_decision_is_not_offered_about_ones_own(
+    state: str, name: str, world: World, staff: Callable[..., Client]
+):
+    papers.decided(world.document, state, reason="unreadable" if state == "rejected" else "", is_final=True)
+    maria = staff("view_identitydocument", "review_identitydocument")
+    change = page("identitydocument", "change", world.document.pk)
+    way = page("identitydocument", name, world.document.pk)
+    review = page("identitydocument", "review", world.shop.participant.pk)
+    assert all(way in text(maria.get(address)) for address in (change, review))
+
+    Participant.objects.filter(pk=world.shop.participant.pk).update(user=User.objects.get(username="maria"))
+
+    assert not any(way in text(maria.get(address)) for address in (change, review))
+    response = maria.post(way, {"reason": "Mine."}, follow=True)
+    assert "These are your own documents." in text(response)
+    before = world.document.decision
+    world.document.refresh_from_db()
+    assert (world.document.decision, world.document.is_final) == (before, True)

@@ -52,9 +52,16 @@ def begin(client: Client, world: World) -> None:
 
 def form(client: Client, world: World, document: IdentityDocument | None = None) -> dict[str, Any]:
     """What the form of a document would send, as the page has it."""
-    shown = Tree(client.get(review(world)).content.decode()).forms
-    wanted = str((document or world.document).pk)
-    return next(found.values for found in shown if found.values.get("document") == [wanted])
+    return filled(client.get(review(world)), document or world.document)
+
+
+def forms_of(shown: str) -> list[dict[str, Any]]:
+    return [found.values for found in Tree(shown).forms]
+
+
+def filled(response: Any, document: IdentityDocument) -> dict[str, Any]:
+    """What the form of a document has in an answer."""
+    return next(values for values in forms_of(text(response)) if values.get("document") == [str(document.pk)])
 
 
 def decision(client: Client, world: World, **typed: str) -> dict[str, Any]:
@@ -263,61 +270,6 @@ def test_rejection_stores_what_each_reader_is_meant_to_read(world: World, boss: 
     )  # fmt: skip
 
 
-def test_loser_of_two_decisions_is_told_who_was_faster(world: World, boss: Client, staff: Callable[..., Client]):
-    claim(boss, world)
-    sent = decision(boss, world, verdict="approve")
-    travel(CLAIM_LIFE + timedelta(seconds=1))
-    maria = staff(*REVIEWER)
-    claim(maria, world)
-    maria.post(review(world), decision(maria, world, verdict="reject", reason="unreadable"))
-
-    response = boss.post(review(world), sent)
-
-    assert "maria was faster (rejected" in said(boss, response)
-    world.document.refresh_from_db()
-    assert world.document.decision == "rejected"
-
-
-@pytest.mark.postgres
-def test_two_forms_sent_at_once_are_one_decision(
-    world: World, boss: Client, staff: Callable[..., Client], threads: Callable[..., list[Any]]
-):
-    maria = staff(*REVIEWER)
-    begin(boss, world)
-    first = decision(boss, world, verdict="approve")
-    travel(CLAIM_LIFE + timedelta(seconds=1))
-    begin(maria, world)
-    second = decision(maria, world, verdict="reject", reason="unreadable")
-    travel(CLAIM_LIFE + timedelta(seconds=1))
-
-    answers = threads([lambda: boss.post(review(world), first), lambda: maria.post(review(world), second)])
-
-    told = [said(client, answer) for client, answer in zip((boss, maria), answers, strict=True)]
-    assert sum("was faster" in line or "Begin the review" in line for line in told) == 1
-    world.document.refresh_from_db()
-    assert world.document.decided_by == User.objects.get(username="maria")
-    assert Event.objects.filter(type__in=("document.approved", "document.rejected")).count() == 1
-
-
-def test_name_that_changed_meanwhile_is_told_and_shown(world: World, boss: Client):
-    begin(boss, world)
-    sent = decision(boss, world, verdict="approve")
-    Participant.objects.filter(pk=world.shop.participant.pk).update(name="Rui Lima")
-
-    with unchanged():
-        response = boss.post(review(world), sent)
-
-    assert "has changed their name or document number" in said(boss, response) + text(response)
-    assert "Rui Lima" in text(response)
-    world.document.refresh_from_db()
-    assert world.document.status == "pending"
-    again = {**Tree(text(response)).forms[-1].values}
-    assert again  # the form came back with the new mark, and is taken now
-    assert boss.post(review(world), decision(boss, world, verdict="approve")).status_code == 302
-    world.document.refresh_from_db()
-    assert world.document.status == "approved"
-
-
 def test_document_of_somebody_else_is_not_decided_on_this_page(world: World, boss: Client):
     other = papers.kept(factories.participant(world.shop.campaign))
     claim(boss, world)
@@ -339,34 +291,6 @@ def test_own_documents_are_refused_with_a_text(world: World, staff: Callable[...
     assert "These are your own documents." in said(maria, response)
     assert maria.get(picture(world.document)).status_code == 403
     assert set(Event.objects.filter(actor="maria").values_list("type", flat=True)) == {"document.self_review_refused"}
-
-
-# --- the next one -----------------------------------------------------------------------------------------------------
-
-
-def test_next_begins_the_oldest_and_leaving_one_gives_it_back(world: World, boss: Client):
-    old = papers.kept(factories.participant(world.shop.campaign), created_at=now() - timedelta(days=1))
-
-    first = boss.post(page("identitydocument", "next"))
-    second = boss.post(page("identitydocument", "next"), {"leave": old.participant_id})
-
-    assert first["Location"] == page("identitydocument", "review", old.participant_id)
-    assert second["Location"] == review(world)
-    assert [row.pk for row in IdentityDocument.objects.filter(claimed_by__isnull=False)] == [world.document.pk]
-
-
-def test_next_where_nothing_waits_says_so(world: World, boss: Client):
-    papers.decided(world.document)
-
-    response = boss.post(page("identitydocument", "next"), {"campaign": "no number", "leave": "none"})
-
-    assert response["Location"] == page("identitydocument", "changelist")
-    assert "Nothing waits for you." in said(boss, response)
-
-
-def test_next_is_no_link(world: World, boss: Client):
-    with unchanged():
-        assert boss.get(page("identitydocument", "next")).status_code == 405
 
 
 def test_review_is_given_back(world: World, boss: Client, staff: Callable[..., Client]):

@@ -16,7 +16,7 @@ from twofa.pictures import MAX_BYTES
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documents_folder")]
 
 MEMBERS = {
-    "id", "kind", "side", "status", "decision", "reason", "comment", "may_retry", "created_at", "decided_at",
+    "id", "kind", "side", "status", "decision", "reason", "comment", "created_at", "decided_at",
 }  # fmt: skip
 
 

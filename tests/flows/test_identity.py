@@ -81,11 +81,11 @@ def test_refusal_for_good_is_of_the_whole_paper(shop):
 
 def test_refusal_for_good_can_be_taken_back_by_staff(shop):
     document = decide(submitted(shop.participant, "cnh", "front"), approve=False, is_final=True)
-    reviews.reopen(document.pk, reviewer=factories.staff(), actor=STAFF, reason="Wrong person's file was open")
+    reviews.reopen(document, reviewer=factories.staff(), actor=STAFF, reason="Wrong person's file was open")
     decide(submitted(shop.participant, "cnh", "front", colour="blue"), approve=True)
     assert onboarding.refusal(shop.participant) is None
     with refused(WrongState):
-        reviews.reopen(document.pk, reviewer=factories.staff(), actor=STAFF, reason="Once more")
+        reviews.reopen(document, reviewer=factories.staff(), actor=STAFF, reason="Once more")
 
 
 def test_all_that_is_missing_is_told_at_once(shop):
@@ -124,7 +124,7 @@ def test_right_token_does_not_approve_where_the_proof_was_voided_meanwhile(shop)
     document = prove(shop)
     redemption = shop.open()
     token = token_of(redemption.challenge)
-    reviews.revoke(document.pk, reviewer=factories.staff(), actor=shop.actor, reason="Forged")
+    reviews.revoke(document, reviewer=factories.staff(), actor=shop.actor, reason="Forged")
     with unchanged(), pytest.raises(OnboardingIncomplete) as refusal:
         confirm(shop, redemption, token)
     assert missing_of(refusal) == (["document:cnh:front"], "onboarding")
@@ -136,7 +136,7 @@ def test_right_token_does_not_approve_where_the_proof_was_voided_meanwhile(shop)
 def test_wrong_token_costs_nothing_and_tells_nothing_without_a_proof(shop):
     document = prove(shop)
     redemption = shop.open()
-    reviews.revoke(document.pk, reviewer=factories.staff(), actor=shop.actor, reason="Forged")
+    reviews.revoke(document, reviewer=factories.staff(), actor=shop.actor, reason="Forged")
     with unchanged(), pytest.raises(OnboardingIncomplete):
         confirm(shop, redemption, factories.wrong_token(redemption.challenge))
 

@@ -81,13 +81,11 @@ def test_contact_that_cools_off_is_told_as_well(shop, maria):
             {"status": "pending", "confirmed": False, "activated_at": None, "usable_from": None}, id="pending"
         ),
         pytest.param({"status": "revoked", "confirmed": False}, id="revoked"),
-        pytest.param({"usable_from": "later"}, id="cooling off"),
     ],
 )
-def test_method_needs_a_device_of_its_kind_that_was_proved_and_may_be_used(shop, maria, columns):
+def test_method_needs_a_verified_device_of_its_kind(shop, maria, columns):
     if columns is not None:
-        later = {"usable_from": now() + timedelta(hours=1)} if columns.get("usable_from") == "later" else {}
-        factories.device(shop.participant, "email", **{**columns, **later})
+        factories.device(shop.participant, "email", **columns)
     with refused(OnboardingIncomplete) as refusal:
         set_method(shop, maria, "email")
     assert refusal.value.params["missing"] == ["device"]

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
 
 from tests import factories, papers
 from tests.stories import refused, travel, unchanged
-from twofa.exceptions import DocumentUnreadable, NotFound, PolicyRefused, StorageUnavailable, WrongState
+from twofa.exceptions import Invalid, PolicyRefused, WrongState
 from twofa.flows import document_files, onboarding, participants, reviews
 from twofa.flows.history import WORKER, Actor
 from twofa.flows.reviews import Decision
 from twofa.models import CLAIM_LIFE, DocumentFile, Event, IdentityDocument, Participant
 from twofa.models.clock import now
-from twofa.vault import storage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("documents_folder")]
 
@@ -214,12 +212,23 @@ def test_rejection_keeps_reason_and_comments_and_the_trail_only_the_reason(shop)
     assert event.data == {"document": str(document.pk), "reason": "unreadable", "is_final": False}
 
 
-@pytest.mark.parametrize("reason", ["", "because"])
-def test_rejection_without_a_coded_reason_is_refused(shop, reason):
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"reason": ""}, "reason"),
+        ({"reason": "because", "comment": "Too dark."}, "reason"),
+        ({"reason": "other"}, "comment"),
+        ({"reason": "other", "comment": " "}, "comment"),
+        ({"reason": "other", "internal_comment": "Not for the applicant."}, "comment"),
+    ],
+)
+def test_rejection_that_does_not_tell_the_applicant_why_is_refused(shop, said, field):
     maria, document = reviewer(), papers.kept(shop.participant)
+    begin(document, maria)
 
-    with refused(PolicyRefused):
-        decide(document, maria, Decision(approve=False, reason=reason))
+    with refused(Invalid) as info:
+        decide(document, maria, Decision(approve=False, **said))
+    assert [line["field"] for line in info.value.params["errors"]] == [field]
 
 
 def test_approval_of_what_nobody_compared_is_refused(shop):
@@ -229,8 +238,9 @@ def test_approval_of_what_nobody_compared_is_refused(shop):
     begin(document, maria)
     participants.enroll(campaign=shop.campaign, external_id=shop.participant.external_id, name="Rui Lima", actor=WORKER)
 
-    with refused(PolicyRefused):
+    with refused(Invalid) as info:
         decide(document, maria, seen=seen)
+    assert [line["field"] for line in info.value.params["errors"]] == ["seen"]
     assert decide(document, maria, REJECT, seen=seen).status == "rejected"
 
 
@@ -245,6 +255,20 @@ def test_decision_is_refused_to_who_does_not_hold_the_review(shop):
         decide(document, joao, REJECT)
     begin(document, joao)
     assert decide(document, joao).decided_by == joao
+
+
+def test_document_that_arrives_during_a_review_is_decided_once_it_is_taken_too(shop):
+    maria = reviewer()
+    begin(papers.kept(shop.participant), maria)
+    back = papers.kept(shop.participant, side="back")
+    look(back, maria)
+
+    with refused(PolicyRefused) as info:
+        decide(back, maria)
+    assert "take what arrived since" in str(info.value.detail)
+    take(shop.participant, maria)
+    assert decide(back, maria).decided_by == maria
+    assert count("document.claimed") == 2
 
 
 def test_claim_that_lapsed_and_that_nobody_took_still_counts(shop):
@@ -334,19 +358,19 @@ def test_approval_is_taken_back_with_a_reason_and_once(shop):
     shop.campaign.required_documents = ["rg:front"]
     shop.campaign.save()
 
-    reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="It was somebody else's.")
+    reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="It was somebody else's.")
 
     document.refresh_from_db()
     assert (document.status, document.decision) == ("expired", "expired")
     assert Event.objects.get(type="document.expired").data["reason"] == "It was somebody else's."
     with refused(WrongState):
-        reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="Again.")
+        reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="Again.")
 
 
 # --- nobody about themselves ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["claim", "decide", "look", "revoke"])
+@pytest.mark.parametrize("what", ["claim", "decide", "look", "revoke", "reopen"])
 def test_own_documents_are_refused_and_the_attempt_is_told(what, caplog):
     maria = reviewer()
     mine = factories.participant(factories.campaign(), user=maria)
@@ -355,7 +379,8 @@ def test_own_documents_are_refused_and_the_attempt_is_told(what, caplog):
         "claim": lambda: take(mine, maria),
         "decide": lambda: decide(document, maria),
         "look": lambda: look(document, maria),
-        "revoke": lambda: reviews.revoke(document.pk, reviewer=maria, actor=Actor.staff(maria), reason="x"),
+        "revoke": lambda: reviews.revoke(document, reviewer=maria, actor=Actor.staff(maria), reason="x"),
+        "reopen": lambda: reviews.reopen(document, reviewer=maria, actor=Actor.staff(maria), reason="x"),
     }
 
     with pytest.raises(PolicyRefused, match="policy_refused"):
@@ -366,59 +391,5 @@ def test_own_documents_are_refused_and_the_attempt_is_told(what, caplog):
     assert list(Event.objects.filter(type__startswith="document.").values_list("type", "actor")) == [
         ("document.self_review_refused", "maria")
     ]
-    assert any(getattr(record, "alert", "") == "four_eyes_bypass" for record in caplog.records)
-
-
-# --- looks ------------------------------------------------------------------------------------------------------------
-
-
-def test_look_gives_the_picture_and_leaves_a_name(shop):
-    maria = reviewer()
-    document = papers.kept(shop.participant, data=b"page", pages=2)
-
-    assert look(document, maria, 2) == b"page"
-    event = Event.objects.get(type="document.viewed")
-    assert (event.actor, event.data) == ("maria", {"document": str(document.pk), "page": 2})
-
-
-def test_look_is_told_even_where_the_storage_then_fails(shop, monkeypatch):
-    """The event comes first: otherwise somebody whose connection breaks in time would see without a trace."""
-    maria, document = reviewer(), papers.kept(shop.participant)
-
-    def down(name: str) -> bytes:
-        raise StorageUnavailable(60)
-
-    monkeypatch.setattr("twofa.vault.fetch", down)
-    with pytest.raises(StorageUnavailable):
-        look(document, maria)
-    assert count("document.viewed") == 1
-
-
-def test_look_inside_of_somebody_elses_transaction_is_no_look(shop):
-    """Its event could be rolled back after the picture was seen."""
-    maria, document = reviewer(), papers.kept(shop.participant)
-
-    with pytest.raises(RuntimeError), transaction.atomic():
-        look(document, maria)
-
-
-def test_nothing_is_seen_of_a_page_that_is_not_there_or_erased(shop):
-    maria, document = reviewer(), papers.kept(shop.participant)
-    with refused(NotFound):
-        look(document, maria, 2)
-    with transaction.atomic():
-        document_files.shred(DocumentFile.objects.filter(document=document), now())
-    with refused(NotFound):
-        look(document, maria)
-
-
-def test_file_that_was_exchanged_does_not_open(shop):
-    maria = reviewer()
-    document, other = papers.kept(shop.participant, data=b"mine"), papers.kept(shop.participant, side="back")
-    (name,), (theirs,) = (row.files.values_list("name", flat=True) for row in (document, other))
-    sealed = storage.fetch(theirs)
-    storage.erase(name)
-    storage.put(name, sealed)
-
-    with pytest.raises(DocumentUnreadable):
-        look(document, maria)
+    told = [record.alert_ids for record in caplog.records if getattr(record, "alert", "") == "four_eyes_bypass"]
+    assert told == [{"campaign": str(mine.campaign_id), "participant": str(mine.pk)}]

@@ -26,7 +26,6 @@ from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import BAD, ENDED, OPEN, Cell, Section, badge, cells, moment
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import review_figures
-from twofa.flows.history import Actor
 from twofa.flows.reviews import reopen, revoke
 from twofa.models import DocumentFile, Event, IdentityDocument
 
@@ -37,16 +36,6 @@ Status = IdentityDocument.Status
 WAITING, REPLACED, ALL = "waiting", "replaced", "all"
 STATE = "state"
 LATEST = 50
-
-
-def take_back(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
-    """Take an approval back."""
-    return revoke(document.pk, reviewer=reviewer, actor=actor, reason=reason)
-
-
-def take_again(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
-    """Take other pictures again after a refusal for good."""
-    return reopen(document.pk, reviewer=reviewer, actor=actor, reason=reason)
 
 
 def state_of(given: Mapping[str, Any]) -> str:
@@ -129,7 +118,7 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
                 "another one is approved."
             ),
             done=_("The approval was taken back."),
-            run=take_back,
+            run=revoke,
             offered=lambda document: document.is_valid,
             is_destructive=True,
         ),
@@ -142,7 +131,7 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
                 "one, and staff decide about it. The refusal itself stays as it is."
             ),
             done=_("The participant may send another picture now."),
-            run=take_again,
+            run=reopen,
             offered=lambda document: document.is_refused_for_good,
         ),
     )
@@ -257,6 +246,10 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
 
     def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
         return {"reviewer": request.user}
+
+    def is_offered(self, request: HttpRequest, action: FlowAction, row: IdentityDocument) -> bool:
+        is_own = row.participant.user_id == request.user.pk
+        return super().is_offered(request, action, row) and not is_own
 
     # --- doors ---
 

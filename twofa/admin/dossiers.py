@@ -57,6 +57,8 @@ class Card:
     twins: str
     twin_links: list[Cell]
     form: forms.Form | None
+    is_new: bool
+    """Whether it arrived during this member's review, and is not part of it yet."""
     way: Cell | None
     """To what staff may take back of the decision."""
 
@@ -78,6 +80,7 @@ def shown(
         "is_own": page.is_own,
         "is_mine": is_mine,
         "is_waiting": bool(dossier.waiting),
+        "has_new": any(dossier.has_come_since(document, request.user) for document in dossier.waiting),
         "may_begin": bool(dossier.waiting) and held is None and not page.is_own,
         "holder": "" if held is None or is_mine or held.claimed_by is None else held.claimed_by.get_username(),
         "until": "" if held is None else moment(held.claimed_until),
@@ -132,6 +135,7 @@ class _Page:
         self._way = model_admin.way(request)
         self._dossier = dossier
         self._is_mine = is_mine
+        self._reviewer = request.user
         self._may_see_others = may_view(request, Participant)
 
     @sensitive_variables("digits", "shown")
@@ -150,15 +154,18 @@ class _Page:
     def card(self, paper: Paper, form: Callable[[IdentityDocument], forms.Form]) -> Card:
         """Return one document; its pictures and its form are for who has begun the review."""
         document = paper.document
+        is_new = self._dossier.has_come_since(document, self._reviewer)
+        may_look = self._is_mine and not is_new
         return Card(
             document=document,
             url=self._admin.page("change", document.pk),
             status=standing(document),
-            pictures=self._pictures(paper) if self._is_mine else [],
+            pictures=self._pictures(paper) if may_look else [],
             facts=self._facts(document),
             twins="" if self.is_own else _twins(paper),
             twin_links=[] if self.is_own else [self._twin(twin) for twin in paper.twins],
-            form=form(document) if self._is_mine and document.is_waiting else None,
+            form=form(document) if may_look and document.is_waiting else None,
+            is_new=is_new,
             way=self._way_back(document),
         )
 

@@ -90,7 +90,6 @@ def document(row: IdentityDocument) -> shapes.Document:
         "decision": row.decision or None,
         "reason": row.reason or None,
         "comment": row.comment or None,
-        "may_retry": not row.is_valid and not row.is_final,
         "created_at": moment(row.created_at),
         "decided_at": optional_moment(row.decided_at),
     }

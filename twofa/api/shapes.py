@@ -147,7 +147,6 @@ class Document(TypedDict):
     decision: Annotated[str | None, known("approved", "rejected", "expired")]
     reason: Annotated[str | None, known(*DocumentRow.Reason.values)]
     comment: Annotated[str | None, note("For the participant, written by staff.")]
-    may_retry: Annotated[bool, note("Whether another picture of this kind and side is taken.")]
     created_at: Moment
     decided_at: Moment | None
 
@@ -159,7 +158,7 @@ class Step(TypedDict):
     status: Annotated[str, known("missing", "under_review", "rejected", "approved")]
     reason: Annotated[str | None, known(*DocumentRow.Reason.values)]
     comment: str | None
-    may_retry: bool
+    may_retry: Annotated[bool, note("Whether something is taken for it, also in the place of what is under review.")]
     document: Annotated[Id | None, note("The document that decides it.")]
 
 
@@ -168,7 +167,7 @@ class Onboarding(TypedDict):
 
     status: Annotated[str, known("incomplete", "under_review", "complete", "rejected")]
     required: list[str]
-    missing: Annotated[list[str], note("What the participant has still to do; not what is under review.")]
+    missing: Annotated[list[str], note("What is not there yet; not what staff have under review.")]
     checklist: list[Step]
     devices: list[Device]
     documents: list[Document]

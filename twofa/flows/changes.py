@@ -81,6 +81,7 @@ def _switch_off(device: Device, trail: Trail) -> None:
     participant.two_factor_method = Method.NONE
     participant.save(update_fields=["two_factor_method", "updated_at"])
     trail.add("participant.switched_off", participant)
+    onboarding.note(participant, trail)
     tell("participant.switched_off", participant, trail, destination=device.destination)
 
 

@@ -18,7 +18,6 @@ from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderCon
 from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
-from twofa.flows.next_actions import NextAction
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements, writes
 
@@ -177,7 +176,7 @@ def _ensure_identity(participant: Participant, refusal: TwoFactorError | None) -
         return
     if isinstance(refusal, OnboardingIncomplete):
         missing = [*refusal.params["missing"], *unproved.params["missing"]]
-        raise OnboardingIncomplete(missing=missing, next_action=NextAction("onboarding"))
+        raise OnboardingIncomplete(missing=missing, next_action=onboarding.read(participant).next_action)
     raise unproved
 
 

@@ -298,7 +298,7 @@ def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
 def reset(device: Device, *, actor: Actor, reason: str) -> None:
     """Revoke a device without its owner's token, by staff: with a reason, an event, and a notice to every contact.
 
-    Where it was the last one, and the campaign demands an identity, the participant has to prove it once more.
+    Where it was the last active one, the participant has to prove their identity once more.
 
     Raises: WrongState where it is revoked already.
     """
@@ -307,14 +307,15 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
         locked = _locked(device.pk)
         if locked.status == Device.Status.REVOKED:
             raise WrongState
-        ended = _revoke_now(locked, actor, reason=reason, by_staff=True)
+        was_active = locked.status == Device.Status.ACTIVE
+        ended = _revoke_now(locked, actor, reason=reason, may_be_last=was_active)
     changes.finish(ended, actor=actor)
 
 
-def _revoke_now(device: Device, actor: Actor, reason: str = "", *, by_staff: bool = False) -> list[UUID]:
+def _revoke_now(device: Device, actor: Actor, reason: str = "", *, may_be_last: bool = False) -> list[UUID]:
     trail = Trail(actor, now())
     ended = changes.apply(device, Action.REVOKE, trail, reason=reason)
-    if by_staff and not Device.objects.active().filter(participant=device.participant).exists():
+    if may_be_last and not Device.objects.active().filter(participant=device.participant).exists():
         onboarding.ask_again(device.participant, trail)
     trail.write()
     return ended

@@ -19,8 +19,6 @@ from twofa.pictures import Sanitised
 
 logger = correlation.get_logger(__name__)
 
-Decision = IdentityDocument.Decision
-
 
 @sensitive_variables()
 def submit(
@@ -72,11 +70,11 @@ def _locked(participant: Participant) -> Participant:
 
 def _ensure_wanted(participant: Participant, kind: str, side: str) -> None:
     """Raise where another picture would change nothing. Raises: WrongState."""
-    of_kind = IdentityDocument.objects.current().filter(participant=participant, kind=kind)
+    of_kind = list(IdentityDocument.objects.current().filter(participant=participant, kind=kind))
     # Of any side: whoever was refused for good must not come back with the other side of the same paper.
-    if of_kind.refused_for_good().exists():
+    if any(document.is_refused_for_good for document in of_kind):
         raise WrongState(_("This document was refused for good. The participant has to speak with the campaign."))
-    if of_kind.filter(side=side, decision=Decision.APPROVED).exists():
+    if any(document.is_valid and document.side == side for document in of_kind):
         raise WrongState(_("This document is approved already. Send another only if the onboarding asks for it."))
 
 
@@ -109,6 +107,9 @@ def _attach(
         _adopt(document, files)
         trail.add("document.submitted", document, document=str(document.pk), kind=kind, side=side)
         _note_duplicates(document, trail)
+        if participant.onboarded_at is not None:
+            # The campaign may have begun to ask for it since they were complete.
+            onboarding.note(participant, trail)
         trail.write()
     return document
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import OnboardingIncomplete, PolicyRefused, WrongState
-from twofa.flows import changes, destinations
+from twofa.flows import changes, destinations, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Device, Method, Participant
@@ -38,12 +38,13 @@ def set_method(participant: Participant, *, method: str, by: Any, actor: Actor, 
         if method == Method.NONE:
             event, destination, data = "participant.switched_off", "", {}
         else:
-            used = _usable([device for device in devices if device.is_usable(at)], method)
+            used = _of_kind(devices, method)
             event, destination, data = "participant.method_changed", used.destination, {"after": method}
         locked.two_factor_method = method
         locked.save(update_fields=["two_factor_method", "updated_at"])
         trail.add(event, locked, before=before, reason=reason, **data)
         changes.tell(event, locked, trail, destination=destination)
+        onboarding.note(locked, trail)
         trail.write()
     return locked
 
@@ -59,8 +60,8 @@ def _ensure_not_own(participant: Participant, by: Any) -> None:
         raise PolicyRefused(_("You are this participant yourself: somebody else must do it."))
 
 
-def _usable(devices: list[Device], method: str) -> Device:
-    """Return the device that tokens will go to. Raises: OnboardingIncomplete.
+def _of_kind(devices: list[Device], method: str) -> Device:
+    """Return the verified device that tokens will go to, also one that cools off. Raises: OnboardingIncomplete.
 
     None is of the kind of an authenticator app: no challenge is answered with one yet.
     """
@@ -68,7 +69,7 @@ def _usable(devices: list[Device], method: str) -> Device:
         if device.channel == method:
             return device
     raise OnboardingIncomplete(
-        _("The participant has no device for this method that was proved and may be used now."),
+        _("The participant has no verified device for this method."),
         missing=["device"],
         next_action=NextAction("onboarding"),
     )

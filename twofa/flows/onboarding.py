@@ -124,7 +124,7 @@ def _document_steps(campaign: Campaign, documents: Sequence[IdentityDocument]) -
 def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
     requirement = f"document:{wanted}" if wanted else "document"
     kind = wanted.partition(":")[0]
-    closed = next((d for d in documents if d.is_refused_for_good and kind in ("", d.kind)), None)
+    closed = next((document for document in documents if document.is_refused_for_good and document.kind == kind), None)
     if closed is not None:
         # Whatever other side of it was approved: somebody took the paper for a forgery, or the person for another.
         return Step(requirement, REJECTED, closed)
@@ -137,7 +137,8 @@ def _document_step(wanted: str, documents: Sequence[IdentityDocument]) -> Step:
             return Step(requirement, UNDER_REVIEW, document)
     # The last word of staff: a refusal stands until another picture takes its place.
     refused = next((document for document in sent if document.decision == IdentityDocument.Decision.REJECTED), None)
-    if refused is not None and refused is sent[0]:
+    # Where any paper is taken, one that was refused for good leaves the others.
+    if refused is not None and refused is sent[0] and not refused.is_final:
         return Step(requirement, REJECTED, refused)
     return Step(requirement, MISSING, sent[0] if sent else None)
 

@@ -121,6 +121,9 @@ def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> 
     trail = Trail(actor, now())
     # Names of columns, not their values: the audit trail keeps no second copy of personal data.
     trail.add("participant.updated", participant, columns=changed)
+    if "two_factor_method" in changed:
+        # Whether a device is asked for depends on it.
+        onboarding.note(participant, trail)
     if _DECLARED & set(changed):
         # Staff compared the pictures with what was declared then.
         onboarding.void(participant, trail, reason="details_changed")

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from twofa.exceptions import NotFound, PolicyRefused, WrongState
+from twofa.exceptions import Invalid, NotFound, PolicyRefused, WrongState
 from twofa.flows import document_files, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, Event, IdentityDocument, Participant
@@ -117,26 +117,30 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
     ``seen`` is :func:`declared` of what the reviewer had beside the picture: if the participant has changed it since,
     the approval would be for a name that nobody compared.
 
-    Raises: NotFound, WrongState, PolicyRefused.
+    Raises: NotFound, WrongState, PolicyRefused; Invalid, of ``seen`` after such a change, or of the decision.
     """
     document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
+    ensure_explained(decision)
     with transaction.atomic():
         participant = _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document = _locked_document(pk)
         document.participant = participant
         if not document.is_waiting:
             raise WrongState
         at = now()
         _ensure_free([document], reviewer, at)
         if document.claimed_by_id != reviewer.pk:
-            raise PolicyRefused(_("Begin the review first: nobody decides what they have not opened."))
+            raise PolicyRefused(
+                _("Begin the review first, or take what arrived since: nobody decides what they have not opened.")
+            )
         if decision.approve:
             _ensure_looked(document, actor)
         if decision.approve and seen != declared(participant):
-            raise PolicyRefused(
-                _("The participant has changed their name or document number meanwhile. Compare it with the new one.")
+            changed = _(
+                "The participant has changed their name or document number meanwhile. Compare it with the new one."
             )
+            raise Invalid.field("seen", "declared_changed", changed)
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
         # Whoever decides is at work: what else waits of this participant stays theirs.
@@ -144,6 +148,19 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
         onboarding.note(participant, trail)
         trail.write()
     return document
+
+
+def ensure_explained(decision: Decision) -> None:
+    """Raise where a rejection does not tell the applicant why: by a reason, or by words where the reason says nothing.
+
+    Raises: Invalid.
+    """
+    if decision.approve:
+        return
+    if decision.reason not in Reason.values:
+        raise Invalid.field("reason", "required", _("Say why: choose one of the reasons."))
+    if decision.reason == Reason.OTHER and not decision.comment.strip():
+        raise Invalid.field("comment", "required", _("Tell the applicant what to do: “other” says nothing."))
 
 
 def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
@@ -162,8 +179,6 @@ def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
 
 def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: Trail) -> None:
     status = Status.APPROVED if decision.approve else Status.REJECTED
-    if not decision.approve and decision.reason not in Reason.values:
-        raise PolicyRefused(_("Say why: choose one of the reasons."))
     document.move(
         status=status,
         decision=status,
@@ -181,13 +196,12 @@ def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: 
     trail.add(f"document.{status.value}", document, document=str(document.pk), **coded)
 
 
-def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
-    """Take an approval back. Raises: NotFound, WrongState, PolicyRefused."""
-    document = _find(pk)
+def revoke(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+    """Take an approval back. Raises: WrongState, PolicyRefused."""
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
         participant = _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        document = _locked_document(document.pk)
         if not document.is_valid:
             raise WrongState
         trail = Trail(actor, now())
@@ -197,21 +211,21 @@ def revoke(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDoc
     return document
 
 
-def reopen(pk: UUID, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
+def reopen(document: IdentityDocument, *, reviewer: Any, actor: Actor, reason: str) -> IdentityDocument:
     """Take other pictures again after a refusal for good: staff err, and nobody should be shut out by an error.
 
-    Raises: NotFound, WrongState, PolicyRefused.
+    Raises: WrongState, PolicyRefused.
     """
-    document = _find(pk)
     _ensure_not_own(document.participant, reviewer, actor)
     with transaction.atomic():
-        _locked(document.participant_id)
-        document = IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        participant = _locked(document.participant_id)
+        document = _locked_document(document.pk)
         if not document.is_refused_for_good:
             raise WrongState
         document.move(is_final=False)
         trail = Trail(actor, now())
-        trail.add("document.reopened", document, document=str(pk), reason=reason)
+        trail.add("document.reopened", document, document=str(document.pk), reason=reason)
+        onboarding.note(participant, trail)
         trail.write()
     return document
 
@@ -254,6 +268,10 @@ def _locked(pk: int) -> Participant:
     locked = rows.get(pk=pk)
     locked.ensure_kept()
     return locked
+
+
+def _locked_document(pk: UUID) -> IdentityDocument:
+    return IdentityDocument.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
 
 
 def _waiting(participant: Participant) -> QuerySet[IdentityDocument]:

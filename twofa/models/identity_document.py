@@ -29,10 +29,6 @@ class IdentityDocumentQuerySet(models.QuerySet["IdentityDocument"]):
         """Rows that count for onboarding: those that the participant has not replaced by another picture."""
         return self.filter(replaced_at__isnull=True)
 
-    def refused_for_good(self) -> Self:
-        """Rows after which staff take no other picture of that kind."""
-        return self.filter(decision=IdentityDocument.Decision.REJECTED, is_final=True)
-
     def same_picture(self, fingerprints: Iterable[tuple[str, bytes]]) -> Self:
         """Rows of one picture, by its keyed digests."""
         return self.filter(fingerprint__in=[digest for _kid, digest in fingerprints])
@@ -208,6 +204,12 @@ class IdentityDocument(StateMachine):
     def is_refused_for_good(self) -> bool:
         """Tell whether staff take no other picture of this kind."""
         return self.decision == self.Decision.REJECTED and self.is_final
+
+    @property
+    def has_successor(self) -> bool:
+        """Tell whether the participant sent a later picture of the same kind and side."""
+        rows = IdentityDocument.objects.filter(participant=self.participant_id, kind=self.kind, side=self.side)
+        return rows.filter(created_at__gte=self.created_at).exclude(pk=self.pk).exists()
 
     def meets(self, requirement: str) -> bool:
         """Tell whether it is what a campaign asks for by ``kind`` or ``kind:side``; a kind alone takes any side."""
