@@ -191,7 +191,9 @@ def test_file_that_is_not_where_it_should_be_is_looked_for_again(shop, folder, s
     assert files(folder) == []
 
 
-def test_file_that_is_nowhere_counts_as_erased_in_the_end(shop, folder):
+@pytest.mark.django_db(transaction=True)
+def test_file_that_is_nowhere_counts_as_erased_in_the_end_and_calls_nobody(shop, folder, caplog):
+    forget()
     decide(submitted(shop.participant), approve=True)
     travel(timedelta(days=31))
     document_files.purge(now())
@@ -202,6 +204,22 @@ def test_file_that_is_nowhere_counts_as_erased_in_the_end(shop, folder):
         counts.append(document_files.erase_due(now()))
         travel(timedelta(hours=7))
     assert counts == [0] * document_files.TRIES_TO_FIND + [1]
+    assert not [record for record in caplog.records if getattr(record, "alert", None) == Alert.DOCUMENT_NOT_ERASED]
+
+
+def test_file_that_is_nowhere_keeps_no_other_from_an_impatient_sweep(shop, folder):
+    first, second = (decide(submitted(shop.participant, kind), approve=True) for kind in ("cnh", "rg"))
+    travel(timedelta(days=31))
+    document_files.purge(now())
+    DocumentFile.objects.filter(document=first).update(erase_due_at=now() - timedelta(hours=1))
+    lost = first.files.get()
+    (folder / lost.name).unlink()
+    assert document_files.erase_due(now(), patient=False) == 1
+    assert files(folder) == []
+    lost.refresh_from_db()
+    assert (lost.erased_at, lost.erase_tries) == (None, 1)
+    second.refresh_from_db()
+    assert second.status == "purged"
 
 
 def test_upload_slower_than_the_sweep_leaves_no_stray(shop, folder, monkeypatch):

@@ -219,11 +219,13 @@ def test_erasure_that_was_broken_off_is_ended_by_another_run(life, documents_fol
             erase(life)
     assert life.participant.external_id == EXTERNAL_ID
     assert not life.participant.is_active
+    assert Event.objects.filter(type="participant.erasure_begun").count() == 1
     erase(life)
     assert found_in_tables(*TRACES) == set()
     assert files(documents_folder) == []
     assert flaws() == []
-    assert Event.objects.filter(type="participant.erased").count() == 1
+    told = Event.objects.filter(type__startswith="participant.eras").order_by("pk")
+    assert list(told.values_list("type", flat=True)) == ["participant.erasure_begun", "participant.erased"]
 
 
 def test_second_erasure_changes_nothing(life):

@@ -31,8 +31,9 @@ def test_purge_tells_what_it_erased_and_its_progress(outdated):
 
 def test_dry_run_counts_and_erases_nothing(outdated):
     with unchanged():
-        out, _err = run("twofa_purge", "--dry-run")
+        out, err = run("twofa_purge", "--dry-run")
     assert "documents: 1\n" in out
+    assert err == ""
 
 
 def test_file_that_is_still_there_ends_with_one(outdated, monkeypatch):
@@ -44,6 +45,10 @@ def test_file_that_is_still_there_ends_with_one(outdated, monkeypatch):
         run("twofa_purge")
     assert error.value.returncode == 1
     assert DocumentFile.objects.overdue().count() == 1
+    with unchanged():
+        out, err = run("twofa_purge", "--dry-run")
+    assert "files: 0\n" in out
+    assert "did not erase: 1." in err
     # Also on the next day, for as long as it is there.
     with pytest.raises(CommandError):
         run("twofa_purge")

@@ -124,6 +124,7 @@ REASONS: dict[str, StrOrPromise] = {
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
     "device_reset": _("staff reset the participant's last device"),
+    "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from twofa.flows.redactions import is_left_by
 from twofa.flows.seals import BELATED, CREATED, NO_SEAL
 from twofa.models import Event, EventRedaction
 from twofa.models.clock import now
-from twofa.models.event import TRAIL_EVENTS
+from twofa.models.event import SUBJECT, TRAIL_EVENTS
 from twofa.models.seal import LABEL, SEALED_COLUMNS, EventSeal, Row, is_mark, mark
 
 PAGE = 50
@@ -80,8 +80,8 @@ class Audit:
     """Events that are gone because the time to keep them was over."""
     redacted: int = 0
     """Events out of which was taken what was personal."""
-    _sound: list[tuple[int, int, int]] = field(default_factory=list, repr=False)
-    """First event, last event and key of each redaction that explains something."""
+    _judged: dict[int, bool] = field(default_factory=dict, repr=False)
+    """Of each redaction, by its key: whether it explains something."""
     _strangers: list[int] = field(default_factory=list, repr=False)
     _late: set[int] = field(default_factory=set, repr=False)
     _before: bytes | None = field(default=NO_SEAL, repr=False)
@@ -105,18 +105,29 @@ class Audit:
 
     def _redactions(self) -> Iterator[Finding]:
         """Tell which redactions are worth nothing: their events count as changed or removed."""
-        told = set(Event.objects.filter(type__in=TRAIL_EVENTS).values_list("data__proof", flat=True).iterator())
-        for redaction in EventRedaction.objects.iterator():
-            if _is_sound(redaction) and bytes(redaction.digest).hex() in told:
-                self._sound.append((redaction.first_event, redaction.last_event, redaction.pk))
-            else:
-                yield Finding(Flaw.REDACTION_BROKEN, redaction=redaction.pk)
+        # Redactions before the events that tell of them, which are committed together: the other way round, one that is
+        # written in between would be told by nothing.
+        proofs = {row.pk: _proof(row) if _is_sound(row) else None for row in EventRedaction.objects.iterator()}
+        told = set(_telling().values_list("data__proof", flat=True).iterator())
+        self._judged = {pk: proof is not None and proof in told for pk, proof in proofs.items()}
+        yield from (
+            Finding(Flaw.REDACTION_BROKEN, redaction=pk) for pk, is_worth in self._judged.items() if not is_worth
+        )
 
     def _about(self, seal: EventSeal) -> list[EventRedaction]:
-        low, high = seal.first_event, seal.last_event
-        keys = [pk for first, last, pk in self._sound if first <= high and last >= low]
-        about = EventRedaction.objects.filter(pk__in=keys) if keys else ()
-        return [redaction for redaction in about if redaction.explains(seal)]
+        """Return what explains flaws of a seal.
+
+        Read after the events were, and not when the run began: a purge may be under way, and what it took is named in
+        the transaction that takes it.
+        """
+        about = EventRedaction.objects.filter(first_event__lte=seal.last_event, last_event__gte=seal.first_event)
+        return [redaction for redaction in about if self._is_worth(redaction) and redaction.explains(seal)]
+
+    def _is_worth(self, redaction: EventRedaction) -> bool:
+        if redaction.pk not in self._judged:
+            is_told = _telling().filter(data__proof=_proof(redaction)).exists()
+            self._judged[redaction.pk] = is_told and _is_sound(redaction)
+        return self._judged[redaction.pk]
 
     def _seal(self, seal: EventSeal) -> Iterator[Finding]:
         flaw = self._judge(seal)
@@ -143,26 +154,42 @@ class Audit:
     def _compare(self, seal: EventSeal, low: int | None) -> Iterator[Finding]:
         sign = tokens.signer(LABEL, kid=seal.kid)
         expected = seal.marks_by_id()
-        redactions = self._about(seal)
         if seal.late:
             self._late |= expected.keys()
             self.late += len(expected)
+        differing: list[Row] = []
         for row in _rows(seal, low):
             sealed = expected.pop(row[0], None)
             if sealed is None:
                 self._strangers.append(row[0])
                 continue
             self.events += 1
-            if not is_mark(mark(row, sign), sealed):
-                if any(is_left_by(row, redaction) for redaction in redactions):
-                    self.redacted += 1
-                    continue
-                yield Finding(Flaw.EVENT_CHANGED, seal=seal.number, event=row[0])
-            if not seal.late and row[CREATED] < seal.sealed_at - BELATED:
-                self.belated, self.belated_seal = self.belated + 1, seal.number
-        gone = {pk for redaction in redactions if redaction.is_purge for pk in redaction.ids()}
-        self.purged += len(gone & expected.keys())
-        yield from (Finding(Flaw.EVENT_REMOVED, seal=seal.number, event=pk) for pk in expected if pk not in gone)
+            if is_mark(mark(row, sign), sealed):
+                self._note_belated(row, seal)
+            else:
+                differing.append(row)
+        if differing or expected:
+            yield from self._explain(seal, differing, expected)
+
+    def _explain(self, seal: EventSeal, differing: Sequence[Row], missing: Iterable[int]) -> Iterator[Finding]:
+        """Tell what no redaction explains of what is not as it was sealed; count what one does."""
+        redactions = self._about(seal)
+        for row in differing:
+            if any(is_left_by(row, redaction) for redaction in redactions):
+                self.redacted += 1
+                continue
+            self._note_belated(row, seal)
+            yield Finding(Flaw.EVENT_CHANGED, seal=seal.number, event=row[0])
+        purged = {pk for redaction in redactions if redaction.is_purge for pk in redaction.ids()}
+        for pk in missing:
+            if pk in purged:
+                self.purged += 1
+            else:
+                yield Finding(Flaw.EVENT_REMOVED, seal=seal.number, event=pk)
+
+    def _note_belated(self, row: Row, seal: EventSeal) -> None:
+        if not seal.late and row[CREATED] < seal.sealed_at - BELATED:
+            self.belated, self.belated_seal = self.belated + 1, seal.number
 
     def _tail(self, at: datetime) -> Iterator[Finding]:
         rows = Event.objects.order_by("pk")
@@ -181,6 +208,17 @@ class Audit:
         stored = EventSeal.objects.filter(number=number).values_list("digest", flat=True).first()
         if stored is None or bytes(stored) != digest:
             yield Finding(Flaw.ANCHOR_LOST, seal=number)
+
+
+def _telling() -> models.QuerySet[Event]:
+    """Return the events that tell of redactions; found by the index on subjects, among very many others."""
+    subject = Event.objects.alias(subject=SUBJECT).filter(subject="trail", redemption__isnull=True)
+    return subject.filter(type__in=TRAIL_EVENTS)
+
+
+def _proof(redaction: EventRedaction) -> str:
+    """Return what the event that tells of a redaction knows it by."""
+    return bytes(redaction.digest).hex()
 
 
 def _is_sound(redaction: EventRedaction) -> bool:

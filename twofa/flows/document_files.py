@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
@@ -146,7 +147,8 @@ def shred(rows: QuerySet[DocumentFile], at: datetime) -> int:
 def erase_due(at: datetime, *, limit: int = BATCH, patient: bool = True) -> int:
     """Erase what is due, oldest first; return how many files are gone. One that fails is tried again, and told.
 
-    Who is not ``patient`` stops at the first failure: of a storage that is down each file costs a timeout.
+    Who is not ``patient`` stops at the first refusal: of a storage that is down each file costs a timeout. One that is
+    not there costs none, and must not keep those behind it.
     """
     abandoned = DocumentFile.objects.abandoned(at)
     with transaction.atomic():
@@ -162,12 +164,20 @@ def erase_of(participant: Participant) -> int:
     return _erase_each(_free(rows.order_by("pk"), rows.count()), patient=True)
 
 
+class _Outcome(Enum):
+    """What became of one try to erase a file."""
+
+    GONE = auto()
+    NOT_FOUND = auto()
+    REFUSED = auto()
+
+
 def _erase_each(rows: Iterable[DocumentFile], *, patient: bool) -> int:
     gone = 0
     for row in rows:
-        erased = _erase(row)
-        gone += erased
-        if not (erased or patient):
+        outcome = _erase(row)
+        gone += outcome is _Outcome.GONE
+        if outcome is _Outcome.REFUSED and not patient:
             break
     return gone
 
@@ -182,20 +192,20 @@ def _free(rows: QuerySet[DocumentFile], limit: int) -> list[DocumentFile]:
     return taken
 
 
-def _erase(row: DocumentFile) -> bool:
+def _erase(row: DocumentFile) -> _Outcome:
     try:
         was_there = vault.erase(row.name)
     except StorageUnavailable:
-        _postpone(row)
-        return False
+        _postpone(row, _Outcome.REFUSED)
+        return _Outcome.REFUSED
     if not was_there and row.document_id is not None and row.erase_tries < TRIES_TO_FIND:
-        _postpone(row)
-        return False
+        _postpone(row, _Outcome.NOT_FOUND)
+        return _Outcome.NOT_FOUND
     _note_erased(row)
-    return True
+    return _Outcome.GONE
 
 
-def _postpone(row: DocumentFile) -> None:
+def _postpone(row: DocumentFile, outcome: _Outcome) -> None:
     tries = row.erase_tries + 1
     at = now()
     with transaction.atomic():
@@ -206,9 +216,11 @@ def _postpone(row: DocumentFile) -> None:
         about = row.participant if row.document is None else row.document
         trail.add("document.purge_postponed", about, file=row.pk, tries=tries)
         trail.write()
-        if tries >= TRIES_BEFORE_ALERT:
+        # Of a file that is not there the next looks make one that is erased: nobody is called for that.
+        if tries >= TRIES_BEFORE_ALERT and outcome is _Outcome.REFUSED:
             after_commit(alerts.sound, Alert.DOCUMENT_NOT_ERASED, file=row.pk)
-    logger.warning("file %s was not erased by the storage (try %d); it will be tried again", row.pk, tries)
+    what = "was not erased by the storage" if outcome is _Outcome.REFUSED else "was not there"
+    logger.warning("file %s %s (try %d); it will be tried again", row.pk, what, tries)
 
 
 def _note_erased(row: DocumentFile) -> None:

@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
-from twofa.flows import changes, document_files, mentions, outbox, participants, redactions
+from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, redactions
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
@@ -75,10 +75,11 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
         person = _Person.of(participant)
         person.ensure_unnamed(reason)
         redactions.ensure_keys(_told_of(participant, person), person.scrubbed)
-        _close(participant)
+        if (row := _close(participant, actor)).erased_at is not None:
+            return Erasure(row.external_id)
         counts = {
             "challenges": _end_challenges(participant, actor),
-            "documents": _forget_documents(participant),
+            "documents": _forget_documents(participant, actor),
             "devices": _forget_devices(participant, actor),
             "messages": _forget_messages(participant, actor),
         }
@@ -178,11 +179,21 @@ def _member(name: str, value: str) -> str:
     return f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}"
 
 
-def _close(participant: Participant) -> None:
-    """Let nothing begin any more; refused while something is not ended. Raises: PolicyRefused."""
+def _locked(participant: Participant) -> Participant:
+    """Lock the participant, before anything of theirs: in the order of all flows."""
+    # Without its user: where another run gives it a new one while this waits, PostgreSQL finds the join empty.
+    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    return rows.get(pk=participant.pk)
+
+
+def _close(participant: Participant, actor: Actor) -> Participant:
+    """Let nothing begin any more, and tell so; return the row as it was found.
+
+    Raises: PolicyRefused while something is not ended.
+    """
     with transaction.atomic():
         # Under the lock that every checkout takes: none that has begun is overlooked.
-        Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+        row = _locked(participant)
         rows = Redemption.objects.filter(participant=participant)
         open_ = rows.filter(Q(points=Redemption.Points.RESERVED) | ~Q(status__in=Redemption.FINAL))
         held = [str(pk) for pk in open_.order_by("pk").values_list("pk", flat=True)]
@@ -191,7 +202,15 @@ def _close(participant: Participant) -> None:
                 _("Points are set aside for this participant. End these redemptions first: %(redemptions)s")
                 % {"redemptions": ", ".join(held)}
             )
-        Participant.objects.filter(pk=participant.pk).update(is_active=False, two_factor_method=Method.NONE)
+        begun = Event.objects.filter(participant=row.pk, type="participant.erasure_begun").exists()
+        if row.erased_at is not None or (begun and not row.is_active):
+            return row
+        Participant.objects.filter(pk=row.pk).update(is_active=False, two_factor_method=Method.NONE)
+        # Here and not only at the end: one that is broken off has closed a participant all the same.
+        trail = Trail(actor, now())
+        trail.add("participant.erasure_begun", row)
+        trail.write()
+    return row
 
 
 def _end_challenges(participant: Participant, actor: Actor) -> int:
@@ -204,21 +223,24 @@ def _end_challenges(participant: Participant, actor: Actor) -> int:
     return ended
 
 
-def _forget_documents(participant: Participant) -> int:
+def _forget_documents(participant: Participant, actor: Actor) -> int:
     """Forget the keys of files, so that no backup of them can be read, and what staff wrote."""
-    documents = IdentityDocument.objects.filter(participant=participant)
     with transaction.atomic():
-        at = now()
-        # Not those of an upload that is just under way: it will be refused, and take away what it has stored itself.
-        document_files.shred(DocumentFile.objects.filter(document__in=documents), at)
-        # Out of the queue: there is nothing left to look at.
-        documents.waiting().update(replaced_at=at, claimed_by=None, claimed_until=None)
-        for document in documents.only("pk"):
+        _locked(participant)
+        trail = Trail(actor, now())
+        # Documents before their files: whoever notes that a file is gone locks them in this order.
+        documents = list(IdentityDocument.objects.filter(participant=participant).select_for_update(no_key=True))
+        for document in documents:
+            if document.is_waiting:
+                # Out of the queue: there is nothing left to look at.
+                onboarding.withdraw(document, trail)
             # Random and not empty: the same for all would be the same picture of all.
-            documents.filter(pk=document.pk).update(
-                comment="", internal_comment="", fingerprint=secrets.token_bytes(32), fingerprint_kid=""
-            )
-        return documents.count()
+            blank = {"fingerprint": secrets.token_bytes(32), "fingerprint_kid": ""}
+            IdentityDocument.objects.filter(pk=document.pk).update(comment="", internal_comment="", **blank)
+        # Not those of an upload that is just under way: it will be refused, and take away what it has stored itself.
+        document_files.shred(DocumentFile.objects.filter(document__in=documents), trail.at)
+        trail.write()
+    return len(documents)
 
 
 def _forget_devices(participant: Participant, actor: Actor) -> int:
@@ -311,9 +333,11 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
     The user that they had leads from the ledger to a person, and is free for the same member to enroll again.
     """
     with transaction.atomic():
-        rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "user")
-        row = rows.get(pk=participant.pk)
-        row.ensure_kept()
+        row = _locked(participant)
+        if row.erased_at is not None:
+            # By another run, while this one waited: its pseudonym was printed, and must not be replaced.
+            erasure.pseudonym = row.external_id
+            return
         # Again, under the lock of all who write about them: what was written since is the last.
         erasure.counts["events"] += _redact_events(row, person, actor)
         user = row.user

@@ -16,7 +16,7 @@ from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.exceptions import KeyMissing
-from twofa.flows import document_files, idempotency, redactions
+from twofa.flows import abandoned_devices, document_files, idempotency, redactions
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -52,13 +52,18 @@ def due() -> dict[str, int]:
     return {name: step.due(at).count() for name, step in STEPS.items()}
 
 
+def overdue() -> int:
+    """Return how many files the storage did not erase when it was asked to: they wait for the next try."""
+    return DocumentFile.objects.overdue().count()
+
+
 def purge(progress: Progress = lambda _name, _count: None) -> Purged:
     """Erase what is due; ``progress`` is called after each chunk with the step and how many rows it has taken."""
     with correlation.bound(correlation.current() or correlation.accept(None)):
         purged, at = Purged(), now()
         for name, step in STEPS.items():
             _run(name, step, at, purged, progress)
-        purged.overdue = DocumentFile.objects.overdue().count()
+        purged.overdue = overdue()
     if any(purged.counts.values()):
         logger.info("purged: %s", purged.counts)
     return purged
@@ -145,6 +150,7 @@ class Step:
 STEPS: dict[str, Step] = {
     "documents": Step(document_files.outdated, _documents),
     "files": Step(_files_due, _files),
+    "devices": Step(abandoned_devices.outdated, abandoned_devices.purge),
     "messages": Step(_messages_due, _messages),
     "challenges": Step(_challenges_due, _challenges),
     "idempotency_records": Step(idempotency.outdated, _idempotency),

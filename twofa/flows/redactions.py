@@ -75,6 +75,7 @@ def purge(at: datetime) -> Iterator[int]:
         seen = ids[0]
         seal = _seal_of(seen, until=at - SETTLED)
         if seal is None:
+            seen = _last_unsettled(ids, until=at - SETTLED)
             continue
         held = set(seal.ids())
         mine = list(takewhile(held.__contains__, ids))
@@ -97,6 +98,18 @@ def _seal_of(pk: int, *, until: datetime | None = None) -> EventSeal | None:
     if until is not None:
         seals = seals.filter(sealed_at__lte=until)
     return next((seal for seal in seals if any(first <= pk <= last for first, last in seal.runs)), None)
+
+
+def _last_unsettled(ids: Sequence[int], *, until: datetime) -> int:
+    """Return the last of the events, of which the first has no old seal, that can be passed over with it.
+
+    Not one by one: after the sweeper was down for long, each of very many would be looked up, and its page with it.
+    """
+    settled = EventSeal.objects.filter(sealed_at__lte=until)
+    if settled.filter(first_event__lte=ids[0], last_event__gte=ids[0]).exists():
+        return ids[0]
+    following = settled.filter(first_event__gt=ids[0]).aggregate(first=models.Min("first_event"))["first"]
+    return ids[-1] if following is None else list(takewhile(lambda pk: pk < following, ids))[-1]
 
 
 def _purge(seal: EventSeal, ids: Sequence[int]) -> tuple[int, set[int]]:

@@ -53,6 +53,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "document.purge_postponed": _("Erasing a file failed: will be tried again"),
     "document.self_review_refused": _("Somebody tried to decide their own document"),
     "participant.onboarded": _("Onboarding complete"),
+    "participant.erasure_begun": _("Erasure begun: nothing can be done as this participant any more"),
     "participant.erased": _("Participant erased: what is left is a pseudonym"),
     "participant.exported": _("Data of the participant given out"),
     "trail.purged": _("Events erased: the time to keep them is over"),

@@ -19,13 +19,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
             self._list(purges.due())
+            self._tell_overdue(purges.overdue())
             return
         purged = purges.purge(progress=self._tell_progress)
         self._list(purged.counts)
-        if purged.overdue:
-            self.stderr.write(
-                _("Files that the storage did not erase: %(count)d. They are tried again.") % {"count": purged.overdue}
-            )
+        self._tell_overdue(purged.overdue)
         for kid in purged.keys_missing:
             self.stderr.write(
                 _("Key missing: “%(kid)s” is not in TWOFA_TOKEN_KEYS, and events are sealed with it.") % {"kid": kid}
@@ -38,6 +36,12 @@ class Command(BaseCommand):
     def _list(self, counts: dict[str, int]) -> None:
         for step, count in counts.items():
             self.stdout.write(f"{step}: {count}")
+
+    def _tell_overdue(self, count: int) -> None:
+        if count:
+            self.stderr.write(
+                _("Files that the storage did not erase: %(count)d. They are tried again.") % {"count": count}
+            )
 
     def _tell_progress(self, step: str, count: int) -> None:
         self.stderr.write(f"{step}: {count}…")

@@ -1,0 +1,45 @@
+"""Devices that were registered and never proved: an address that may be anybody's, kept for nothing after a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from twofa.conf import conf
+from twofa.flows.history import WORKER, Trail
+from twofa.models import Challenge, Device, Participant
+from twofa.models.clock import now
+
+BATCH = 100
+
+
+def outdated(at: datetime) -> QuerySet[Device]:
+    """Return pending devices that are older than an onboarding is waited for, and about which no token is out."""
+    asked = Challenge.objects.filter(subject=OuterRef("pk"), status=Challenge.Status.PENDING)
+    pending = Device.objects.filter(status=Device.Status.PENDING).exclude(Exists(asked))
+    return pending.filter(created_at__lte=at - conf.retention["onboarding"])
+
+
+def purge(at: datetime) -> Iterator[int]:
+    """Revoke outdated devices and empty them, each in a transaction of its own; yield how many each chunk had."""
+    while keys := list(outdated(at).order_by("pk").values_list("pk", "participant_id")[:BATCH]):
+        yield sum(_forget(pk, participant, at) for pk, participant in keys)
+
+
+def _forget(pk: int, participant: int, at: datetime) -> bool:
+    with transaction.atomic():
+        # The lock under which a token is sent or judged: what was proved or asked for meanwhile is not abandoned.
+        Participant.objects.select_for_update(no_key=True).get(pk=participant)
+        device = outdated(at).filter(pk=pk).first()
+        if device is None:
+            return False
+        trail = Trail(WORKER, now())
+        device.change(status=Device.Status.REVOKED, revoked_at=trail.at)
+        # Without its mask, which would outlive the address; and without a notice: nobody knows whose it is.
+        trail.add("device.revoked", device, reason="abandoned")
+        trail.write()
+        Device.objects.filter(pk=pk).update(name="", address="", destination="")
+    return True
