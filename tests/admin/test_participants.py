@@ -61,7 +61,7 @@ def test_method_without_a_device_of_its_kind_is_refused_in_words(world: World, b
             page("participant", "change-method", world.shop.participant.pk), {"method": "email", **REASON}, follow=True
         )
     assert response.redirect_chain == [(change, 302)]
-    assert "no device for this method" in response.content.decode()
+    assert "no verified device for this method" in response.content.decode()
 
 
 @pytest.mark.parametrize(

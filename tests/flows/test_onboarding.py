@@ -70,7 +70,7 @@ def test_refusal_that_is_taken_back_may_complete_the_onboarding(shop, documents_
     papers.decide(papers.submitted(shop.participant, "cnh", "front"), approve=True)
     back = papers.decide(papers.submitted(shop.participant, "cnh", "back", colour="blue"), approve=False, is_final=True)
     assert Participant.objects.get(pk=shop.participant.pk).onboarded_at is None
-    reviews.reopen(back.pk, reviewer=factories.staff(), actor=STAFF, reason="The wrong file was open")
+    reviews.reopen(back, reviewer=factories.staff(), actor=STAFF, reason="The wrong file was open")
     assert onboarded(shop) == 2
 
 
