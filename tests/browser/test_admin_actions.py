@@ -86,6 +86,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
         Participant.objects.update(two_factor_method="sms")
     if name == "revoke":
         papers.decided(world.document)
+    if name == "reopen":
+        papers.decided(world.document, "rejected", reason="other", is_final=True)
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
     if name in ("retry-completion", "fail"):
