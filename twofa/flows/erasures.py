@@ -110,6 +110,7 @@ class _Person:
     @classmethod
     @sensitive_variables()
     def of(cls, participant: Participant) -> _Person:
+        """Read them before anything is erased: afterwards there is nothing left to search by."""
         devices = Device.objects.filter(participant=participant)
         since = now() - conf.retention["idempotency"]
         owned = [
