@@ -25,7 +25,7 @@ def test_page_of_the_shop_is_readable_at_each_width_and_in_each_scheme(served: S
     customer = arrive(served, visit, "en")
 
     found, names = [], []
-    for name in walk(customer, "+55 11 99999-0034"):
+    for name in walk(customer, "+55 11 99999-0037"):
         names.append(name)
         found += [f"{name}: {line}" for line in customer.visitor.inspect()]
 
