@@ -32,6 +32,7 @@ from twofa.flows import (
     document_files,
     erasures,
     exports,
+    parked_completions,
     participants,
     policy_changes,
     portability,
@@ -188,7 +189,7 @@ def _points(settings: Any) -> None:
     def fail(method: str, *errors: Exception) -> None:
         RecordingBackend.failures[method] = iter(errors)
 
-    for end in (completions.retry_completion, completions.fail_parked):
+    for end in (parked_completions.retry, parked_completions.fail):
         fail("complete", TemporaryFailure(), TemporaryFailure())
         redemption = shop.open()
         travel(timedelta(minutes=5))

@@ -18,7 +18,7 @@ from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, t
 from twofa.admin import explanations, stories
 from twofa.channels import DeliveryError
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, TokenSuperseded, TransactionChanged
-from twofa.flows import completions, devices, redemptions
+from twofa.flows import devices, parked_completions, redemptions
 from twofa.models import Redemption
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,7 +137,7 @@ def test_parked_one_says_what_staff_must_do_and_a_failed_one_who_did_it(settings
     assert told(redemption).startswith("Waits for staff since ")
     assert "Nobody knows whether the points were spent" in told(redemption)
 
-    completions.fail_parked(redemption.pk, actor=STAFF, reason="They were not spent.")
+    parked_completions.fail(redemption.pk, actor=STAFF, reason="They were not spent.")
 
     assert told(redemption).endswith(" by maria (staff): They were not spent.")
 

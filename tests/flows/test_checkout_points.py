@@ -15,7 +15,7 @@ from twofa.exceptions import (
     TemporaryFailure,
     Unavailable,
 )
-from twofa.flows import checkouts, completions
+from twofa.flows import checkouts, parked_completions, reservations
 from twofa.models import Campaign, Delivery, Event, Redemption
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +124,7 @@ def test_remote_ledger_that_answered_is_not_asked_again(shop, settings):
     settings.TWOFA_FULFILLMENT_BACKEND = RemoteBackend
     redemption = shop.open()
     with unchanged():
-        completions.reserve_remote(redemption.pk)
+        reservations.reserve_remote(redemption.pk)
 
 
 def test_reserve_that_was_parked_is_failed_by_staff_and_released_to_be_sure(settings):
@@ -136,6 +136,6 @@ def test_reserve_that_was_parked_is_failed_by_staff_and_released_to_be_sure(sett
     redemption = shop.open()
     assert points(redemption) == ("approved", "none")
     assert Redemption.objects.get(pk=redemption.pk).parked_at is not None
-    completions.fail_parked(redemption.pk, actor=STAFF, reason="ledger has no trace of it")
+    parked_completions.fail(redemption.pk, actor=STAFF, reason="ledger has no trace of it")
     assert points(redemption) == ("failed", "released")
     assert [name for name, _pk in RecordingBackend.calls] == ["reserve", "release"]

@@ -14,7 +14,7 @@ from tests.fulfillment import RecordingBackend, RemoteBackend
 from tests.stories import cancel, confirm, deliver_due, points, reject, tamper, travel
 from twofa.channels.memory import outbox
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, WrongState
-from twofa.flows import completions, sweeps
+from twofa.flows import completions, reservations, sweeps, turns
 from twofa.models import Campaign, Event, Redemption, Storefront
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +114,7 @@ def test_host_that_vanishes_in_the_middle_is_asked_again(shop):
     with pytest.raises(Vanished):
         confirm(shop, redemption, token)
     assert points(redemption) == ("approved", "reserved")
-    travel(completions.GRACE)
+    travel(turns.GRACE)
     sweeps.sweep()
     assert points(redemption) == ("completed", "completed")
 
@@ -163,7 +163,7 @@ def test_completion_of_what_is_not_its_turn_calls_nobody(shop, state):
     act[state]()
     calls = list(RecordingBackend.calls)
     completions.complete(redemption.pk)
-    completions.release(redemption.pk)
+    reservations.release(redemption.pk)
     completions.drive(redemption.pk)
     assert RecordingBackend.calls == calls
     assert points(redemption)[0] == state
@@ -171,7 +171,7 @@ def test_completion_of_what_is_not_its_turn_calls_nobody(shop, state):
 
 def test_pending_redemption_is_neither_completed_nor_released(shop):
     redemption = shop.open()
-    for act in (completions.complete, completions.release, completions.drive):
+    for act in (completions.complete, reservations.release, completions.drive):
         act(redemption.pk)
     assert points(redemption) == ("pending_2fa_approval", "reserved")
     assert RecordingBackend.calls == [("reserve", redemption.pk)]
@@ -334,14 +334,14 @@ def test_redemption_whose_process_died_before_the_ledger_was_asked_is_driven_by_
         shop.open()
     redemption = Redemption.objects.get()
     assert points(redemption) == ("approved", "none")
-    travel(completions.GRACE)
+    travel(turns.GRACE)
     sweeps.sweep()
     assert points(redemption) == ("completed", "completed")
 
 
 @pytest.mark.parametrize("tries", range(20))
 def test_pause_doubles_up_to_an_hour_with_jitter(tries):
-    pause = completions.backoff(tries)
+    pause = turns.backoff(tries)
     least = min(timedelta(seconds=10) * 2**tries, timedelta(hours=1))
     assert least <= pause <= least * 1.25
 

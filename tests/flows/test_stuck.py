@@ -11,7 +11,7 @@ from tests.fulfillment import RecordingBackend
 from tests.statements import record_statements
 from tests.stories import cancel, confirm, deliver_due, travel
 from twofa.exceptions import TemporaryFailure
-from twofa.flows import completions, stuck, sweeps
+from twofa.flows import stuck, sweeps, turns
 from twofa.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,7 +111,7 @@ def test_challenge_that_no_sweeper_ends_is_stuck_after_its_deadline(shop: factor
 
 def test_call_that_nobody_makes_is_stuck_after_a_while(shop: factories.Shop):
     redemption = factories.Shop(two_factor_mode="off", completion_mode="async").open()
-    travel(completions.GRACE + LATE)
+    travel(turns.GRACE + LATE)
 
     assert [row.pk for row in stuck.find().undriven] == [redemption.pk]
     assert kinds(stuck.find()) == {"undriven"}

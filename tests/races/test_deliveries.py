@@ -15,7 +15,7 @@ from tests.races.guards import Pause, blind_changes, meet_after, outcomes, unloc
 from tests.stories import cancel, confirm, points, resend, travel
 from twofa.channels import DeliveryError
 from twofa.channels.memory import outbox
-from twofa.flows import completions, deliveries, facts, sweeps
+from twofa.flows import completions, deliveries, facts, reservations, sweeps
 from twofa.models import Challenge, Delivery, Event, Redemption
 from twofa.models.clock import now
 from twofa.models.delivery import DeliveryQuerySet
@@ -145,7 +145,7 @@ def test_points_are_given_back_once(shop, threads, monkeypatch):
     RecordingBackend.failures["release"] = iter([TimeoutError()])
     cancel(shop, redemption)
     RecordingBackend.calls.clear()
-    threads([lambda: completions.release(redemption.pk)] * 8)
+    threads([lambda: reservations.release(redemption.pk)] * 8)
     assert RecordingBackend.calls == [("release", redemption.pk)]
 
 

@@ -13,7 +13,7 @@ from tests.factories import token_of, wrong_token
 from tests.fulfillment import RecordingBackend
 from tests.stories import cancel, confirm, points, resend, travel
 from twofa.exceptions import TwoFactorError
-from twofa.flows import completions, deliveries, redemptions, sweeps
+from twofa.flows import completions, deliveries, redemptions, reservations, sweeps
 from twofa.models import Challenge, Delivery, Event, Redemption
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
@@ -32,7 +32,7 @@ def acts(shop, redemption: Redemption):
         lambda: deliveries.deliver(pk),
         lambda: deliveries.deliver(pk),
         lambda: completions.complete(redemption.pk),
-        lambda: completions.release(redemption.pk),
+        lambda: reservations.release(redemption.pk),
         sweeps.sweep,
         sweeps.sweep,
     ]

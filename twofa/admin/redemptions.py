@@ -19,7 +19,7 @@ from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline
-from twofa.flows import completions, redemptions
+from twofa.flows import parked_completions, redemptions
 from twofa.flows.history import Actor
 from twofa.models import Challenge, Redemption
 from twofa.models.clock import now
@@ -39,12 +39,12 @@ def cancel(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
 
 def retry(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
     """Try a parked completion again."""
-    return completions.retry_completion(redemption.pk, actor=actor, reason=reason)
+    return parked_completions.retry(redemption.pk, actor=actor, reason=reason)
 
 
 def fail(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
     """Fail a parked completion."""
-    return completions.fail_parked(redemption.pk, actor=actor, reason=reason)
+    return parked_completions.fail(redemption.pk, actor=actor, reason=reason)
 
 
 def resend(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderConflict, TwoFactorError
-from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions
+from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions, reservations, turns
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
@@ -95,7 +95,7 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
     if redemption is None:
         return _same_order(checkout), False
     if checkout.remote:
-        redemption = redemptions.refreshed(redemption, completions.reserve_remote(redemption.pk))
+        redemption = redemptions.refreshed(redemption, reservations.reserve_remote(redemption.pk))
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
         redemption = completions.finish(redemption, mode=redemption.campaign.completion_mode)
     return redemption, True
@@ -230,7 +230,7 @@ def _build(checkout: _Checkout, participant: Participant, decision: Decision, at
         updated_at=at,
         approved_at=at if exempt else None,
         # Whoever opened it goes on with it at once; if that process dies, the sweeper does.
-        due_at=at + completions.GRACE if exempt or checkout.remote else None,
+        due_at=at + turns.GRACE if exempt or checkout.remote else None,
     )
     redemption.read_at = at
     if exempt:

@@ -22,7 +22,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import completions, facts, onboarding, renewals, verdicts
+from twofa.flows import completions, facts, onboarding, renewals, reservations, turns, verdicts
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -89,7 +89,7 @@ def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal 
     redemption = verdict.redemption
     if verdict.error is not None:
         if redemption.is_final and redemption.points == Points.RESERVED and redemption.status != Status.COMPLETED:
-            completions.release(pk)
+            reservations.release(pk)
         raise verdict.error
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
         return completions.finish(redemption, mode=redemption.campaign.completion_mode)
@@ -147,7 +147,7 @@ def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None
         approved_digest=challenge.transaction_digest,
         approved_at=trail.at,
         # If this process dies before it completes, the sweeper does.
-        due_at=trail.at + completions.GRACE,
+        due_at=trail.at + turns.GRACE,
     )
     trail.add("redemption.approved", redemption)
 
@@ -208,7 +208,7 @@ def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str
     _current(pk, storefront)
     redemption = _cancel(pk, storefront, actor, reason)
     if redemption.points == Points.RESERVED:
-        redemption = refreshed(redemption, completions.release(pk))
+        redemption = refreshed(redemption, reservations.release(pk))
     return redemption
 
 
@@ -248,7 +248,7 @@ def expire(pk: UUID) -> None:
     """End a redemption whose deadline has passed, and give its points back; do nothing where it has not."""
     redemption = _expire(pk)
     if redemption is not None and redemption.points == Points.RESERVED:
-        completions.release(pk)
+        reservations.release(pk)
 
 
 @retried_once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twofa.models import statements, writes
+from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
@@ -25,6 +26,7 @@ from twofa.models.policy import (
 from twofa.models.policy_change import PolicyChange
 from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
+from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 
@@ -38,11 +40,13 @@ __all__ = [
     "LOCALES",
     "MAX_LIVE_KEYS",
     "MESSAGES",
+    "MOST_LINES",
     "POLICY_FIELDS",
     "STEP_UP",
     "SUBJECT",
     "TOKEN_LIFE_CAP",
     "ActorKind",
+    "Approver",
     "Campaign",
     "Challenge",
     "Channel",
@@ -61,6 +65,7 @@ __all__ = [
     "Purpose",
     "Reason",
     "Redemption",
+    "RedemptionBatch",
     "Storefront",
     "StorefrontKey",
     "TokenAlphabet",

@@ -53,6 +53,9 @@ POLICY_FIELDS = (
     "device_cooling_off",
     "completion_mode",
     "allowed_countries",
+    "approver_threshold",
+    "schedule_max_ahead",
+    "schedule_grace",
     "unit",
     "is_active",
 )
@@ -123,6 +126,26 @@ class Campaign(models.Model):
         _("allowed countries"), default=list, blank=True, help_text=_("ISO codes, like BR. Empty: all.")
     )
 
+    approver_threshold = models.DecimalField(
+        _("approver from"),
+        max_digits=14,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.01"))],
+        help_text=_("From this amount on, another person must approve. Empty: only where the storefront asks for it."),
+    )
+    schedule_max_ahead = models.DurationField(
+        _("schedules reach"),
+        default=timedelta(days=90),
+        help_text=_("How far ahead a redemption may be scheduled. Zero: not at all."),
+    )
+    schedule_grace = models.DurationField(
+        _("lateness of schedules"),
+        default=timedelta(hours=6),
+        help_text=_("What could not be executed this long after its time fails, and its points are given back."),
+    )
+
     policy_version = models.PositiveIntegerField(_("policy version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -154,11 +177,17 @@ class Campaign(models.Model):
                     resend_cooldown__gte=timedelta(0),
                     device_cooling_off__gte=timedelta(0),
                     redemption_ttl__gt=timedelta(0),
+                    schedule_max_ahead__gte=timedelta(0),
+                    schedule_grace__gt=timedelta(0),
                 ),
                 name="twofa_campaign_durations",
             ),
             models.CheckConstraint(
                 condition=Q(threshold__isnull=True) | Q(threshold__gt=0), name="twofa_campaign_threshold"
+            ),
+            models.CheckConstraint(
+                condition=Q(approver_threshold__isnull=True) | Q(approver_threshold__gt=0),
+                name="twofa_campaign_approver_threshold",
             ),
             models.CheckConstraint(
                 condition=Q(two_factor_mode__in=TwoFactorMode.values, completion_mode__in=CompletionMode.values),

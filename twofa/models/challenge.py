@@ -18,6 +18,7 @@ from twofa.models.ids import uuid7
 from twofa.models.participant import Participant
 from twofa.models.policy import MAX_ATTEMPTS_CAP, TOKEN_LIFE_CAP, Channel, TokenAlphabet
 from twofa.models.redemption import Redemption
+from twofa.models.redemption_batch import RedemptionBatch
 from twofa.models.states import StateMachine, final_states
 from twofa.models.storefront import Storefront
 
@@ -116,6 +117,9 @@ class Challenge(StateMachine):
     redemption = models.OneToOneField(
         Redemption, models.PROTECT, null=True, related_name="challenge", verbose_name=_("redemption")
     )
+    batch = models.OneToOneField(
+        RedemptionBatch, models.PROTECT, null=True, related_name="challenge", verbose_name=_("batch")
+    )
     subject = models.ForeignKey(
         Device, models.SET_NULL, null=True, related_name="challenges_about", verbose_name=_("subject")
     )
@@ -195,6 +199,10 @@ class Challenge(StateMachine):
                 condition=Q(purpose="redemption", redemption__isnull=False)
                 | ~Q(purpose="redemption") & Q(redemption__isnull=True),
                 name="twofa_challenge_redemption",
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="batch", batch__isnull=False) | ~Q(purpose="batch") & Q(batch__isnull=True),
+                name="twofa_challenge_batch",
             ),
             models.CheckConstraint(
                 condition=Q(purpose="device") & ~Q(action="") | ~Q(purpose="device") & Q(action=""),

@@ -56,6 +56,8 @@ class Participant(models.Model):
                 condition=~Q(document_number=""),
                 name="twofa_participant_document",
             ),
+            # What the foreign keys of entitlements point at, so that all people of one are of one campaign.
+            models.UniqueConstraint(fields=("id", "campaign"), name="twofa_participant_campaign"),
         ]
 
     def __str__(self) -> str:

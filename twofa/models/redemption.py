@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -16,6 +16,7 @@ from twofa.models.campaign import Campaign
 from twofa.models.ids import uuid7
 from twofa.models.participant import Participant
 from twofa.models.policy import Reason
+from twofa.models.redemption_batch import RedemptionBatch
 from twofa.models.states import StateMachine, final_states
 from twofa.models.storefront import Storefront
 
@@ -30,7 +31,7 @@ class RedemptionQuerySet(models.QuerySet["Redemption"]):
 
     def parked(self) -> Self:
         """Rows whose completion waits for staff; one of them alone: ``Redemption.is_parked``."""
-        return self.filter(parked_at__isnull=False, status=Redemption.Status.APPROVED)
+        return self.filter(parked_at__isnull=False, status__in=Redemption.COMPLETABLE)
 
 
 class Redemption(StateMachine):
@@ -71,6 +72,8 @@ class Redemption(StateMachine):
         },
     }
     FINAL = final_states(MACHINES["status"])
+    COMPLETABLE = (Status.APPROVED, Status.SCHEDULED)
+    """From where it may be completed: of what is scheduled, once its time has come."""
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
     storefront = models.ForeignKey(Storefront, models.PROTECT, related_name="redemptions", verbose_name=_("storefront"))
@@ -78,11 +81,29 @@ class Redemption(StateMachine):
     participant = models.ForeignKey(
         Participant, models.PROTECT, related_name="redemptions", verbose_name=_("participant")
     )
+    # The indexes of these two are below: few redemptions have either.
+    approver = models.ForeignKey(
+        Participant,
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="redemptions_to_approve",
+        verbose_name=_("approver"),
+    )
+    batch = models.ForeignKey(
+        RedemptionBatch,
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="redemptions",
+        verbose_name=_("batch"),
+    )
     order_id = models.CharField(_("order id"), max_length=128)
     amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2)
     unit = models.CharField(_("unit"), max_length=20)
     description = models.CharField(_("description"), max_length=200)
     items = models.JSONField(_("items"), default=list)
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True)
     test = models.BooleanField(_("test"), default=False)
 
     status = models.CharField(_("status"), max_length=20, choices=Status.choices)
@@ -134,6 +155,10 @@ class Redemption(StateMachine):
             models.Index(
                 fields=("status", "id"), condition=~Q(status="completed"), name="twofa_redemption_not_completed"
             ),
+            models.Index(fields=("approver",), condition=Q(approver__isnull=False), name="twofa_redemption_approver"),
+            models.Index(fields=("batch", "id"), condition=Q(batch__isnull=False), name="twofa_redemption_batch"),
+            # For the days of staff's schedule: what waits for its time alone is in it.
+            models.Index(fields=("scheduled_for",), condition=Q(status="scheduled"), name="twofa_redemption_scheduled"),
             # Free for real redemptions: those of test campaigns alone are in it.
             models.Index(fields=("id",), condition=Q(test=True), name="twofa_redemption_test"),
         ]
@@ -152,6 +177,13 @@ class Redemption(StateMachine):
             models.CheckConstraint(
                 condition=~Q(status="pending_2fa_approval") | Q(two_factor_required=True),
                 name="twofa_redemption_pending_required",
+            ),
+            models.CheckConstraint(
+                condition=Q(approver__isnull=True) | ~Q(approver=F("participant")), name="twofa_redemption_not_oneself"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="scheduled") | Q(scheduled_for__isnull=False),
+                name="twofa_redemption_scheduled_for",
             ),
             # What goes beyond waiting was approved by a token for a digest, or is exempt by the stored decision.
             models.CheckConstraint(
@@ -181,8 +213,8 @@ class Redemption(StateMachine):
             self.unit,
             self.description,
             tokens.plain(self.items),
-            None,  # approver
-            None,  # schedule
+            self.approver_id,
+            self.scheduled_for,
         )
 
     def is_as_approved(self) -> bool:
@@ -201,7 +233,7 @@ class Redemption(StateMachine):
     @property
     def is_parked(self) -> bool:
         """Tell whether its completion waits for staff: the machine has given up, and no deadline ends it."""
-        return self.parked_at is not None and self.status == self.Status.APPROVED
+        return self.parked_at is not None and self.status in self.COMPLETABLE
 
     @classmethod
     def owing_release(cls) -> Q:

@@ -13,6 +13,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from twofa.models.policy import CompletionMode
+
 if TYPE_CHECKING:
     from twofa.models.campaign import Campaign
 
@@ -32,6 +34,14 @@ class Storefront(models.Model):
         "twofa.Campaign", related_name="storefronts", blank=True, verbose_name=_("campaigns")
     )
     is_active = models.BooleanField(_("active"), default=True)
+    completion_mode = models.CharField(
+        _("completion"),
+        max_length=5,
+        choices=CompletionMode.choices,
+        blank=True,
+        default="",
+        help_text=_("Empty: as the campaign says."),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
