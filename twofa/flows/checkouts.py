@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderConflict, TwoFactorError
 from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions, reservations, turns
-from twofa.flows.decisions import Decision, decide
+from twofa.flows.decisions import Requirement, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
 from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements, writes
@@ -191,7 +191,7 @@ def _ensure_may_be_asked(participant: Participant, budgets: facts.Budgets, refus
 
 
 def _store(
-    checkout: _Checkout, participant: Participant, decision: Decision, contact: Device | None, at: datetime
+    checkout: _Checkout, participant: Participant, decision: Requirement, contact: Device | None, at: datetime
 ) -> Redemption:
     redemption = _build(checkout, participant, decision, at)
     writes.insert(redemption)
@@ -206,7 +206,7 @@ def _store(
     return redemption
 
 
-def _build(checkout: _Checkout, participant: Participant, decision: Decision, at: datetime) -> Redemption:
+def _build(checkout: _Checkout, participant: Participant, decision: Requirement, at: datetime) -> Redemption:
     order, campaign = checkout.order, participant.campaign
     exempt = not decision.required
     redemption = Redemption(

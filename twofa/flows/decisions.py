@@ -10,15 +10,15 @@ from twofa.models import Campaign, Method, Participant, Reason, TwoFactorMode
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What was decided, why, and from what: stored with the redemption, shown to staff and storefront."""
+class Requirement:
+    """Whether a factor is required, why, and from what that was decided: stored with the redemption, shown to staff and storefront."""
 
     required: bool
     reason: Reason
     inputs: dict[str, Any]
 
 
-def decide(campaign: Campaign, participant: Participant, *, amount: Decimal, spent: Decimal) -> Decision:
+def decide(campaign: Campaign, participant: Participant, *, amount: Decimal, spent: Decimal) -> Requirement:
     """Decide for one redemption of ``amount``; ``spent`` is what the participant redeemed in the last 24 hours.
 
     The threshold is held against their sum, so that splitting a purchase does not escape it.
@@ -31,7 +31,7 @@ def decide(campaign: Campaign, participant: Participant, *, amount: Decimal, spe
         "total_of_24_hours": str(total),
         "two_factor_method": participant.two_factor_method,
     }
-    return Decision(required, reason, inputs)
+    return Requirement(required, reason, inputs)
 
 
 def _rule(campaign: Campaign, participant: Participant, total: Decimal) -> tuple[bool, Reason]:
