@@ -179,8 +179,8 @@ class RedemptionsEndpoint(Endpoint):
         summary="Open a redemption",
         description=(
             "The same `order_id` with the same content gives the same redemption, 200, and sends nothing; with another "
-            "content it is refused. A new try is a new `order_id`. With an `approver`, or where the campaign demands one, "
-            "the token goes to that person. With `scheduled_for` it is executed then, once approved."
+            "content it is refused. A new try is a new `order_id`. With an `approver`, or where the campaign demands "
+            "one, the token goes to that person. With `scheduled_for` it is executed then, once approved."
         ),
         form=ORDER,
         responses={200: shapes.Redemption, 201: shapes.Redemption},
@@ -249,8 +249,8 @@ class ConfirmationEndpoint(ChangingEndpoint):
         id="confirm_redemption",
         summary="Confirm a redemption by its token",
         description=(
-            "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the stored state. "
-            "An `amount` that differs is told before the token is looked at, and costs nothing."
+            "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the stored "
+            "state. An `amount` that differs is told before the token is looked at, and costs nothing."
         ),
         form=CONFIRMATION,
         responses={200: shapes.Redemption, 202: shapes.Redemption},
@@ -328,8 +328,8 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
         id="cancel_redemption",
         summary="Cancel a redemption that waits",
         description=(
-            "While it waits for its token, or for the time that it is scheduled for. Safe to repeat: a cancelled one is "
-            "answered as it is."
+            "While it waits for its token, or for the time that it is scheduled for. Safe to repeat: a cancelled one "
+            "is answered as it is."
         ),
         form=NOTHING,
         responses={200: shapes.Redemption},
