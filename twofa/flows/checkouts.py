@@ -149,6 +149,7 @@ def _contact(order: Order, buyer: _Buyer) -> tuple[Device | None, TwoFactorError
             campaign=campaign,
             at=buyer.at,
             allowed_channels=campaign.allowed_channels,
+            event="redemption.token",
             channel=order.channel,
             device=order.device,
         ), None

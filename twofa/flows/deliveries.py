@@ -178,7 +178,12 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     devices, _read_at = destinations.devices_of(participant)
     tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))
     contact = destinations.next_contact(
-        devices, campaign=challenge.campaign, at=at, allowed_channels=challenge.allowed_channels, tried=tried
+        devices,
+        campaign=challenge.campaign,
+        at=at,
+        allowed_channels=challenge.allowed_channels,
+        event=row.event,
+        tried=tried,
     )
     if contact is None:
         return
@@ -198,7 +203,7 @@ def _locked(row: Delivery) -> Challenge | None:
 def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:
     """Lock the challenge, then the delivery: the order in which every flow locks them."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
-    challenge = rows.select_related("campaign", "participant", "device").get(pk=challenge_id)
+    challenge = rows.select_related("campaign", "participant", "device", "redemption").get(pk=challenge_id)
     _lock_delivery(row)
     return challenge
 

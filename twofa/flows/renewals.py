@@ -69,7 +69,8 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
     if challenge.action == Challenge.Action.VERIFY:
         if present is None or present.status != Device.Status.PENDING:
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
-        destinations.ensure_allowed(challenge.campaign, present.channel, present.address)
+        event = issuing.message_event(challenge)
+        destinations.ensure_allowed(challenge.campaign, present.channel, present.address, event=event)
         return present
     participant = cast(Participant, challenge.participant)
     devices, _read_at = destinations.devices_of(participant)
@@ -88,6 +89,7 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
         campaign=challenge.campaign,
         at=at,
         allowed_channels=challenge.allowed_channels,
+        event=issuing.message_event(challenge),
         channel=channel,
         device=present.uuid if stays and present is not None else None,
     )

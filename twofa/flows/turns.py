@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import BooleanField, DateTimeField
+from django.db.models import BooleanField, DateTimeField, JSONField
 
 from twofa.conf import conf
 from twofa.exceptions import NotFound
@@ -30,6 +30,7 @@ _LOCKED = statements.Select(
         "campaign_active": ("campaign.is_active", BooleanField()),
         "participant_active": ("participant.is_active", BooleanField()),
         "user_active": ("{account_active}", BooleanField()),
+        "message_switches": ("campaign.message_switches", JSONField()),
     },
     lock=("redemption",),
 )
@@ -54,6 +55,7 @@ def locked(pk: UUID) -> Redemption:
     redemption: Redemption = row["redemption"]
     redemption.read_at = row["at"]
     redemption.is_active = row["campaign_active"] and row["participant_active"] and row["user_active"]
+    redemption.message_switches = row["message_switches"]
     return redemption
 
 

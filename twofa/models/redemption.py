@@ -131,6 +131,8 @@ class Redemption(StateMachine):
     challenge: Challenge
     is_active: bool
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
+    message_switches: dict[str, bool]
+    """Its campaign's; set by the same flow."""
     read_at: datetime
     """The database's time when a flow read or changed this row: what an answer about it is true for."""
 

@@ -15,16 +15,19 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import wording
 from twofa.texts import language, proof
-from twofa.texts.faults import NAMES_NOBODY, NOT_AN_ELEMENT, Fault, place
+from twofa.texts.faults import CANNOT_BE_MADE, NAMES_NOBODY, NO_TEXT, NOT_AN_ELEMENT, UNKNOWN, Fault, place
 from twofa.texts.markup import ELEMENTS, html_fault
 from twofa.texts.variables import REQUESTER, known, required
 
 __all__ = [
+    "CANNOT_BE_MADE",
     "ELEMENTS",
     "LONGEST",
     "NAMES_NOBODY",
     "NOT_AN_ELEMENT",
+    "NO_TEXT",
     "REQUESTER",
+    "UNKNOWN",
     "Fault",
     "Text",
     "html_fault",

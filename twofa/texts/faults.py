@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NAMES_NOBODY = _("It does not say who asks: use {{ requester }}.")
+NO_TEXT = _("The text itself is missing: not every reader shows the rest.")
+CANNOT_BE_MADE = _("The frame of this message cannot be rendered. Ask whoever runs this installation.")
+UNKNOWN = _("There is no such message.")
 NOT_AN_ELEMENT = _("%(what)s is not allowed here. Elements without attributes that are: %(allowed)s.")
 
 

@@ -183,11 +183,16 @@ def _ensure_no_link(nodes: Iterable[Any], source: str) -> None:
     A token and a link in one short message is what every phishing campaign sends: ours never look like that.
     """
     reason = _("Links, and what a phone takes for one, do not go into this message. Is there no space after a dot?")
-    for node in _every(nodes):
-        if isinstance(node, TextNode) and wording.has_link(node.s):
+    every: list[Any] = list(_every(nodes))
+    for node in every:
+        if _is_words(node) and wording.has_link(node.s):
             raise Fault(reason, **place(source, node.token.position[0]))
-    if wording.has_link("".join(node.s if isinstance(node, TextNode) else "x" for node in _every(nodes))):
+    if wording.has_link("".join(node.s if _is_words(node) else "x" for node in every)):
         raise Fault(reason)
+
+
+def _is_words(node: object) -> bool:
+    return isinstance(node, TextNode)
 
 
 def _every(nodes: Iterable[Any]) -> Iterator[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 # Without attributes: nothing of these hides what it holds, leads elsewhere or runs.
-ELEMENTS = frozenset(
-    ("b", "blockquote", "br", "div", "em", "h1", "h2", "h3", "hr", "i", "li", "ol", "p", "small", "span", "strong")
-    + ("table", "tbody", "td", "th", "thead", "tr", "u", "ul")
-)
+_BLOCKS = ("blockquote", "br", "div", "h1", "h2", "h3", "hr", "li", "ol", "p", "ul")
+_TABLES = ("table", "tbody", "td", "th", "thead", "tr")
+_WORDS = ("b", "em", "i", "small", "span", "strong", "u")
+ELEMENTS = frozenset((*_BLOCKS, *_TABLES, *_WORDS))
 
 
 def html_fault(html: str) -> str:
