@@ -79,12 +79,16 @@ def compose(delivery: Delivery) -> Message:
 def preview(campaign: Campaign, event: str, channel: str, locale: str, own: Mapping[str, str]) -> dict[str, str]:
     """Return the parts of a message as they would be sent, with examples for values; ``own`` are a campaign's own.
 
-    Without any it is the host's file, or ours. Raises: texts.Fault; DeliveryError where a file cannot be rendered.
+    Without any it is the host's file, or ours. ``body`` is the HTML that staff wrote, without the frame of all e-mails.
+    Raises: texts.Fault; DeliveryError where a file cannot be rendered.
     """
     with translation.override(locale):
         context = contents.sample(campaign, event, channel, locale)
         of_files = Delivery(campaign=campaign, event=event, channel=channel)
-        parts = _written(of_files, own, context) if own.get("text") else _default(of_files, context)
+        if not own.get("text"):
+            return _bound_to_origin(_default(of_files, context), campaign, channel, context["token"])
+        words = _words(of_files, own, context)
+        parts = {**_framed(of_files, words, context), "body": words.get("html", "")}
     return _bound_to_origin(parts, campaign, channel, context["token"])
 
 
@@ -177,7 +181,7 @@ def _own(delivery: Delivery, locale: str, context: Mapping[str, Any]) -> dict[st
     if row is None:
         return None
     try:
-        return _written(delivery, row.parts, context)
+        return _framed(delivery, _words(delivery, row.parts, context), context)
     except (texts.Fault, DeliveryError):
         _report(row)
     except Exception as error:  # noqa: BLE001 - a filter may stumble over a value, and its error quote it
@@ -191,8 +195,8 @@ def _report(row: MessageTemplate) -> None:
     alerts.sound(Alert.MESSAGE_TEXT_FAILED, campaign=row.campaign_id, message=row.event, channel=row.channel)
 
 
-def _written(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parts of a message by texts that staff wrote. Raises: texts.Fault, DeliveryError."""
+def _words(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts of a message that staff wrote, with their values. Raises: texts.Fault."""
     made = {}
     for part in _parts(delivery.channel):
         if part in own:
@@ -201,21 +205,26 @@ def _written(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, A
                 # Whoever approves for another one must read for whom: a text that does not say it is not for them.
                 raise texts.Fault(texts.NAMES_NOBODY)
             made[part] = _laid_out(text.render(context, as_html=part == "html"), part, delivery.channel)
-    if delivery.channel == Channel.EMAIL:
-        made.setdefault("subject", _render(delivery, "subject", context))
-        made["html"] = _framed(delivery, made, context)
+    fault = texts.html_fault(made.get("html", ""))
+    if fault:
+        raise texts.Fault(texts.NOT_AN_ELEMENT % {"what": fault, "allowed": ", ".join(sorted(texts.ELEMENTS))})
     return made
 
 
-def _framed(delivery: Delivery, made: Mapping[str, str], context: Mapping[str, Any]) -> str:
-    """Return the HTML of an e-mail: what staff wrote, or the lines of the text, within the frame of all e-mails."""
-    html = made.get("html", "")
-    fault = texts.html_fault(html)
-    if fault:
-        raise texts.Fault(texts.NOT_AN_ELEMENT % {"what": fault, "allowed": ", ".join(sorted(texts.ELEMENTS))})
+def _framed(delivery: Delivery, words: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:
+    """Return all parts of a message: of an e-mail with a subject, and HTML in the frame of all e-mails.
+
+    Where staff wrote no HTML it is the lines of the text. Raises: DeliveryError.
+    """
+    if delivery.channel != Channel.EMAIL:
+        return dict(words)
     # Safe: its values were escaped, and no element of it hides, leads elsewhere or runs.
-    body = {"html": mark_safe(html), "text": made["text"]}  # noqa: S308
-    return _rendered(["twofa/messages/own.html"], {**context, **body}, "html", delivery.channel)
+    body = {"html": mark_safe(words.get("html", "")), "text": words["text"]}  # noqa: S308
+    return {
+        "subject": words.get("subject") or _render(delivery, "subject", context),
+        "text": words["text"],
+        "html": _rendered(["twofa/messages/own.html"], {**context, **body}, "html", delivery.channel),
+    }
 
 
 def _bound_to_origin(parts: Mapping[str, str], campaign: Campaign, channel: str, token: str) -> dict[str, str]:

@@ -6,13 +6,16 @@ a switch loosens the policy, and neither waits for a second person.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery, texts
-from twofa.exceptions import DeliveryError, Invalid
+from twofa.exceptions import DeliveryError, Invalid, PolicyRefused
 from twofa.flows.history import Actor, Trail
 from twofa.models import KINDS, LOCALES, Campaign, Channel, MessageTemplate
 from twofa.models.clock import now
@@ -20,7 +23,7 @@ from twofa.models.message import is_switched_on, switch_name
 
 PARTS = {"sms": ("text",), "whatsapp": ("text",), "email": ("subject", "text", "html")}
 """The parts of a message on each channel."""
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
+_LANGUAGES = tuple(locale for locale, _label in LOCALES)
 
 
 def faults(campaign: Campaign, event: str, channel: str, locale: str, parts: Mapping[str, str]) -> dict[str, str]:
@@ -45,12 +48,25 @@ def faults(campaign: Campaign, event: str, channel: str, locale: str, parts: Map
     return found
 
 
+def mark(parts: Mapping[str, str]) -> str:
+    """Return the mark of a text: of two that differ the marks do."""
+    return sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16]
+
+
 def write(
-    campaign: Campaign, *, actor: Actor, event: str, channel: str, locale: str, parts: Mapping[str, str]
+    campaign: Campaign,
+    *,
+    actor: Actor,
+    event: str,
+    channel: str,
+    locale: str,
+    parts: Mapping[str, str],
+    seen: str | None = None,
 ) -> MessageTemplate | None:
     """Store a campaign's own text of one message, or take it away where ``parts`` are empty: the default goes again.
 
-    Nothing is written where nothing changes. Raises: Invalid.
+    Nothing is written where nothing changes. ``seen`` is the mark of the text that this one shall take the place of:
+    of two who edit at once, the second is told so. Raises: Invalid, PolicyRefused.
     """
     _ensure_known(event, channel, locale)
     after = {part: parts[part].strip() for part in PARTS[channel] if parts.get(part, "").strip()}
@@ -64,6 +80,10 @@ def write(
         before = row.parts if row is not None else {}
         if before == after:
             return row
+        if seen is not None and seen != mark(before):
+            raise PolicyRefused(
+                _("Somebody else changed this text meanwhile, so yours was not saved. Look at it again.")
+            )
         trail = Trail(actor, now())
         kept = _store(row, after, campaign, trail, event=event, channel=channel, locale=locale)
         trail.add(

@@ -33,6 +33,7 @@ __all__ = [
     "html_fault",
     "known",
     "read",
+    "required",
 ]
 
 LONGEST = {"subject": 200, "text": 2000, "html": 10_000}

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 _BLOCKS = ("blockquote", "br", "div", "h1", "h2", "h3", "hr", "li", "ol", "p", "ul")
 _TABLES = ("table", "tbody", "td", "th", "thead", "tr")
 _WORDS = ("b", "em", "i", "small", "span", "strong", "u")
+_EMPTY = ("br", "hr")
 ELEMENTS = frozenset((*_BLOCKS, *_TABLES, *_WORDS))
 
 
@@ -21,20 +22,29 @@ def html_fault(html: str) -> str:
     # A tag that is not finished would swallow what follows.
     unfinished = "<" if "<" in parser.rawdata else ""
     parser.close()
-    return parser.fault or unfinished
+    unclosed = f"<{parser.within[-1]}>" if parser.within else ""
+    return parser.fault or unfinished or unclosed
 
 
 class _Harmless(HTMLParser):
-    fault = ""
+    """Notes the first thing that is not allowed: an element, an attribute, one that is not closed where it belongs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault = ""
+        self.within: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in ELEMENTS:
             self.fault = self.fault or f"<{tag}>"
         elif attrs:
             self.fault = self.fault or f"<{tag} {attrs[0][0]}>"
+        elif tag not in _EMPTY:
+            self.within.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in ELEMENTS:
+        # One too many would end what our own frame began.
+        if not self.within or self.within.pop() != tag:
             self.fault = self.fault or f"</{tag}>"
 
     def handle_comment(self, data: str) -> None:
