@@ -249,8 +249,8 @@ class ConfirmationEndpoint(ChangingEndpoint):
         id="confirm_redemption",
         summary="Confirm a redemption by its token",
         description=(
-            "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the stored "
-            "state. An `amount` that differs is told before the token is looked at, and costs nothing."
+            "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the "
+            "stored state. An `amount` that differs is told before the token is looked at, and costs nothing."
         ),
         form=CONFIRMATION,
         responses={200: shapes.Redemption, 202: shapes.Redemption},

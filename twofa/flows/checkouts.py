@@ -94,7 +94,8 @@ def _open(checkout: _Checkout) -> Redemption | None:
     order = checkout.order
     with transaction.atomic(durable=True):
         buyer = buyers.locked(order.participant, storefront=checkout.storefront, slug=checkout.slug)
-        recipient = recipients.choose(buyer, order.wish, amount=order.amount)
+        event = "redemption.token" if order.scheduled_for is None else "schedule.token"
+        recipient = recipients.choose(buyer, order.wish, amount=order.amount, event=event)
         budgets = _budgets(checkout, buyer, recipient)
         if budgets.order_exists:
             return None

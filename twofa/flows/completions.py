@@ -14,7 +14,7 @@ from django.db import transaction
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import RedemptionRefused, TemporaryFailure
-from twofa.flows import calls, onboarding, reservations
+from twofa.flows import calls, notices, onboarding, reservations
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
@@ -108,6 +108,7 @@ def _complete(pk: UUID, *, announced: bool) -> Redemption:
                 return redemption
         else:
             _call_unannounced(redemption)
+        notices.of_redemption("redemption.completed", redemption, redemption.message_switches, trail)
         with writes.together():
             _completed(redemption, trail)
             trail.write()

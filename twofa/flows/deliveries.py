@@ -177,7 +177,12 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     recipient, devices, _read_at = recipients.reachable(challenge)
     tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))
     contact = destinations.next_contact(
-        devices, campaign=challenge.campaign, at=at, allowed_channels=challenge.allowed_channels, tried=tried
+        devices,
+        campaign=challenge.campaign,
+        at=at,
+        allowed_channels=challenge.allowed_channels,
+        event=row.event,
+        tried=tried,
     )
     if contact is None or challenge.participant is None:
         return

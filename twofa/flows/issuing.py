@@ -228,7 +228,7 @@ def message_event(challenge: Challenge) -> str:
         return "step_up.token"
     if challenge.purpose == Purpose.DEVICE and challenge.action != Challenge.Action.VERIFY:
         return "device_change.token"
-    if challenge.redemption_id is not None and challenge.redemption is not None and challenge.redemption.scheduled_for:
+    if challenge.redemption is not None and challenge.redemption.scheduled_for is not None:
         return "schedule.token"
     return f"{challenge.purpose}.token"
 

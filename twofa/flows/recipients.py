@@ -92,17 +92,22 @@ class Recipient:
 
 
 @sensitive_variables()
-def choose(buyer: Buyer, wish: Wish, *, amount: Decimal) -> Recipient:
-    """Return who receives the token for ``amount``, of the buyer's locked checkout. Never raises: see ``refusal``."""
+def choose(buyer: Buyer, wish: Wish, *, amount: Decimal, event: str) -> Recipient:
+    """Return who receives the token for ``amount``, of the buyer's locked checkout. Never raises: see ``refusal``.
+
+    ``event`` is the message that carries it: a campaign may have it switched off for a channel.
+    """
     by = NAMED if wish.approver is not None else ""
     if not by and demands_approver(buyer.campaign, amount=amount, spent=buyer.spent):
         by = DEMANDED
     if not by:
-        return _reached(buyer, buyer.participant, buyer.devices, wish)
+        return _reached(buyer, buyer.participant, buyer.devices, wish, event)
     if wish.channel or wish.device:
         return Recipient(buyer.participant, refusal=_misplaced(wish), by=by)
     people, devices = _entitled(buyer, amount)
-    return _named(buyer, wish.approver, people, devices) if wish.approver else _first(buyer, people, devices)
+    if wish.approver is not None:
+        return _named(buyer, wish.approver, people, devices, event)
+    return _first(buyer, people, devices, event)
 
 
 def _misplaced(wish: Wish) -> Invalid:
@@ -126,22 +131,26 @@ def _entitled(buyer: Buyer, amount: Decimal) -> tuple[list[Participant], list[De
 
 
 @sensitive_variables()
-def _named(buyer: Buyer, named: Named, people: Sequence[Participant], devices: Sequence[Device]) -> Recipient:
+def _named(
+    buyer: Buyer, named: Named, people: Sequence[Participant], devices: Sequence[Device], event: str
+) -> Recipient:
     same = [person for person in people if person.has_document(named.document_number)]
     if not same:
         return Recipient(buyer.participant, refusal=ApproverNotEntitled(), by=NAMED)
-    return _reached(buyer, same[0], devices, Wish(channel=named.channel), by=NAMED)
+    return _reached(buyer, same[0], devices, Wish(channel=named.channel), event, by=NAMED)
 
 
-def _first(buyer: Buyer, people: Sequence[Participant], devices: Sequence[Device]) -> Recipient:
+def _first(buyer: Buyer, people: Sequence[Participant], devices: Sequence[Device], event: str) -> Recipient:
     for person in people:
-        reached = _reached(buyer, person, devices, Wish(), by=DEMANDED)
+        reached = _reached(buyer, person, devices, Wish(), event, by=DEMANDED)
         if reached.contact is not None:
             return reached
     return Recipient(buyer.participant, refusal=ApproverNotEntitled(), by=DEMANDED)
 
 
-def _reached(buyer: Buyer, person: Participant, devices: Iterable[Device], wish: Wish, by: str = "") -> Recipient:
+def _reached(
+    buyer: Buyer, person: Participant, devices: Iterable[Device], wish: Wish, event: str, by: str = ""
+) -> Recipient:
     own = [device for device in devices if device.participant_id == person.pk]
     try:
         contact = destinations.choose(
@@ -150,6 +159,7 @@ def _reached(buyer: Buyer, person: Participant, devices: Iterable[Device], wish:
             campaign=buyer.campaign,
             at=buyer.at,
             allowed_channels=buyer.campaign.allowed_channels,
+            event=event,
             channel=wish.channel,
             device=wish.device,
         )

@@ -22,7 +22,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import completions, facts, onboarding, renewals, reservations, schedules, turns, verdicts
+from twofa.flows import completions, facts, notices, onboarding, renewals, reservations, schedules, turns, verdicts
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -114,6 +114,9 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
                 _approve(redemption, challenge, trail)
             elif challenge.is_final and redemption.status == Status.PENDING:
                 _end(redemption, challenge, trail)
+            trail.write()
+        if isinstance(error, AttemptsExhausted):
+            notices.of_redemption("redemption.rejected", redemption, redemption.campaign.message_switches, trail)
             trail.write()
     if error is not None and isinstance(error, ChallengeClosed | AttemptsExhausted):
         error.params["redemption"] = redemption

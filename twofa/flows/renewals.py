@@ -84,7 +84,8 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> tuple[P
     if challenge.action == Challenge.Action.VERIFY:
         if present is None or present.status != Device.Status.PENDING:
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
-        destinations.ensure_allowed(challenge.campaign, present.channel, present.address)
+        event = issuing.message_event(challenge)
+        destinations.ensure_allowed(challenge.campaign, present.channel, present.address, event=event)
         return cast(Participant, challenge.participant), present
     found, devices, _read_at = recipients.reachable(challenge)
     recipient = cast(Participant, found)
@@ -104,6 +105,7 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> tuple[P
             campaign=challenge.campaign,
             at=at,
             allowed_channels=challenge.allowed_channels,
+            event=issuing.message_event(challenge),
             channel=channel,
             device=present.uuid if stays and present is not None else None,
         )

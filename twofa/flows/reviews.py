@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.exceptions import Invalid, NotFound, PolicyRefused, WrongState
-from twofa.flows import document_files, onboarding
+from twofa.flows import document_files, notices, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.models import CLAIM_LIFE, Campaign, DocumentFile, Event, IdentityDocument, Participant
 from twofa.models.clock import now
@@ -143,6 +143,7 @@ def decide(pk: UUID, decision: Ruling, *, seen: str, reviewer: Any, actor: Actor
             raise Invalid.field("seen", "declared_changed", changed)
         trail = Trail(actor, at)
         _move(document, decision, reviewer, trail)
+        notices.of_document(document, participant, trail)
         # Whoever decides is at work: what else waits of this participant stays theirs.
         _waiting(participant).filter(claimed_by=reviewer).update(claimed_until=at + CLAIM_LIFE)
         onboarding.note(participant, trail)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import BooleanField, DateTimeField, DurationField
+from django.db.models import BooleanField, DateTimeField, DurationField, JSONField
 
 from twofa.conf import conf
 from twofa.exceptions import NotFound
@@ -31,6 +31,7 @@ _LOCKED = statements.Select(
         "participant_active": ("participant.is_active", BooleanField()),
         "user_active": ("{account_active}", BooleanField()),
         "schedule_grace": ("campaign.schedule_grace", DurationField()),
+        "message_switches": ("campaign.message_switches", JSONField()),
     },
     lock=("redemption",),
 )
@@ -59,6 +60,7 @@ def locked(pk: UUID) -> Redemption:
     # The campaign's grace of now, and not of then: after a long failure staff can still let what is late go through.
     scheduled_for = redemption.scheduled_for
     redemption.executable_until = None if scheduled_for is None else scheduled_for + row["schedule_grace"]
+    redemption.message_switches = row["message_switches"]
     return redemption
 
 

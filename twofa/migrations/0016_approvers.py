@@ -25,7 +25,7 @@ def hash_numbers(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0011_orders'),
+        ('twofa', '0013_messages'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -109,6 +109,8 @@ LOOSENS: dict[str, Rule] = {
     # How far ahead something is planned, and how late it may be: the same people have approved the same thing.
     "schedule_max_ahead": _neutral,
     "schedule_grace": _neutral,
+    # A phone offers the token on pages of this domain: on another one it would hand it to whoever owns that.
+    "autofill_domain": lambda before, after: after["autofill_domain"] != "",
     # When the points are spent, what they are called, and whether the campaign is active: none weakens the factor.
     "completion_mode": _neutral,
     "unit": _neutral,

@@ -20,6 +20,8 @@ TOKEN_LIFE_CAP = timedelta(minutes=10)
 MAX_ATTEMPTS_CAP = 5
 TOKEN_SPACE_FLOOR = 10**6
 MAX_TOKEN_LENGTH = 12
+HOST_NAME = r"\A(?=.{1,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)(?!\d+\Z)[a-z0-9-]{2,63}(?<!-)\Z"
+"""A name of DNS in lower case, international ones in their ASCII form (RFC 1123, 2.1; RFC 5890, 2.3.1)."""
 LEAST_USEFUL_LIFE = timedelta(seconds=60)
 """A token that would reach its owner with less left than this is not sent."""
 

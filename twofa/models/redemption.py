@@ -144,6 +144,8 @@ class Redemption(StateMachine):
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
     executable_until: datetime | None
     """When it is too late for the first try of what was scheduled; set by the same flow."""
+    message_switches: dict[str, bool]
+    """Its campaign's; set by the same flow."""
     read_at: datetime
     """The database's time when a flow read or changed this row: what an answer about it is true for."""
 
