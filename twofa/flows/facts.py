@@ -52,6 +52,7 @@ _TURNS = statements.Select(
         ),
     },
 )
+_TURN = statements.Select("", extra={"turn": ("pg_advisory_xact_lock(hashtextextended(%(turn)s, 0))", CharField())})
 _BUDGETS = statements.Select(
     "",
     joined={
@@ -233,6 +234,12 @@ def budgets(
         order=order_id,
     )
     return Budgets(**row)
+
+
+def take_turn(name: str) -> None:
+    """Wait for a turn, and keep it until the transaction ends; SQLite has one at a time anyway."""
+    if connection.vendor == "postgresql":
+        _TURN.rows(turn=name)
 
 
 def recipient_turn(participant: int) -> str:
