@@ -127,6 +127,7 @@ class _Person:
         """Read them before anything is erased: afterwards there is nothing left to search by."""
         devices = Device.objects.filter(participant=participant)
         since = now() - conf.retention["idempotency"]
+        answered = approvers.answered_by(participant)
         owned = [
             devices.values_list("uuid", flat=True),
             IdentityDocument.objects.filter(participant=participant).values_list("pk", flat=True),
@@ -146,7 +147,7 @@ class _Person:
             participant.name,
             (participant.external_id, participant.document_number, *devices.values_list("address", flat=True)),
             tuple(str(key) for keys in owned for key in keys),
-            frozenset(Challenge.objects.filter(approvers.answered_by(participant)).values_list("pk", flat=True)),
+            frozenset(Challenge.objects.filter(answered).values_list("pk", flat=True)),
         )
 
     @sensitive_variables()

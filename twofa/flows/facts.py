@@ -45,7 +45,10 @@ _TURNS = statements.Select(
         ),
         # Whoever redeems is locked, and whoever approves for them is not: two rows locked by each of two checkouts
         # would wait for one another where both people approve for both.
-        "recipient": ("pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0))", CharField()),
+        "recipient": (
+            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0)) END",
+            CharField(),
+        ),
         "destination": (
             "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(destination_turn)s, 0)) END",
             CharField(),
