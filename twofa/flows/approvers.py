@@ -62,7 +62,10 @@ def entitle(
 
 
 def change(row: Approver, *, by: Any, actor: Actor, reason: str, changes: dict[str, Any]) -> Approver:
-    """Change the limits of an entitlement, and note them. Raises: Invalid, PolicyRefused, WrongState."""
+    """Change the limits of an entitlement, and note what was and what is.
+
+    Raises: Invalid, PolicyRefused; WrongState where it is revoked, or where it is like this already.
+    """
     with transaction.atomic():
         _locked(row.requester)
         locked = Approver.objects.select_for_update(no_key=True).get(pk=row.pk)
