@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests import factories, papers
+from tests.companies import DEPUTY, Company
 from tests.factories import token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
@@ -25,6 +26,7 @@ from twofa.exceptions import (
     TransactionChanged,
 )
 from twofa.flows import (
+    approvers,
     campaigns,
     completions,
     devices,
@@ -76,6 +78,7 @@ def live_all(settings: Any) -> None:
     _ends()
     _messages()
     _points(settings)
+    _orders()
     _devices()
     _papers()
 
@@ -210,6 +213,20 @@ def _points(settings: Any) -> None:
     with pytest.raises(RedemptionRefused):
         factories.Shop().open()
     settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
+
+
+def _orders() -> None:
+    company = Company(two_factor_mode="off", approver_threshold=Decimal("100.00"))
+    deputy = company.person(DEPUTY)
+    limits = {"deputy": deputy, "max_amount": Decimal("500.00"), "valid_until": now() + timedelta(days=30)}
+    by = factories.staff()
+    approvers.change(company.entitlement, by=by, actor=STAFF, reason="Holidays.", changes=limits)
+    when = now() + timedelta(days=1)
+    for how in (company.ask, company.open):
+        redemption = how(scheduled_for=when)
+        confirm(company, redemption, token_of(redemption.challenge))
+    cancel(company, redemption)
+    approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
 
 
 def _devices() -> None:
