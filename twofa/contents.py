@@ -35,7 +35,9 @@ _LINES_SHOWN = 10
 _SHORT_DIGEST = 8
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
-_LIMITS = {Channel.SMS: {"campaign": 24, "item": 32, "requester": 24}}
+_SMS = {"campaign": 24, "item": 32, "requester": 16}
+# A time, a second name and the tail of a notice take room of their own.
+_SMS_LONG = {"campaign": 20, "item": 24, "requester": 16}
 _AMPLE = {"campaign": 150, "item": 120, "requester": 80}
 
 Limits = Mapping[str, int]
@@ -54,10 +56,11 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
 
     Called in the language of the message.
     """
-    limits = _limits(delivery.channel)
-    context = _common(delivery.campaign, delivery.channel, locale)
-    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", "")}
     challenge = delivery.challenge
+    is_plain = challenge is not None and not _asks_another(delivery, challenge) and delivery.event != "schedule.token"
+    limits = _limits(delivery.channel, is_plain=is_plain)
+    context = _common(delivery.campaign, delivery.channel, locale, limits)
+    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", "")}
     if challenge is None:
         context |= _about_notice(delivery, locale, limits)
     else:
@@ -71,21 +74,28 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     return _for_sms(context) if delivery.channel == Channel.SMS else context
 
 
-def _limits(channel: str) -> Limits:
-    return _LIMITS.get(Channel(channel), _AMPLE)
+def _limits(channel: str, *, is_plain: bool) -> Limits:
+    if channel != Channel.SMS:
+        return _AMPLE
+    return _SMS if is_plain else _SMS_LONG
 
 
-def _common(campaign: Campaign, channel: str, locale: str) -> dict[str, Any]:
+def _common(campaign: Campaign, channel: str, locale: str, limits: Limits) -> dict[str, Any]:
     return {
-        "campaign": wording.plain(campaign.name, limit=_limits(channel)["campaign"]),
+        "campaign": wording.plain(campaign.name, limit=limits["campaign"]),
         "channel": channel,
         "locale": locale,
     }
 
 
+def _asks_another(delivery: Delivery, challenge: Challenge) -> bool:
+    """Tell whether the message goes to somebody else than whoever asked for it: to who approves for them."""
+    return delivery.participant_id != challenge.participant_id
+
+
 def _requester(delivery: Delivery, challenge: Challenge, limits: Limits) -> str:
     """Return who asks, where the message goes to somebody else who approves for them; else an empty text."""
-    if challenge.participant is None or delivery.participant_id == challenge.participant_id:
+    if challenge.participant is None or not _asks_another(delivery, challenge):
         return ""
     return _name(challenge.participant, limits)
 
@@ -195,10 +205,10 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
 
     ``approving``: as it goes to somebody who approves for another one. The token is none that was ever issued.
     """
-    limits = _limits(channel)
+    limits = _limits(channel, is_plain=is_token(event) and event != "schedule.token" and not approving)
     order = _about_order("15000.00", campaign.unit, _("Wireless headphones"), locale, limits)
     context: dict[str, Any] = {
-        **_common(campaign, channel, locale),
+        **_common(campaign, channel, locale, limits),
         **order,
         "token": _TOKEN[: campaign.token_length] if is_token(event) else "",
         "sequence": 2,

@@ -206,7 +206,7 @@ def text_page(
         raise Http404
     known = messages.texts_of(campaign, event, channel)
     given = request.POST if request.method == "POST" else None
-    about = {"campaign": campaign, "event": event, "channel": channel}
+    about: dict[str, Any] = {"campaign": campaign, "event": event, "channel": channel}
     forms_ = [TextForm(given, known=known.get(locale, {}), locale=locale, **about) for locale, _name in LOCALES]
     if given is not None and all(form.is_valid() for form in forms_) and "_save" in given:
         _save(request, campaign, forms_)
