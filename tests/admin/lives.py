@@ -32,6 +32,7 @@ from twofa.flows import (
     document_files,
     erasures,
     exports,
+    messages,
     parked_completions,
     participants,
     policy_changes,
@@ -75,6 +76,7 @@ def live_all(settings: Any) -> None:
     _proposals(settings)
     _ends()
     _messages()
+    _texts()
     _points(settings)
     _devices()
     _papers()
@@ -181,6 +183,17 @@ def _messages() -> None:
     travel(timedelta(minutes=9, seconds=30))
     deliver_due()
     cancel(shop, late)
+
+
+def _texts() -> None:
+    shop, key = factories.Shop(sends_per_participant_per_day=1), {"event": "login.token", "channel": "sms"}
+    for text in ({"text": "{{ token }}"}, {}):
+        messages.write(shop.campaign, actor=STAFF, parts=text, locale="pt-br", **key)
+    messages.switch(shop.campaign, actor=STAFF, is_on=False, **key)
+    ScriptedChannel.follow()
+    redemption = shop.open()
+    deliver_due()
+    reject(shop, redemption, shop.campaign.max_attempts)
 
 
 def _points(settings: Any) -> None:

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofa.models import (
+    LOCALES,
+    MESSAGES,
     Campaign,
     Channel,
     CompletionMode,
@@ -322,6 +324,8 @@ _READ: dict[str, Callable[[Any], str]] = {
     "completion_mode": _among(CompletionMode.choices),
     "default_method": _METHOD,
     "expired_because": reason,
+    "locale": _among(LOCALES),
+    "message": _among(MESSAGES.items()),
     "mode": mode,
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
