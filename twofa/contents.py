@@ -161,9 +161,9 @@ def _document(kind: str) -> str:
 
 
 def _because(told: Mapping[str, str]) -> dict[str, str]:
-    if "reason" not in told:
+    reason = told.get("reason")
+    if not reason:
         return {}
-    reason = told["reason"]
     known = reason in IdentityDocument.Reason.values
     return {"reason": str(IdentityDocument.Reason(reason).label) if known else ""}
 
