@@ -28,7 +28,7 @@ STATES = {
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
 _TYPE = re.compile(
-    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document|trail)\.[a-z_]*"
+    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document|trail|notice|message_template)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
 SAME = {"selfie"}
@@ -122,7 +122,7 @@ def texts(node: ast.AST) -> set[str]:
 
 def written_types() -> set[str]:
     found = {"challenge.attempt_failed", VIEWED}
-    for call in calls("add", "_record", "_postpone", folder="flows"):
+    for call in calls("add", "_record", "_postpone", "postpone", folder="flows"):
         found |= {text for argument in call.args for text in texts(argument) if _TYPE.fullmatch(text)}
     return found
 
