@@ -175,8 +175,9 @@ def redemption(row: Redemption) -> shapes.Redemption:
         "unit": row.unit,
         "description": row.description,
         "items": row.items,
-        "batch": None,
-        "scheduled_for": None,
+        "batch": None if row.batch_id is None else str(row.batch_id),
+        "approver": None if row.approver is None else {"participant": row.approver.external_id},
+        "scheduled_for": optional_moment(row.scheduled_for),
         "two_factor": {
             "required": row.two_factor_required,
             "reason": row.two_factor_reason,

@@ -198,6 +198,12 @@ class Failure(TypedDict):
     detail: str
 
 
+class Approver(TypedDict):
+    """Who approves for the participant: the token goes to them."""
+
+    participant: Annotated[str, note("Their `external_id`.")]
+
+
 class Redemption(TypedDict):
     """One purchase with points."""
 
@@ -211,8 +217,9 @@ class Redemption(TypedDict):
     unit: str
     description: str
     items: list[Item]
-    batch: None
-    scheduled_for: None
+    batch: Annotated[Id | None, note("The batch whose line it is: it is confirmed and cancelled with that.")]
+    approver: Approver | None
+    scheduled_for: Annotated[Moment | None, note("When it is executed, once approved. Null: at once.")]
     two_factor: TwoFactor
     next_action: NextAction
     failure: Failure | None

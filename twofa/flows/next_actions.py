@@ -27,7 +27,9 @@ def of_redemption(redemption: Redemption) -> NextAction:
     """Return what to do about a redemption, as it was read."""
     if redemption.status == Redemption.Status.PENDING:
         return of_challenge(redemption.challenge, redemption.read_at)
-    if redemption.status in (Redemption.Status.APPROVED, Redemption.Status.SCHEDULED):
+    if redemption.status == Redemption.Status.SCHEDULED and not redemption.is_time:
+        return NextAction("wait", available_at=redemption.scheduled_for)
+    if redemption.status in Redemption.COMPLETABLE:
         return NextAction("wait", poll_after=POLL_SECONDS)
     return NONE
 

@@ -22,7 +22,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import completions, facts, notices, onboarding, renewals, reservations, turns, verdicts
+from twofa.flows import completions, facts, notices, onboarding, renewals, reservations, schedules, turns, verdicts
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -92,7 +92,7 @@ def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal 
             reservations.release(pk)
         raise verdict.error
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
-        return completions.finish(redemption, mode=redemption.campaign.completion_mode)
+        return completions.finish(redemption, storefront=storefront)
     return redemption
 
 
@@ -153,6 +153,7 @@ def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None
         due_at=trail.at + turns.GRACE,
     )
     trail.add("redemption.approved", redemption)
+    turns.put_down(redemption, trail)
 
 
 def _end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str = "") -> None:
@@ -204,23 +205,30 @@ def _resend(pk: UUID, storefront: Storefront | None, actor: Actor, channel: str 
 
 
 def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str = "") -> Redemption:
-    """Cancel a redemption that waits, and give its points back; one cancelled already is returned as it is.
+    """Cancel a redemption that waits, for its token or for its time, and give its points back.
 
-    ``storefront`` is None for staff. Raises: NotFound, WrongState.
+    One cancelled already is returned as it is. ``storefront`` is None for staff. Raises: NotFound, WrongState.
     """
-    _current(pk, storefront)
-    redemption = _cancel(pk, storefront, actor, reason)
+    known = _current(pk, storefront)
+    # One that needed no token has no challenge to lock.
+    is_beyond = known.status in (Status.SCHEDULED, Status.CANCELLED)
+    redemption = known if is_beyond else _cancel(pk, storefront, actor, reason)
+    if redemption.status == Status.SCHEDULED:
+        redemption = turns.with_known(schedules.cancel(pk, actor=actor, reason=reason), known)
     if redemption.points == Points.RESERVED:
-        redemption = refreshed(redemption, reservations.release(pk))
+        redemption = turns.with_known(reservations.release(pk), redemption)
     return redemption
 
 
 def cancel_open(pk: UUID, *, actor: Actor, reason: str) -> None:
-    """Cancel a redemption if it still waits: a confirm that came first stands."""
+    """Cancel a redemption if it still waits for its token: a confirm that came first stands, whatever it is for."""
     try:
-        cancel(pk, storefront=None, actor=actor, reason=reason)
+        redemption = _cancel(pk, None, actor, reason)
     except WrongState:
         logger.info("redemption %s had ended before it was cancelled (%s)", pk, reason)
+        return
+    if redemption.status == Status.CANCELLED and redemption.points == Points.RESERVED:
+        reservations.release(pk)
 
 
 @retried_once
@@ -228,7 +236,7 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
     with transaction.atomic(durable=True):
         challenge, redemption = _locked(pk, storefront)
         redemption.read_at = now()
-        if redemption.status == Status.CANCELLED:
+        if redemption.status in (Status.CANCELLED, Status.SCHEDULED):
             return redemption
         if redemption.status != Status.PENDING:
             raise WrongState(redemption=redemption)
@@ -273,7 +281,7 @@ def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
     present = Delivery.objects.filter(
         challenge__redemption=OuterRef("pk"), generation=OuterRef("challenge__generation")
     ).order_by()
-    return rows.select_related("campaign", "participant", "challenge").annotate(
+    return rows.select_related("campaign", "participant", "approver", "challenge").annotate(
         clock=Clock(),
         delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
         delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),

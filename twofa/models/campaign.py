@@ -255,7 +255,7 @@ class Campaign(models.Model):
             errors["allowed_channels"] = _("Name each channel once.")
         elif any(channel not in Channel.values for channel in channels):
             errors["allowed_channels"] = _("Known channels: %(channels)s.") % {"channels": ", ".join(Channel.values)}
-        elif not channels and self.two_factor_mode != TwoFactorMode.OFF:
+        elif not channels and (self.two_factor_mode != TwoFactorMode.OFF or self.approver_threshold is not None):
             errors["allowed_channels"] = _("Two-factor needs at least one channel to send the token.")
         countries = self.allowed_countries
         if not isinstance(countries, list) or any(

@@ -24,10 +24,21 @@ if TYPE_CHECKING:
     from twofa.models.challenge import Challenge
 
 
+_UNTAKEN = Q(status="scheduled", due_at=F("scheduled_for"))
+
+
 class RedemptionQuerySet(models.QuerySet["Redemption"]):
     def due(self, at: datetime) -> Self:
         """Rows whose next call of the points system is due at ``at``."""
         return self.filter(due_at__lte=at)
+
+    def first_due(self, at: datetime) -> Self:
+        """Rows among those whose scheduled time has come, and that nobody has taken yet."""
+        return self.due(at).filter(_UNTAKEN)
+
+    def due_again(self, at: datetime) -> Self:
+        """Rows among all others that are due."""
+        return self.due(at).exclude(_UNTAKEN)
 
     def parked(self) -> Self:
         """Rows whose completion waits for staff; one of them alone: ``Redemption.is_parked``."""
@@ -131,6 +142,8 @@ class Redemption(StateMachine):
     challenge: Challenge
     is_active: bool
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
+    executable_until: datetime | None
+    """When it is too late for the first try of what was scheduled; set by the same flow."""
     message_switches: dict[str, bool]
     """Its campaign's; set by the same flow."""
     read_at: datetime
@@ -231,6 +244,11 @@ class Redemption(StateMachine):
     def is_final(self) -> bool:
         """Tell whether its status can no longer change."""
         return self.status in self.FINAL
+
+    @property
+    def is_time(self) -> bool:
+        """Tell whether, when it was read, the time had come that it is scheduled for."""
+        return self.scheduled_for is None or self.scheduled_for <= self.read_at
 
     @property
     def is_parked(self) -> bool:
