@@ -14,7 +14,7 @@ from django.db import transaction
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import RedemptionRefused, TemporaryFailure
-from twofa.flows import calls, reservations
+from twofa.flows import batch_reservations, calls, reservations, settlements
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
@@ -49,6 +49,8 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
         redemption = with_known(_record_failure(pk, error, announced=announced), presented)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = with_known(reservations.release(pk), redemption)
+    if redemption.batch_id is not None and redemption.is_final:
+        settlements.settle(redemption.batch_id)
     return redemption
 
 
@@ -190,6 +192,8 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
 def drive(pk: UUID) -> None:
     """Do what is due for one redemption: reserve, complete or release."""
     redemption = _put_off(pk)
+    if batch_reservations.drive(redemption):
+        return
     if redemption.points == Points.NONE:
         try:
             redemption = reservations.reserve_remote(pk)

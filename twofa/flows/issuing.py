@@ -24,6 +24,7 @@ from twofa.models import (
     Participant,
     Purpose,
     Redemption,
+    RedemptionBatch,
     Storefront,
     writes,
 )
@@ -41,6 +42,7 @@ class Request:
     purpose: str
     digest: bytes
     redemption: Redemption | None = None
+    batch: RedemptionBatch | None = None
     subject: Device | None = None
     action: str = ""
     channel_chosen: bool = False
@@ -96,6 +98,7 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         participant=request.participant,
         purpose=request.purpose,
         redemption=request.redemption,
+        batch=request.batch,
         subject=request.subject,
         action=request.action,
         transaction_digest=request.digest,

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals
+from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals, settlements
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
@@ -37,6 +37,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
+            "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),

@@ -84,6 +84,8 @@ class RedemptionBatch(StateMachine):
 
     challenge: Challenge
     redemptions: models.Manager[Redemption]
+    lines: list[Redemption]
+    """Its redemptions in the order in which they were asked for; set by the flow that locks or reads this row."""
     read_at: datetime
     """The database's time when a flow read or changed this row."""
 
