@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import channels, correlation, tokens, wording
 from twofa.channels import DeliveryError, Message, Receipt
 from twofa.conf import conf
-from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption
+from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption, RedemptionBatch
 
 logger = correlation.get_logger(__name__)
 
@@ -137,6 +137,8 @@ def _ensure_unchanged(challenge: Challenge) -> None:
     digest = None
     if challenge.redemption is not None:
         digest = challenge.redemption.digest()
+    elif challenge.batch is not None:
+        digest = challenge.batch.digest(challenge.batch.redemptions.all())
     elif challenge.subject is not None:
         digest = challenge.subject.digest(challenge.action)
     if digest is not None and not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
@@ -166,6 +168,8 @@ def _context(delivery: Delivery, locale: str) -> dict[str, Any]:
         context |= _about_challenge(delivery.challenge)
         if delivery.challenge.redemption is not None:
             context |= _about_redemption(delivery.challenge.redemption, locale, limits)
+        if delivery.challenge.batch is not None:
+            context |= _about_batch(delivery.challenge.batch, delivery.challenge.short_digest, locale)
     return _for_sms(context) if delivery.channel == Channel.SMS else context
 
 
@@ -185,21 +189,29 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
 def _about_redemption(redemption: Redemption, locale: str, limits: Mapping[str, int]) -> dict[str, Any]:
     return {
         "amount": wording.amount(Decimal(redemption.amount), locale),
-        "unit": _unit(redemption),
+        "unit": _unit(redemption.unit, Decimal(redemption.amount)),
         "item": wording.safe(redemption.description, limit=limits["item"]),
         "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
         "items_left": max(len(redemption.items) - _LINES_SHOWN, 0),
     }
 
 
-def _unit(redemption: Redemption) -> str:
+def _about_batch(batch: RedemptionBatch, digest: str, locale: str) -> dict[str, Any]:
+    return {
+        "count": batch.count,
+        "total": wording.amount(Decimal(batch.total), locale),
+        "unit": _unit(batch.unit, Decimal(batch.total)),
+        "digest": digest,
+    }
+
+
+def _unit(unit: str, amount: Decimal) -> str:
     """Return what the amount counts, in the language of the message where the unit is the default one.
 
     Any other is the campaign's own word. The digest holds the stored one, whatever it is called here.
     """
-    if redemption.unit != _DEFAULT_UNIT:
-        return wording.plain(redemption.unit, limit=20)
-    amount = Decimal(redemption.amount)
+    if unit != _DEFAULT_UNIT:
+        return wording.plain(unit, limit=20)
     # "1 point", and "1.50 points": what is not whole is more than one.
     return ngettext("point", "points", int(amount) if amount == amount.to_integral_value() else 2)
 

@@ -1,8 +1,8 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
-Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
-``batch``, ``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``, and says so where it carries more. None
-ever carries a token.
+Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``batch``,
+``challenge``, ``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``, and says so where it
+carries more. None ever carries a token.
 """
 
 from __future__ import annotations

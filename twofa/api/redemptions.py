@@ -52,10 +52,15 @@ class OrderInput(Input):
     scheduled_for = Unsupported()
 
     def cross_check(self, values: dict[str, Any]) -> None:
-        items = values.get("items")
-        if items and sum(item["amount"] for item in items) != values["amount"]:
-            detail = gettext("The amounts of the items must add up to “amount”.")
-            raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
+        ensure_sum(values)
+
+
+def ensure_sum(values: dict[str, Any]) -> None:
+    """Raise where the items of a purchase are not what it costs. Raises: ValidationError."""
+    items = values.get("items")
+    if items and sum(item["amount"] for item in items) != values["amount"]:
+        detail = gettext("The amounts of the items must add up to “amount”.")
+        raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
 
 
 class ConfirmationInput(Input):
@@ -327,8 +332,13 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
         return self.once(request, cancel)
 
 
+def stored_items(members: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of a purchase as they are stored: amounts are texts with two places."""
+    return [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
+
+
 def _order(members: dict[str, Any]) -> checkouts.Order:
-    items = [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
+    items = stored_items(members)
     return checkouts.Order(
         participant=members["participant"],
         order_id=members["order_id"],

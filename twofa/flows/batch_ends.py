@@ -30,7 +30,7 @@ _ENDS = {
 
 
 def end(batch: RedemptionBatch, trail: Trail, reason: str = "") -> None:
-    """End a pending batch, which is locked, as its challenge ended; the points of its lines are due to be given back."""
+    """End a pending batch, which is locked, as its challenge ended; its points are due to be given back."""
     of_batch, of_lines = _ENDS[Challenge.Status(batch.challenge.status)]
     lines = batch_rows.own_lines(batch, Redemption.Status.PENDING)
     end_lines(lines, of_lines, trail, **explained(reason))
@@ -49,8 +49,15 @@ def end_lines(
         # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
         unheard = [line for line in lines if line.points == Points.NONE]
         Redemption.move_all(unheard, at=trail.at, points=Points.RESERVED)
-    ended = {"status": status, "failure_code": failure_code, "completion_tries": 0, "parked_at": None}
-    Redemption.move_all(lines, at=trail.at, due_at=trail.at, **ended)
+    Redemption.move_all(
+        lines,
+        at=trail.at,
+        status=status,
+        failure_code=failure_code,
+        completion_tries=0,
+        due_at=trail.at,
+        parked_at=None,
+    )
     for line in lines:
         trail.add(f"redemption.{status.value}", line, **data)
 

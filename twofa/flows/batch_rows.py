@@ -14,7 +14,6 @@ from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption,
 from twofa.models.clock import Clock
 
 
-
 def _batch(*lock: str) -> statements.Select:
     return statements.Select(
         """FROM {batch}
@@ -89,7 +88,7 @@ def readable(rows: QuerySet[RedemptionBatch]) -> QuerySet[RedemptionBatch]:
     present = Delivery.objects.filter(
         challenge__batch=OuterRef("pk"), generation=OuterRef("challenge__generation")
     ).order_by()
-    return rows.select_related("campaign", "participant", "challenge").annotate(
+    return rows.select_related("campaign", "participant", "approver", "challenge").annotate(
         clock=Clock(),
         delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
         delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),
@@ -105,6 +104,8 @@ def with_lines(rows: Iterable[RedemptionBatch]) -> list[RedemptionBatch]:
     for batch in batches:
         known = vars(batch)
         batch.read_at, batch.lines = known["clock"], lines[batch.pk]
+        for line in batch.lines:
+            line.read_at = batch.read_at
         if batch.two_factor_required:
             _attach(batch, batch.challenge, known["delivery_status"], known["delivery_reason"])
         _belong(batch)

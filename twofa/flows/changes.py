@@ -7,14 +7,14 @@ from datetime import datetime
 
 from twofa.flows import challenges, issuing, onboarding, verdicts
 from twofa.flows.history import Actor, Trail
-from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Method, Participant, Purpose
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Method, Participant
 from twofa.models.clock import now
 
 Action = Challenge.Action
 
 
 def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str = "") -> list[Challenge]:
-    """Do ``action`` to a device of a locked participant; return challenges whose orders are to be cancelled after it."""
+    """Do ``action`` to a device of a locked participant; return challenges whose orders are to be cancelled."""
     if action == Action.VERIFY:
         _activate(device, trail)
     elif action == Action.MAKE_DEFAULT:

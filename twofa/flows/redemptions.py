@@ -337,8 +337,9 @@ def _alone(pk: UUID, storefront: Storefront | None) -> Redemption:
 
 def _is_overdue(redemption: Redemption) -> bool:
     challenge = redemption.deciding_challenge
-    waits = redemption.status == Status.PENDING and challenge is not None
-    return waits and challenge.is_past_deadline(redemption.read_at)
+    if challenge is None or redemption.status != Status.PENDING:
+        return False
+    return challenge.is_past_deadline(redemption.read_at)
 
 
 def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:

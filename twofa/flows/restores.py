@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from twofa import correlation
-from twofa.flows import challenges, changes, redemptions
+from twofa.flows import challenges, changes
 from twofa.flows.history import Actor
 from twofa.models import Challenge
 from twofa.models.clock import now

@@ -14,7 +14,16 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals, settlements
+from twofa.flows import (
+    challenges,
+    completions,
+    deliveries,
+    document_files,
+    idempotency,
+    policy_changes,
+    seals,
+    settlements,
+)
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
