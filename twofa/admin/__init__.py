@@ -7,6 +7,7 @@ a flow.
 from __future__ import annotations
 
 from twofa.admin import (
+    batches,
     campaigns,
     challenges,
     deliveries,
@@ -20,6 +21,7 @@ from twofa.admin import (
 )
 
 __all__ = [
+    "batches",
     "campaigns",
     "challenges",
     "deliveries",

@@ -16,7 +16,16 @@ from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
 from twofa.flows import next_actions
 from twofa.flows.onboarding import REJECTED, Step
-from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, Purpose, Redemption, RedemptionBatch
+from twofa.models import (
+    Campaign,
+    Challenge,
+    Device,
+    IdentityDocument,
+    Participant,
+    Purpose,
+    Redemption,
+    RedemptionBatch,
+)
 
 
 def moment(at: datetime) -> str:

@@ -66,7 +66,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def for_sending(self) -> Self:
         """Rows with all that a message speaks of."""
-        return self.select_related("campaign", "participant", "challenge__redemption", "challenge__batch", "challenge__subject")
+        return self.select_related(
+            "campaign", "participant", "challenge__redemption", "challenge__batch", "challenge__subject"
+        )
 
     def open(self) -> Self:
         """Rows that are still to be sent."""
