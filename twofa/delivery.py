@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.template import Context, loader
 from django.template.backends.django import Template as DjangoTemplate
 from django.utils import translation
-from django.utils.translation import ngettext
+from django.utils.safestring import mark_safe
 from django.views.decorators.debug import sensitive_variables
 
-from twofa import channels, correlation, tokens, wording
+from twofa import alerts, channels, contents, correlation, texts, tokens
+from twofa.alerts import Alert
 from twofa.channels import DeliveryError, Message, Receipt
-from twofa.conf import conf
-from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption, RedemptionBatch
+from twofa.models import Campaign, Challenge, Channel, Delivery, MessageTemplate, Redemption
+from twofa.models.message_template import own_text
 
 logger = correlation.get_logger(__name__)
 
 TRANSACTION_CHANGED = "transaction_changed"
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
-_DEFAULT_UNIT = "points"
-_LINES_SHOWN = 10
 _MAX_ID = 200
 _MAX_PROVIDER = 64
-_MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
-# An SMS of one segment has 160 characters: these leave room for the sentence around them.
-_LIMITS = {Channel.SMS: {"campaign": 24, "item": 32}}
-_AMPLE = {"campaign": 150, "item": 120}
 
 
 def is_available(alias: str) -> bool:
@@ -64,11 +55,15 @@ def compose(delivery: Delivery) -> Message:
     Raises: DeliveryError where there is no such token any more, or no such text.
     """
     token = _token(delivery)
-    locale = _locale(delivery)
+    locale = contents.locale_of(delivery)
     with translation.override(locale):
-        context = {**_context(delivery, locale), "token": token}
-        texts = {part: _render(delivery, part, context) for part in _parts(delivery.channel)}
-    message = Message(
+        context = {**contents.of(delivery, locale), "token": token}
+        parts = _own(delivery, locale, context) or _default(delivery, context)
+    # A host's own template may have lost it, and a message without its token is worse than none: nobody would know.
+    if token not in parts["text"] or (parts.get("html") and token not in parts["html"]):
+        logger.error("The templates of %s for %s leave the token out.", delivery.event, delivery.channel)
+        raise DeliveryError("message_not_rendered", retryable=False)
+    return Message(
         recipient=delivery.address,
         token=token,
         locale=locale,
@@ -77,13 +72,43 @@ def compose(delivery: Delivery) -> Message:
         idempotency_key=delivery.idempotency_key,
         expires_at=delivery.challenge.live_until if delivery.challenge is not None else None,
         token_ttl=delivery.challenge.token_ttl if delivery.challenge is not None else None,
-        **texts,
+        **_bound_to_origin(parts, delivery.campaign, delivery.channel, token),
     )
-    # A host's own template may have lost it, and a message without its token is worse than none: nobody would know.
-    if token not in message.text or (message.html and token not in message.html):
-        logger.error("The templates of %s for %s leave the token out.", delivery.event, delivery.channel)
-        raise DeliveryError("message_not_rendered", retryable=False)
-    return message
+
+
+def preview(campaign: Campaign, event: str, channel: str, locale: str, own: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts of a message as they would be sent, with examples for values; ``own`` are a campaign's own.
+
+    Without any it is the host's file, or ours. ``body`` is the HTML that staff wrote, without the frame of all e-mails.
+    Raises: texts.Fault; DeliveryError where a file cannot be rendered.
+    """
+    with translation.override(locale):
+        context = contents.sample(campaign, event, channel, locale)
+        of_files = Delivery(campaign=campaign, event=event, channel=channel)
+        if not own.get("text"):
+            return _bound_to_origin(_default(of_files, context), campaign, channel, context["token"])
+        words = _words(of_files, own, context)
+        parts = {**_framed(of_files, words, context), "body": words.get("html", "")}
+    return _bound_to_origin(parts, campaign, channel, context["token"])
+
+
+def source(campaign: Campaign, event: str, channel: str, locale: str) -> str:
+    """Return the text that the host's file or ours makes, with the names of variables in their places: to begin with.
+
+    Raises: DeliveryError.
+    """
+    with translation.override(locale):
+        known = contents.sample(campaign, event, channel, locale)
+        named = {name: "{{ " + name + " }}" if name in texts.known(event) else value for name, value in known.items()}
+        context: dict[str, Any] = {
+            **named,
+            "items": [],
+            "items_left": 0,
+            "action": "add",
+            "requester": "",
+            "locale": locale,
+        }
+        return _default(Delivery(campaign=campaign, event=event, channel=channel), context)["text"]
 
 
 def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
@@ -138,7 +163,7 @@ def _ensure_unchanged(challenge: Challenge) -> None:
     if challenge.redemption is not None:
         digest = challenge.redemption.digest()
     elif challenge.batch is not None:
-        digest = challenge.batch.digest(challenge.batch.redemptions.all())
+        digest = challenge.batch.digest(Redemption.objects.filter(batch=challenge.batch))
     elif challenge.subject is not None:
         digest = challenge.subject.digest(challenge.action)
     if digest is not None and not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
@@ -146,89 +171,70 @@ def _ensure_unchanged(challenge: Challenge) -> None:
         raise DeliveryError(TRANSACTION_CHANGED, retryable=False)
 
 
-def _locale(delivery: Delivery) -> str:
-    """Return the language of the participant, else of the host, among those that there are texts for."""
-    participant = delivery.participant
-    chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
-    base = str(chosen).lower().split("-")[0]
-    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+def _own(delivery: Delivery, locale: str, context: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return the parts of the campaign's own text, or None where it has none, or one that cannot be sent.
 
-
-def _context(delivery: Delivery, locale: str) -> dict[str, Any]:
-    """Return what templates may show. All of it comes from stored rows; nothing from a request."""
-    limits = _LIMITS.get(Channel(delivery.channel), _AMPLE)
-    context: dict[str, Any] = {
-        "campaign": wording.plain(delivery.campaign.name, limit=limits["campaign"]),
-        "channel": delivery.channel,
-        "locale": locale,
-        "sequence": delivery.generation,
-        "destination": delivery.context.get("destination", ""),
-    }
-    if delivery.challenge is not None:
-        context |= _about_challenge(delivery.challenge)
-        if delivery.challenge.redemption is not None:
-            context |= _about_redemption(delivery.challenge.redemption, locale, limits)
-        if delivery.challenge.batch is not None:
-            context |= _about_batch(delivery.challenge.batch, delivery.challenge.short_digest, locale)
-    return _for_sms(context) if delivery.channel == Channel.SMS else context
-
-
-def _about_challenge(challenge: Challenge) -> dict[str, Any]:
-    # Not the time left: the text of one generation is the same whenever it is sent.
-    life = min(challenge.token_ttl, TOKEN_LIFE_CAP, challenge.deadline - challenge.issued_at)
-    about: dict[str, Any] = {
-        "purpose": challenge.purpose,
-        "action": challenge.action,
-        "minutes": max(life // timedelta(minutes=1), 1),
-    }
-    if challenge.subject is not None:
-        about["destination"] = challenge.subject.destination
-    return about
-
-
-def _about_redemption(redemption: Redemption, locale: str, limits: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "amount": wording.amount(Decimal(redemption.amount), locale),
-        "unit": _unit(redemption.unit, Decimal(redemption.amount)),
-        "item": wording.safe(redemption.description, limit=limits["item"]),
-        "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
-        "items_left": max(len(redemption.items) - _LINES_SHOWN, 0),
-    }
-
-
-def _about_batch(batch: RedemptionBatch, digest: str, locale: str) -> dict[str, Any]:
-    return {
-        "count": batch.count,
-        "total": wording.amount(Decimal(batch.total), locale),
-        "unit": _unit(batch.unit, Decimal(batch.total)),
-        "digest": digest,
-    }
-
-
-def _unit(unit: str, amount: Decimal) -> str:
-    """Return what the amount counts, in the language of the message where the unit is the default one.
-
-    Any other is the campaign's own word. The digest holds the stored one, whatever it is called here.
+    It was looked through when it was saved, but by the release of then. A message must go: the default takes its place.
     """
-    if unit != _DEFAULT_UNIT:
-        return wording.plain(unit, limit=20)
-    # "1 point", and "1.50 points": what is not whole is more than one.
-    return ngettext("point", "points", int(amount) if amount == amount.to_integral_value() else 2)
+    known = getattr(delivery.campaign, "known_templates", None)
+    row = own_text(delivery.campaign, delivery.event, delivery.channel, locale, known)
+    if row is None:
+        return None
+    try:
+        return _framed(delivery, _words(delivery, row.parts, context), context)
+    except (texts.Fault, DeliveryError):
+        _report(row)
+    except Exception as error:  # noqa: BLE001 - a filter may stumble over a value, and its error quote it
+        logger.error("The text %s failed with %s.", row.pk, type(error).__name__)
+        _report(row)
+    return None
 
 
-def _line(item: Mapping[str, Any], locale: str, limits: Mapping[str, int]) -> dict[str, Any]:
+def _report(row: MessageTemplate) -> None:
+    logger.error("The text %s of campaign %s cannot be sent: the default was.", row.pk, row.campaign_id)
+    alerts.sound(Alert.MESSAGE_TEXT_FAILED, campaign=row.campaign_id, message=row.event, channel=row.channel)
+
+
+def _words(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts of a message that staff wrote, with their values. Raises: texts.Fault."""
+    made = {}
+    for part in _parts(delivery.channel):
+        if part in own:
+            text = texts.read(own[part], event=delivery.event, channel=delivery.channel, part=part)
+            if part != "subject" and context.get(texts.REQUESTER) and texts.REQUESTER not in text.shown_to_approver:
+                # Whoever approves for another one must read for whom: a text that does not say it is not for them.
+                raise texts.Fault(texts.NAMES_NOBODY)
+            made[part] = _laid_out(text.render(context, as_html=part == "html"), part, delivery.channel)
+    fault = texts.html_fault(made.get("html", ""))
+    if fault:
+        raise texts.Fault(texts.NOT_AN_ELEMENT % {"what": fault, "allowed": ", ".join(sorted(texts.ELEMENTS))})
+    return made
+
+
+def _framed(delivery: Delivery, words: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:
+    """Return all parts of a message: of an e-mail with a subject, and HTML in the frame of all e-mails.
+
+    Where staff wrote no HTML it is the lines of the text. Raises: DeliveryError.
+    """
+    if delivery.channel != Channel.EMAIL:
+        return dict(words)
+    # Safe: its values were escaped, and no element of it hides, leads elsewhere or runs.
+    body = {"html": mark_safe(words.get("html", "")), "text": words["text"]}  # noqa: S308
     return {
-        "name": wording.safe(str(item["name"]), limit=limits["item"]),
-        "quantity": int(item["quantity"]),
-        "amount": wording.amount(Decimal(item["amount"]), locale),
+        "subject": words.get("subject") or _render(delivery, "subject", context),
+        "text": words["text"],
+        "html": _rendered(["twofa/messages/own.html"], {**context, **body}, "html", delivery.channel),
     }
 
 
-def _for_sms(context: dict[str, Any]) -> dict[str, Any]:
-    # What we mask by is not in the alphabet of SMS, and is not worth the second segment.
-    destination = _MASKED.sub("*", context["destination"])
-    folded = {name: wording.gsm7(value) for name, value in context.items() if isinstance(value, str)}
-    return {**context, **folded, "destination": destination}
+def _bound_to_origin(parts: Mapping[str, str], campaign: Campaign, channel: str, token: str) -> dict[str, str]:
+    """Return the parts, an SMS with the last line by which a phone offers the token on the campaign's domain alone.
+
+    A page of another domain, which a person was lured to, is not filled in (WICG, origin-bound one-time codes).
+    """
+    if channel != Channel.SMS or not token or not campaign.autofill_domain:
+        return dict(parts)
+    return {**parts, "text": f"{parts['text']}\n@{campaign.autofill_domain} #{token}"}
 
 
 def _parts(channel: str) -> Mapping[str, str]:
@@ -238,8 +244,17 @@ def _parts(channel: str) -> Mapping[str, str]:
     return {"text": f"{channel}.txt"}
 
 
+def _default(delivery: Delivery, context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts of a message by the host's files, or ours. Raises: DeliveryError."""
+    return {part: _render(delivery, part, context) for part in _parts(delivery.channel)}
+
+
 def _render(delivery: Delivery, part: str, context: Mapping[str, Any]) -> str:
     names = template_names(delivery.event, _parts(delivery.channel)[part], campaign=delivery.campaign.slug)
+    return _rendered(names, context, part, delivery.channel)
+
+
+def _rendered(names: list[str], context: Mapping[str, Any], part: str, channel: str) -> str:
     failed = ""
     text = ""
     try:
@@ -250,7 +265,11 @@ def _render(delivery: Delivery, part: str, context: Mapping[str, Any]) -> str:
     if failed:
         logger.error("Rendering %s failed with %s.", names[-1], failed)
         raise DeliveryError("message_not_rendered", retryable=False)
-    one_line = part == "subject" or delivery.channel == Channel.SMS
+    return _laid_out(text, part, channel)
+
+
+def _laid_out(text: str, part: str, channel: str) -> str:
+    one_line = part == "subject" or channel == Channel.SMS
     return " ".join(text.split()) if one_line else text.strip()
 
 

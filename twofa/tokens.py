@@ -216,6 +216,11 @@ def fingerprint(label: str, value: Encodable, *, kid: str) -> bytes:
     return hmac.digest(subkey(ring_key(kid), label), encode(value), "sha256")
 
 
+def fingerprints(label: str, value: Encodable) -> list[bytes]:
+    """Return the :func:`fingerprint` of ``value`` under each key of the ring: whichever it was stored by."""
+    return [fingerprint(label, value, kid=kid) for kid in conf.token_keys]
+
+
 def signer(label: str, *, kid: str) -> Callable[[Encodable], bytes]:
     """Return :func:`fingerprint` for many values under one key, which is looked up once. Raises: UnknownKey."""
     key = subkey(ring_key(kid), label)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 HIDDEN = "•"
@@ -29,11 +31,16 @@ _WORD = re.compile(r"[^\W_]{4,}")
 _MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h)", re.IGNORECASE)
 _DIGITS = re.compile(r"\d(?:[\W_]{0,2}\d){5,}|\d(?:[\W_]\d){3,}|\d{4,}")
 
-_GSM7 = set(
+# 3GPP TS 23.038, 6.2.1 and 6.2.1.1: what is in the extension is sent as an escape and a character.
+_GSM7_BASIC = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-    "\f^{}\\[~]|€"
 )
+_GSM7_EXTENSION = set("\f^{}\\[~]|€")
+_GSM7 = _GSM7_BASIC | _GSM7_EXTENSION
+GSM7, UCS2 = "GSM-7", "UCS-2"
+_ROOM = {GSM7: (160, 153), UCS2: (70, 67)}
+"""What one SMS holds by itself, and each of several: those begin with a header that says which belong together."""
 _ALIKE = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "...", "\u00a0": " "})
 
 
@@ -109,6 +116,60 @@ def amount(value: Decimal, locale: str) -> str:
     """
     text = f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
     return text if locale == "en" else text.translate(str.maketrans(",.", ".,"))
+
+
+def moment(at: datetime, locale: str) -> str:
+    """Return a local time as it is read in ``locale``: 27/11/2026 09:00, in English 2026-11-27 09:00."""
+    return at.strftime("%Y-%m-%d %H:%M" if locale == "en" else "%d/%m/%Y %H:%M")
+
+
+def has_link(text: str) -> bool:
+    """Tell whether a phone would make a link of something in ``text``."""
+    return _LINK.search(text.translate(_DOTS)) is not None
+
+
+def invisible(text: str) -> str:
+    """Return the first character of ``text`` that cannot be seen or turns others around, or an empty text."""
+    return next((character for character in text if _is_hidden(character)), "")
+
+
+def _is_hidden(character: str) -> bool:
+    # The joiner of emoji is needed inside of one, and by itself reorders nothing.
+    return character not in "\n\r\t\u200d" and unicodedata.category(character) in _INVISIBLE
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an SMS costs: its alphabet, its characters as they are counted in it, and how many messages it is."""
+
+    encoding: str
+    characters: int
+    segments: int
+
+
+def segments(text: str) -> Size:
+    """Return what ``text`` costs as an SMS (3GPP TS 23.038, 6.2; 23.040, 9.2.3.24.1).
+
+    160 characters of the GSM alphabet or 70 of UCS-2 are one message; of several, each holds 153 or 67. A character of
+    the extension counts twice, and so does one beyond UCS-2, such as an emoji: neither is cut in two.
+    """
+    encoding = GSM7 if set(text) <= _GSM7 else UCS2
+    widths = [_width(character, encoding) for character in text]
+    alone, each = _ROOM[encoding]
+    if sum(widths) <= alone:
+        return Size(encoding, sum(widths), 1)
+    count, filled = 1, 0
+    for width in widths:
+        if filled + width > each:
+            count, filled = count + 1, 0
+        filled += width
+    return Size(encoding, sum(widths), count)
+
+
+def _width(character: str, encoding: str) -> int:
+    if encoding == GSM7:
+        return 2 if character in _GSM7_EXTENSION else 1
+    return 2 if ord(character) > 0xFFFF else 1
 
 
 def gsm7(text: str) -> str:

@@ -45,7 +45,7 @@ from twofa.flows import (
     sweeps,
 )
 from twofa.flows.history import Trail
-from twofa.flows.reviews import Decision
+from twofa.flows.reviews import Ruling
 from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
 from twofa.models.clock import now
 
@@ -261,7 +261,7 @@ def _papers() -> None:
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:
     seen = reviews.declared(document.participant)
     papers.opened(document, by)
-    reviews.decide(document.pk, Decision(**said), seen=seen, reviewer=by, actor=STAFF)
+    reviews.decide(document.pk, Ruling(**said), seen=seen, reviewer=by, actor=STAFF)
 
 
 def _change_name(shop: factories.Shop) -> None:

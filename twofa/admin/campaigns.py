@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from twofa import delivery
 from twofa.admin import figures, words
+from twofa.admin import messages as message_pages
 from twofa.admin.actions import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
 from twofa.admin.forms import CampaignForm, form_field
@@ -135,7 +136,7 @@ class CampaignAdmin(FourEyesAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "unit", "is_active", "test", "in_words")}),
         (_("Two-factor"), {"fields": ("two_factor_mode", "threshold", "default_method", "completion_mode")}),
-        (_("Channels"), {"fields": ("allowed_channels", "allowed_countries")}),
+        (_("Channels"), {"fields": ("allowed_channels", "allowed_countries", "autofill_domain")}),
         (
             _("Token"),
             {
@@ -237,11 +238,13 @@ class CampaignAdmin(FourEyesAdmin):
         return ["mode" if name == "toggle" and not may_change else name for name in self.list_display]
 
     def get_tools(self, request: HttpRequest, row: Campaign) -> list[Tool]:
-        return [Tool(_("Figures"), self.page("figures", row.pk)), *super().get_tools(request, row)]
+        own = [Tool(_("Figures"), self.page("figures", row.pk)), Tool(_("Messages"), self.page("messages", row.pk))]
+        return [*own, *super().get_tools(request, row)]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.figures_view)
-        return [path("<path:object_id>/figures/", view, name="twofa_campaign_figures"), *super().get_urls()]
+        own = [path("<path:object_id>/figures/", view, name="twofa_campaign_figures"), *message_pages.urls(self)]
+        return [*own, *super().get_urls()]
 
     def figures_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what its tokens came to."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
@@ -47,11 +47,13 @@ def readable() -> QuerySet[Delivery]:
         "challenge__campaign",
         "challenge__participant",
         "challenge__redemption",
+        "challenge__batch",
         "challenge__subject",
         "campaign",
         "participant",
     )
-    return rows.select_related(*related).order_by("-pk")[:LATEST]
+    own_texts = Prefetch("campaign__message_templates", to_attr="known_templates")
+    return rows.select_related(*related).prefetch_related(own_texts).order_by("-pk")[:LATEST]
 
 
 def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -23,13 +23,15 @@ from twofa.api.redemptions import (
     MOST_ITEMS,
     NOTHING,
     RESEND,
+    ApproverInput,
     ItemInput,
     ensure_sum,
+    ensure_way,
+    named,
     stored_items,
 )
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import batch_checkouts, batches
-from twofa.flows.recipients import Wish
 from twofa.models import EXTERNAL_ID_PATTERN, MOST_LINES, Channel, RedemptionBatch
 
 
@@ -52,8 +54,10 @@ class BatchInput(Input):
     participant = Text(max_length=128, pattern=EXTERNAL_ID_PATTERN)
     redemptions = Items(child=LineInput(), allow_empty=False, max_length=MOST_LINES)
     channel = Choice(choices=Channel.values, required=False, allow_null=True)
+    approver = ApproverInput(required=False, allow_null=True)
 
     def cross_check(self, values: dict[str, Any]) -> None:
+        ensure_way(values)
         seen: set[str] = set()
         twice: dict[int, Any] = {}
         for number, line in enumerate(values["redemptions"]):
@@ -62,7 +66,7 @@ class BatchInput(Input):
                 twice[number] = {"order_id": ErrorDetail(detail, "duplicate")}
             seen.add(line["order_id"])
         if twice:
-            raise ValidationError({"redemptions": twice})
+            raise ValidationError({"redemptions": cast("Any", twice)})
 
 
 BATCH = BatchInput()
@@ -98,8 +102,8 @@ class BatchesEndpoint(Endpoint):
         summary="Open several redemptions with one token",
         description=(
             "1 to 100 lines; if one of them is invalid or refused, none is created, and `line` says which (from 0 on). "
-            "The threshold is held against the total. The same `request_id` with the same content gives the same batch, "
-            "200, and sends nothing. The whole body has at most 256 KiB."
+            "The threshold is held against the total. The same `request_id` with the same content gives the same "
+            "batch, 200, and sends nothing. The whole body has at most 256 KiB."
         ),
         form=BATCH,
         responses={200: shapes.RedemptionBatch, 201: shapes.RedemptionBatch},
@@ -262,5 +266,6 @@ def _order(members: dict[str, Any]) -> batch_checkouts.BatchOrder:
         participant=members["participant"],
         request_id=members["request_id"],
         lines=lines,
-        wish=Wish(channel=members.get("channel")),
+        channel=members.get("channel"),
+        approver=named(members),
     )

@@ -72,6 +72,7 @@ TABLE: dict[str, Row] = {
     "token_expired": Row(422, _("Expired token")),
     "attempts_exhausted": Row(422, _("Attempts exhausted")),
     "redemption_refused": Row(422, _("Redemption refused")),
+    "approver_not_entitled": Row(422, _("Approver not entitled")),
     "channel_unavailable": Row(422, _("Channel unavailable")),
     "destination_not_allowed": Row(422, _("Destination not allowed")),
     "idempotency_key_reused": Row(422, _("Idempotency key reused")),

@@ -23,7 +23,7 @@ NOWHERE = Links()
 def of_redemption(
     pk: UUID, *, campaign: str | None = None, participant: str | None = None, batch: UUID | None = None
 ) -> Links:
-    """Return the links of a redemption, and of its participant where that is known; a batch's line is answered there."""
+    """Return the links of a redemption, and of its participant where that is known; a line is answered at its batch."""
     base = f"/redemptions/{pk}/"
     answered = _answered_at(base if batch is None else f"/redemption-batches/{batch}/")
     return Links({**answered, "wait": base, **_participant_paths(campaign, participant)})

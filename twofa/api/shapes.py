@@ -200,6 +200,12 @@ class Failure(TypedDict):
     detail: str
 
 
+class Approver(TypedDict):
+    """Who approves for the participant: the token goes to them."""
+
+    participant: Annotated[str, note("Their `external_id`.")]
+
+
 class Redemption(TypedDict):
     """One purchase with points."""
 
@@ -213,8 +219,9 @@ class Redemption(TypedDict):
     unit: str
     description: str
     items: list[Item]
-    batch: Annotated[Id | None, note("The batch that it is a line of: confirmed, sent again and cancelled only there.")]
-    scheduled_for: None
+    batch: Annotated[Id | None, note("The batch whose line it is: it is confirmed and cancelled with that.")]
+    approver: Approver | None
+    scheduled_for: Annotated[Moment | None, note("When it is executed, once approved. Null: at once.")]
     two_factor: TwoFactor
     next_action: NextAction
     failure: Failure | None
@@ -230,6 +237,7 @@ class RedemptionBatch(TypedDict):
     campaign: str
     request_id: str
     participant: str
+    approver: Approver | None
     status: Annotated[str, known(*BatchRow.Status.values)]
     test: bool
     count: int

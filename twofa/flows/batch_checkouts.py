@@ -25,6 +25,7 @@ from twofa.flows import (
 )
 from twofa.flows.decisions import Requirement, decide
 from twofa.flows.history import Actor, Trail
+from twofa.flows.recipients import Named, Wish
 from twofa.fulfillment import get_backend
 from twofa.models import Purpose, Redemption, RedemptionBatch, Storefront, writes
 from twofa.models.ids import uuid7
@@ -54,7 +55,13 @@ class BatchOrder:
     participant: str
     request_id: str
     lines: tuple[Line, ...]
-    wish: recipients.Wish = recipients.Wish()
+    channel: str | None = None
+    approver: Named | None = None
+
+    @property
+    def wish(self) -> Wish:
+        """Return what is said about where the token goes."""
+        return Wish(channel=self.channel, approver=self.approver)
 
     @property
     def total(self) -> Decimal:
@@ -95,7 +102,7 @@ def open_batch(
     if checkout.remote:
         batch_reservations.reserve(batch.pk)
     if batch.status == Status.COMPLETING:
-        batch_completions.finish(batch, mode=batch.campaign.completion_mode)
+        batch_completions.finish(batch, storefront=checkout.storefront)
     return batches.get(batch.pk, storefront=storefront), True
 
 
@@ -106,7 +113,7 @@ def _open(checkout: _Checkout) -> RedemptionBatch | None:
         buyer = buyers.locked(order.participant, storefront=checkout.storefront, slug=checkout.slug)
         if _is_taken(checkout, buyer):
             return None
-        recipient = recipients.choose(buyer, order.wish, amount=order.total)
+        recipient = recipients.choose(buyer, order.wish, amount=order.total, event="batch.token")
         budgets = facts.budgets(
             participant=buyer.participant,
             recipient=recipient.participant,
@@ -265,7 +272,7 @@ def _same_request(checkout: _Checkout) -> RedemptionBatch:
         batch.participant.external_id == order.participant
         and len(batch.lines) == len(order.lines)
         and all(line.is_as(row) for line, row in zip(order.lines, batch.lines, strict=True))
-        and recipients.is_same(batch.approver, batch.two_factor_inputs, order.wish.approver)
+        and recipients.is_same(batch.approver, batch.two_factor_inputs, order.approver)
     )
     if not same:
         raise OrderConflict(batch=batch)

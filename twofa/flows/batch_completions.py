@@ -8,16 +8,16 @@ from uuid import UUID
 from twofa import correlation, jobs
 from twofa.flows import completions, reservations, settlements
 from twofa.flows.batch_ends import AT_ONCE
-from twofa.models import CompletionMode, Redemption, RedemptionBatch
+from twofa.models import CompletionMode, Redemption, RedemptionBatch, Storefront
 
 logger = correlation.get_logger(__name__)
 
 Status, Points = Redemption.Status, Redemption.Points
 
 
-def finish(batch: RedemptionBatch, *, mode: str) -> None:
-    """Complete the lines of an approved batch: a few in this request where the campaign wants it, else by a worker."""
-    if mode == CompletionMode.SYNC and len(batch.lines) <= AT_ONCE:
+def finish(batch: RedemptionBatch, *, storefront: Storefront) -> None:
+    """Complete the lines of an approved batch: a few in this request where that is wanted, else by a worker."""
+    if completions.mode(batch.campaign, storefront) == CompletionMode.SYNC and len(batch.lines) <= AT_ONCE:
         drive(batch.pk)
     else:
         jobs.publish(jobs.COMPLETE_BATCH, batch.pk)

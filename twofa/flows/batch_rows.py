@@ -122,6 +122,7 @@ def _belong(batch: RedemptionBatch) -> None:
     """Spare a query for each line: what it belongs to is loaded, where it still belongs to the same."""
     for line in batch.lines:
         line.batch = batch
-        for name in ("campaign", "participant"):
-            if getattr(line, f"{name}_id") == getattr(batch, f"{name}_id"):
+        for name in ("campaign", "participant", "approver"):
+            is_loaded = name in batch._state.fields_cache
+            if is_loaded and getattr(line, f"{name}_id") == getattr(batch, f"{name}_id"):
                 setattr(line, name, getattr(batch, name))

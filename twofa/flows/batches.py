@@ -48,11 +48,11 @@ def confirm(
     ``amount``, where given, is held against the total first.
 
     Raises: NotFound, WrongState, ChallengeClosed, TransactionChanged, TokenMalformed, TokenInvalid, TokenSuperseded,
-    TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, OnboardingIncomplete.
+    TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, OnboardingIncomplete, ApproverNotEntitled.
     """
     verdict = _judge(pk, storefront, token, amount, actor)
     if verdict.is_news and verdict.error is None:
-        batch_completions.finish(verdict.batch, mode=verdict.batch.campaign.completion_mode)
+        batch_completions.finish(verdict.batch, storefront=storefront)
     elif verdict.is_news:
         batch_ends.release(verdict.batch)
     if verdict.error is not None:
@@ -130,7 +130,7 @@ def resend(
 
     ``storefront`` is None for staff, who say why. Raises: NotFound, WrongState, ChallengeClosed, NotActive,
     ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, FailedAttemptsBudget, SendBudget,
-    OnboardingIncomplete.
+    OnboardingIncomplete, ApproverNotEntitled.
     """
     get(pk, storefront=storefront)
     _resend(pk, storefront, actor, channel, reason)

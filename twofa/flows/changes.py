@@ -136,8 +136,14 @@ def _end_challenges(device: Device, trail: Trail) -> list[Challenge]:
 def tell(
     event: str, participant: Participant, trail: Trail, *, destination: str, leaving_out: Device | None = None
 ) -> None:
-    """Queue a notice to every verified contact: whoever did not ask for the change learns of it."""
+    """Queue a notice to every verified contact: whoever did not ask for the change learns of it.
+
+    Staff choose by switches on which channels it goes. Where that would leave no contact it goes to all of them:
+    whoever takes an account over would switch the alarm off first.
+    """
     contacts = Device.objects.active().filter(participant=participant)
-    for contact in contacts.exclude(pk__in=[] if leaving_out is None else [leaving_out.pk]).order_by("pk"):
+    told = list(contacts.exclude(pk__in=[] if leaving_out is None else [leaving_out.pk]).order_by("pk"))
+    chosen = [contact for contact in told if participant.campaign.sends(event, contact.channel)]
+    for contact in chosen or told:
         contact.participant = participant
         issuing.queue_notice(event, contact, at=trail.at, destination=destination)

@@ -29,9 +29,9 @@ def devices_of(participant: Participant) -> tuple[list[Device], datetime]:
     return [row["device"] for row in rows], rows[0]["at"] if rows else now()
 
 
-def ensure_allowed(campaign: Campaign, channel: str, address: str) -> None:
-    """Raise where the campaign sends nothing there. Raises: DestinationNotAllowed, ChannelUnavailable."""
-    if not _can_carry(campaign, channel, campaign.allowed_channels):
+def ensure_allowed(campaign: Campaign, channel: str, address: str, *, event: str) -> None:
+    """Raise where the campaign does not send this message there. Raises: DestinationNotAllowed, ChannelUnavailable."""
+    if not _can_carry(campaign, channel, campaign.allowed_channels, event):
         raise ChannelUnavailable(_("This channel is not set up here, or the campaign does not allow it."))
     if not _is_country_allowed(campaign, address):
         raise DestinationNotAllowed
@@ -44,19 +44,21 @@ def choose(
     campaign: Campaign,
     at: datetime,
     allowed_channels: Sequence[str],
+    event: str,
     channel: str | None = None,
     device: UUID | None = None,
 ) -> Device:
-    """Return the device that the token goes to.
+    """Return the device that the token goes to; ``event`` is the message that brings it.
 
     An explicit choice that cannot be served is an error; without one, the best device that can be used is taken.
+    A channel on which staff switched the message off is none: the next one takes its place.
 
     Raises: OnboardingIncomplete, NotFound, ChannelUnavailable, DestinationNotAllowed.
     """
     wanted = [d for d in devices if (device is None or d.uuid == device) and (channel is None or d.channel == channel)]
     if device is not None and not wanted:
         raise NotFound(resource="device")
-    usable = [d for d in wanted if d.is_usable(at) and _can_carry(campaign, d.channel, allowed_channels)]
+    usable = [d for d in wanted if d.is_usable(at) and _can_carry(campaign, d.channel, allowed_channels, event)]
     served = [d for d in usable if _is_country_allowed(campaign, d.address)]
     if served:
         return _preferred(served, participant, allowed_channels)
@@ -64,7 +66,17 @@ def choose(
         raise DestinationNotAllowed
     if (device or channel) and any(d.is_usable(at) for d in devices):
         raise ChannelUnavailable
+    _ensure_not_switched_off(devices, campaign, at, allowed_channels, event)
     raise _onboarding(devices, at)
+
+
+def _ensure_not_switched_off(
+    devices: Sequence[Device], campaign: Campaign, at: datetime, allowed_channels: Sequence[str], event: str
+) -> None:
+    """Raise where a switch of staff is all that keeps the message from a device: its owner can do nothing about it."""
+    for device in devices:
+        if device.is_usable(at) and device.channel in allowed_channels and not campaign.sends(event, device.channel):
+            raise ChannelUnavailable(_("This message is switched off on every channel that the participant has."))
 
 
 def authorizing(
@@ -75,19 +87,34 @@ def authorizing(
     The method is chosen without a token, so it must not decide who is asked: whoever reads the participant's mail would
     choose it, and let their own device in. Where the default one cannot be reached another answers, never for itself.
 
-    Raises: OnboardingIncomplete.
+    Raises: OnboardingIncomplete, ChannelUnavailable.
     """
+    event = "device_change.token"
     usable = [
         candidate
         for candidate in devices
         if candidate.is_usable(at)
-        and _can_carry(campaign, candidate.channel, allowed_channels)
+        and _can_carry(campaign, candidate.channel, allowed_channels, event)
         and _is_country_allowed(campaign, candidate.address)
     ]
     for candidate in usable:
         if candidate.is_default or candidate.pk != subject.pk:
             return candidate
+    _ensure_not_switched_off(devices, campaign, at, allowed_channels, event)
     raise _onboarding(devices, at)
+
+
+def for_notice(devices: Sequence[Device], *, campaign: Campaign, event: str) -> Device | None:
+    """Return the first of ``devices``, the default one by their order, that a notice may go to, or None.
+
+    One that cools off is told as well: it approves nothing yet, and may read.
+    """
+    for candidate in devices:
+        if _can_carry(campaign, candidate.channel, campaign.allowed_channels, event) and _is_country_allowed(
+            campaign, candidate.address
+        ):
+            return candidate
+    return None
 
 
 def next_contact(
@@ -96,11 +123,12 @@ def next_contact(
     campaign: Campaign,
     at: datetime,
     allowed_channels: Sequence[str],
+    event: str,
     tried: Collection[str],
 ) -> Device | None:
     """Return the next verified contact for a failover, on a channel not tried yet, or None."""
     for channel in allowed_channels:
-        if channel in tried or not _can_carry(campaign, channel, allowed_channels):
+        if channel in tried or not _can_carry(campaign, channel, allowed_channels, event):
             continue
         for candidate in devices:
             if (
@@ -120,8 +148,9 @@ def _preferred(served: Sequence[Device], participant: Participant, allowed_chann
     return min(served, key=rank)
 
 
-def _can_carry(campaign: Campaign, channel: str, allowed_channels: Sequence[str]) -> bool:
-    return channel in allowed_channels and (campaign.test or delivery.is_available(channel))
+def _can_carry(campaign: Campaign, channel: str, allowed_channels: Sequence[str], event: str) -> bool:
+    able = channel in allowed_channels and campaign.sends(event, channel)
+    return able and (campaign.test or delivery.is_available(channel))
 
 
 def _is_country_allowed(campaign: Campaign, address: str) -> bool:

@@ -50,7 +50,7 @@ def register(
     normalised = contacts.normalise(channel, address)
     with transaction.atomic():
         locked = _locked_participant(participant.pk)
-        destinations.ensure_allowed(locked.campaign, channel, normalised)
+        destinations.ensure_allowed(locked.campaign, channel, normalised, event="device.token")
         living = list(Device.objects.living().filter(participant=locked))
         known = next((d for d in living if d.channel == channel and d.address == normalised), None)
         if known is not None:

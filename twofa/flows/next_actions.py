@@ -28,7 +28,9 @@ def of_redemption(redemption: Redemption) -> NextAction:
     challenge = redemption.deciding_challenge
     if redemption.status == Redemption.Status.PENDING and challenge is not None:
         return of_challenge(challenge, redemption.read_at)
-    if redemption.status in (Redemption.Status.APPROVED, Redemption.Status.SCHEDULED):
+    if redemption.status == Redemption.Status.SCHEDULED and not redemption.is_time:
+        return NextAction("wait", available_at=redemption.scheduled_for)
+    if redemption.status in Redemption.COMPLETABLE:
         return NextAction("wait", poll_after=POLL_SECONDS)
     return NONE
 

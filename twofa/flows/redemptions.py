@@ -23,7 +23,18 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import batch_ends, completions, facts, onboarding, renewals, reservations, turns, verdicts
+from twofa.flows import (
+    batch_ends,
+    completions,
+    facts,
+    notices,
+    onboarding,
+    renewals,
+    reservations,
+    schedules,
+    turns,
+    verdicts,
+)
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -93,7 +104,7 @@ def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal 
             reservations.release(pk)
         raise verdict.error
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
-        return completions.finish(redemption, mode=redemption.campaign.completion_mode)
+        return completions.finish(redemption, storefront=storefront)
     return redemption
 
 
@@ -115,6 +126,9 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
                 _approve(redemption, challenge, trail)
             elif challenge.is_final and redemption.status == Status.PENDING:
                 _end(redemption, challenge, trail)
+            trail.write()
+        if isinstance(error, AttemptsExhausted):
+            notices.of_redemption("redemption.rejected", redemption, redemption.campaign.message_switches, trail)
             trail.write()
     if error is not None and isinstance(error, ChallengeClosed | AttemptsExhausted):
         error.params["redemption"] = redemption
@@ -151,6 +165,7 @@ def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None
         due_at=trail.at + turns.GRACE,
     )
     trail.add("redemption.approved", redemption)
+    turns.put_down(redemption, trail)
 
 
 def _end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str = "") -> None:
@@ -202,23 +217,28 @@ def _resend(pk: UUID, storefront: Storefront | None, actor: Actor, channel: str 
 
 
 def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str = "") -> Redemption:
-    """Cancel a redemption that waits, and give its points back; one cancelled already is returned as it is.
+    """Cancel a redemption that waits, for its token or for its time, and give its points back.
 
-    ``storefront`` is None for staff. Raises: NotFound, WrongState.
+    One cancelled already is returned as it is. ``storefront`` is None for staff. Raises: NotFound, WrongState.
     """
-    _alone(pk, storefront)
-    redemption = _cancel(pk, storefront, actor, reason)
+    known = _alone(pk, storefront)
+    redemption = known if known.status == Status.SCHEDULED else _cancel(pk, storefront, actor, reason)
+    if redemption.status == Status.SCHEDULED:
+        redemption = turns.with_known(schedules.cancel(pk, actor=actor, reason=reason), known)
     if redemption.points == Points.RESERVED:
-        redemption = refreshed(redemption, reservations.release(pk))
+        redemption = turns.with_known(reservations.release(pk), redemption)
     return redemption
 
 
 def cancel_open(pk: UUID, *, actor: Actor, reason: str) -> None:
-    """Cancel a redemption if it still waits: a confirm that came first stands."""
+    """Cancel a redemption if it still waits for its token: a confirm that came first stands, whatever it is for."""
     try:
-        cancel(pk, storefront=None, actor=actor, reason=reason)
+        redemption = _cancel(pk, None, actor, reason)
     except WrongState:
         logger.info("redemption %s had ended before it was cancelled (%s)", pk, reason)
+        return
+    if redemption.status == Status.CANCELLED and redemption.points == Points.RESERVED:
+        reservations.release(pk)
 
 
 @retried_once
@@ -226,7 +246,7 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
     with transaction.atomic(durable=True):
         challenge, redemption = _locked(pk, storefront)
         redemption.read_at = now()
-        if redemption.status == Status.CANCELLED:
+        if redemption.status in (Status.CANCELLED, Status.SCHEDULED):
             return redemption
         if redemption.status != Status.PENDING:
             raise WrongState(redemption=redemption)
@@ -272,7 +292,7 @@ def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
         challenge=Coalesce(OuterRef("challenge__pk"), OuterRef("batch__challenge__pk")),
         generation=Coalesce(OuterRef("challenge__generation"), OuterRef("batch__challenge__generation")),
     ).order_by()
-    return rows.select_related("campaign", "participant", "challenge", "batch__challenge").annotate(
+    return rows.select_related("campaign", "participant", "approver", "challenge", "batch__challenge").annotate(
         clock=Clock(),
         delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
         delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),

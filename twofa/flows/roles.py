@@ -33,7 +33,14 @@ APP = "twofa"
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
 ROLES: dict[str, frozenset[str]] = {
     POLICY_EDITOR: frozenset(
-        {"view_campaign", "change_campaign", "change_policy", "view_policychange", "approve_policy"}
+        {
+            "view_campaign",
+            "change_campaign",
+            "change_policy",
+            "change_messages",
+            "view_policychange",
+            "approve_policy",
+        }
     ),
     # Who sees that there is a document need not see the face on it: pictures and decisions are the reviewers' alone.
     REVIEWER: frozenset(

@@ -21,6 +21,7 @@ from twofa.flows import (
     document_files,
     idempotency,
     policy_changes,
+    schedules,
     seals,
     settlements,
 )
@@ -40,10 +41,11 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
     with correlation.bound(correlation.current() or correlation.accept(None)):
         at = now()
         overdue = Challenge.objects.overdue(at).order_by("deadline")
-        due = Redemption.objects.due(at).order_by("due_at")
+        due = Redemption.objects.due_again(at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
+            "executed": _step(schedules.execute_due, at),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),

@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import alerts, correlation, tokens
 from twofa.alerts import Alert
 from twofa.exceptions import (
+    ApproverNotEntitled,
     AttemptsExhausted,
     ChallengeClosed,
     FailedAttemptsBudget,
@@ -25,7 +26,7 @@ from twofa.exceptions import (
     TransactionChanged,
     TwoFactorError,
 )
-from twofa.flows import issuing
+from twofa.flows import issuing, recipients
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import NextAction, of_challenge
@@ -132,13 +133,16 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
     """Return why nobody may answer now. Checked here again, because much may change between checkout and confirm."""
     if not (standing.campaign_active and standing.participant_active):
         return NotActive()
+    if not standing.approver_entitled:
+        return ApproverNotEntitled()
     try:
         issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
     except FailedAttemptsBudget as error:
         return error
     is_verification = challenge.action == Challenge.Action.VERIFY
     if not is_verification and not standing.device_usable:
-        return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        refusal = OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        return refusal if recipients.approver_of(challenge) is None else recipients.of_approver(refusal)
     return None
 
 

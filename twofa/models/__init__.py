@@ -6,18 +6,21 @@ from twofa.models import statements, writes
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
-from twofa.models.delivery import MESSAGES, Delivery
+from twofa.models.delivery import Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
+from twofa.models.message import KINDS, MESSAGES, Kind, is_token
+from twofa.models.message_template import MessageTemplate
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
     TOKEN_LIFE_CAP,
     Channel,
     CompletionMode,
+    DocumentKind,
     Method,
     Reason,
     TokenAlphabet,
@@ -37,6 +40,7 @@ __all__ = [
     "DIGESTS_OF_ORDERS",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
+    "KINDS",
     "LEAST_USEFUL_LIFE",
     "LOCALES",
     "MAX_LIVE_KEYS",
@@ -55,11 +59,14 @@ __all__ = [
     "Delivery",
     "Device",
     "DocumentFile",
+    "DocumentKind",
     "Event",
     "EventRedaction",
     "EventSeal",
     "IdempotencyRecord",
     "IdentityDocument",
+    "Kind",
+    "MessageTemplate",
     "Method",
     "Participant",
     "PolicyChange",
@@ -72,6 +79,7 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "is_token",
     "statements",
     "writes",
 ]

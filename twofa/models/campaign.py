@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from twofa.conf import conf
+from twofa.models.message import is_switched_on
 from twofa.models.policy import (
+    HOST_NAME,
     LEAST_USEFUL_LIFE,
     MAX_ATTEMPTS_CAP,
     MAX_TOKEN_LENGTH,
@@ -53,6 +55,7 @@ POLICY_FIELDS = (
     "device_cooling_off",
     "completion_mode",
     "allowed_countries",
+    "autofill_domain",
     "approver_threshold",
     "schedule_max_ahead",
     "schedule_grace",
@@ -146,6 +149,19 @@ class Campaign(models.Model):
         help_text=_("What could not be executed this long after its time fails, and its points are given back."),
     )
 
+    autofill_domain = models.CharField(
+        _("domain of autofill"),
+        max_length=253,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[RegexValidator(HOST_NAME, _("Give a host name alone, like shop.example.com."))],
+        help_text=_("Where tokens are typed. Phones then offer the token of an SMS on pages of this domain alone."),
+    )
+    message_switches = models.JSONField(
+        _("switches of messages"), default=dict, db_default={}, blank=True, editable=False
+    )
+
     policy_version = models.PositiveIntegerField(_("policy version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -153,7 +169,10 @@ class Campaign(models.Model):
         verbose_name = _("campaign")
         verbose_name_plural = _("campaigns")
         ordering = ("name",)
-        permissions = [("change_policy", _("Can change a campaign's two-factor policy"))]
+        permissions = [
+            ("change_policy", _("Can change a campaign's two-factor policy")),
+            ("change_messages", _("Can change a campaign's messages")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_CAP), name="twofa_campaign_max_attempts"
@@ -236,7 +255,7 @@ class Campaign(models.Model):
             errors["allowed_channels"] = _("Name each channel once.")
         elif any(channel not in Channel.values for channel in channels):
             errors["allowed_channels"] = _("Known channels: %(channels)s.") % {"channels": ", ".join(Channel.values)}
-        elif not channels and self.two_factor_mode != TwoFactorMode.OFF:
+        elif not channels and (self.two_factor_mode != TwoFactorMode.OFF or self.approver_threshold is not None):
             errors["allowed_channels"] = _("Two-factor needs at least one channel to send the token.")
         countries = self.allowed_countries
         if not isinstance(countries, list) or any(
@@ -289,6 +308,10 @@ class Campaign(models.Model):
             "allowed_channels": self.allowed_channels,
             "policy_version": self.policy_version,
         }
+
+    def sends(self, event: str, channel: str) -> bool:
+        """Tell whether a message goes out on a channel, as staff switched it."""
+        return is_switched_on(self.message_switches, event, channel)
 
     def policy(self) -> dict[str, Any]:
         """Return the policy's columns and their present values."""

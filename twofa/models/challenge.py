@@ -234,10 +234,9 @@ class Challenge(StateMachine):
     def short_digest(self) -> str:
         """Return what a message and a shop both show of the digest, so that a person may compare them.
 
-        Eight hexadecimal digits in two groups. Not a proof, which is the whole digest's: a help for the eye.
+        Eight hexadecimal digits. Not a proof, which is the whole digest's: a help for the eye.
         """
-        shown = bytes(self.transaction_digest).hex()[:8]
-        return f"{shown[:4]} {shown[4:]}"
+        return bytes(self.transaction_digest).hex()[:8].upper()
 
     @property
     def attempts_remaining(self) -> int:

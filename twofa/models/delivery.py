@@ -12,27 +12,12 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.models.challenge import Challenge
 from twofa.models.device import Device
+from twofa.models.message import MESSAGES
 from twofa.models.policy import Channel
 from twofa.models.states import StateMachine
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
-
-MESSAGES: dict[str, StrOrPromise] = {
-    "redemption.token": _("token of a redemption"),
-    "batch.token": _("token of a batch"),
-    "device.token": _("token of a new device"),
-    "device_change.token": _("token of a change of devices"),
-    "login.token": _("token of a login"),
-    "contact.token": _("token of a contact verification"),
-    "step_up.token": _("token of a step-up"),
-    "device.activated": _("notice: a device was verified"),
-    "device.made_default": _("notice: the default device changed"),
-    "device.revoked": _("notice: a device was revoked"),
-    "participant.switched_off": _("notice: two-factor was switched off"),
-}
-"""What staff call each message."""
-
 
 _NOTICE = "notice"
 _LONGEST_NUMBER = 19

@@ -20,6 +20,8 @@ TOKEN_LIFE_CAP = timedelta(minutes=10)
 MAX_ATTEMPTS_CAP = 5
 TOKEN_SPACE_FLOOR = 10**6
 MAX_TOKEN_LENGTH = 12
+HOST_NAME = r"\A(?=.{1,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)(?!\d+\Z)[a-z0-9-]{2,63}(?<!-)\Z"
+"""A name of DNS in lower case, international ones in their ASCII form (RFC 1123, 2.1; RFC 5890, 2.3.1)."""
 LEAST_USEFUL_LIFE = timedelta(seconds=60)
 """A token that would reach its owner with less left than this is not sent."""
 
@@ -84,7 +86,7 @@ class Reason(models.TextChoices):
     CAMPAIGN_REQUIRED = "campaign_required", _("the campaign requires it")
     PARTICIPANT_OPTED_IN = "participant_opted_in", _("the participant chose it")
     ABOVE_THRESHOLD = "above_threshold", _("the points reach the campaign's threshold")
-    APPROVER_REQUIRED = "approver_required", _("an approver was named")
+    APPROVER_REQUIRED = "approver_required", _("another person must approve")
     CAMPAIGN_OFF = "campaign_off", _("the campaign does not ask for it")
     BELOW_THRESHOLD = "below_threshold", _("the points are below the campaign's threshold")
     PARTICIPANT_OPTED_OUT = "participant_opted_out", _("the participant chose none")

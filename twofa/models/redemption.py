@@ -28,10 +28,21 @@ if TYPE_CHECKING:
     from twofa.models.challenge import Challenge
 
 
+_UNTAKEN = Q(status="scheduled", due_at=F("scheduled_for"))
+
+
 class RedemptionQuerySet(models.QuerySet["Redemption"]):
     def due(self, at: datetime) -> Self:
         """Rows whose next call of the points system is due at ``at``."""
         return self.filter(due_at__lte=at)
+
+    def first_due(self, at: datetime) -> Self:
+        """Rows among those whose scheduled time has come, and that nobody has taken yet."""
+        return self.due(at).filter(_UNTAKEN)
+
+    def due_again(self, at: datetime) -> Self:
+        """Rows among all others that are due."""
+        return self.due(at).exclude(_UNTAKEN)
 
     def parked(self) -> Self:
         """Rows whose completion waits for staff; one of them alone: ``Redemption.is_parked``."""
@@ -137,6 +148,10 @@ class Redemption(StateMachine):
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
     is_asked_alone: bool
     """Whether it has a challenge of its own, which no line of a batch has; set by the flow that locks a batch."""
+    executable_until: datetime | None
+    """When it is too late for the first try of what was scheduled; set by the same flow."""
+    message_switches: dict[str, bool]
+    """Its campaign's; set by the same flow."""
     read_at: datetime
     """The database's time when a flow read or changed this row: what an answer about it is true for."""
 
@@ -275,6 +290,11 @@ class Redemption(StateMachine):
     def is_final(self) -> bool:
         """Tell whether its status can no longer change."""
         return self.status in self.FINAL
+
+    @property
+    def is_time(self) -> bool:
+        """Tell whether, when it was read, the time had come that it is scheduled for."""
+        return self.scheduled_for is None or self.scheduled_for <= self.read_at
 
     @property
     def is_parked(self) -> bool:

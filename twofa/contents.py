@@ -1,0 +1,225 @@
+"""What messages may show: taken from stored rows, made safe, and written as the participant reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from twofa import wording
+from twofa.conf import conf
+from twofa.models import (
+    LOCALES,
+    TOKEN_LIFE_CAP,
+    Campaign,
+    Challenge,
+    Channel,
+    Delivery,
+    DocumentKind,
+    IdentityDocument,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+    is_token,
+)
+
+_LANGUAGES = tuple(locale for locale, _name in LOCALES)
+_DEFAULT_UNIT = "points"
+_LINES_SHOWN = 10
+_MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
+# An SMS of one segment has 160 characters: these leave room for the sentence around them.
+_LIMITS = {Channel.SMS: {"campaign": 24, "item": 32, "requester": 24}}
+_AMPLE = {"campaign": 150, "item": 120, "requester": 80}
+
+Limits = Mapping[str, int]
+
+
+def locale_of(delivery: Delivery) -> str:
+    """Return the language of whom a message goes to, else of the host, among those that there are texts for."""
+    participant = delivery.participant
+    chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
+    base = str(chosen).lower().split("-")[0]
+    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+
+
+def of(delivery: Delivery, locale: str) -> dict[str, Any]:
+    """Return what templates may show, but for the token. All of it comes from stored rows; nothing from a request.
+
+    Called in the language of the message.
+    """
+    limits = _limits(delivery.channel)
+    context = _common(delivery.campaign, delivery.channel, locale)
+    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", "")}
+    challenge = delivery.challenge
+    if challenge is None:
+        context |= _about_notice(delivery, locale, limits)
+    else:
+        context |= _about_challenge(challenge)
+        if challenge.redemption is not None:
+            context |= _about_redemption(challenge.redemption, locale, limits)
+            context["requester"] = _requester(delivery, challenge, limits)
+        if challenge.batch is not None:
+            context |= _about_batch(challenge.batch, challenge, locale)
+            context["requester"] = _requester(delivery, challenge, limits)
+    return _for_sms(context) if delivery.channel == Channel.SMS else context
+
+
+def _limits(channel: str) -> Limits:
+    return _LIMITS.get(Channel(channel), _AMPLE)
+
+
+def _common(campaign: Campaign, channel: str, locale: str) -> dict[str, Any]:
+    return {
+        "campaign": wording.plain(campaign.name, limit=_limits(channel)["campaign"]),
+        "channel": channel,
+        "locale": locale,
+    }
+
+
+def _requester(delivery: Delivery, challenge: Challenge, limits: Limits) -> str:
+    """Return who asks, where the message goes to somebody else who approves for them; else an empty text."""
+    if challenge.participant is None or delivery.participant_id == challenge.participant_id:
+        return ""
+    return _name(challenge.participant, limits)
+
+
+def _name(participant: Participant, limits: Limits) -> str:
+    # As unsafe as an item: it comes from a storefront.
+    return wording.safe(participant.name, limit=limits["requester"])
+
+
+def _about_challenge(challenge: Challenge) -> dict[str, Any]:
+    # Not the time left: the text of one generation is the same whenever it is sent.
+    life = min(challenge.token_ttl, TOKEN_LIFE_CAP, challenge.deadline - challenge.issued_at)
+    about: dict[str, Any] = {
+        "purpose": challenge.purpose,
+        "action": challenge.action,
+        "minutes": max(life // timedelta(minutes=1), 1),
+    }
+    if challenge.subject is not None:
+        about["destination"] = challenge.subject.destination
+    return about
+
+
+def _about_redemption(redemption: Redemption, locale: str, limits: Limits) -> dict[str, Any]:
+    about = {
+        **_about_order(redemption.amount, redemption.unit, redemption.description, locale, limits),
+        "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
+        "items_left": max(len(redemption.items) - _LINES_SHOWN, 0),
+    }
+    if redemption.scheduled_for is not None:
+        about["when"] = wording.moment(timezone.localtime(redemption.scheduled_for), locale)
+    return about
+
+
+def _about_order(amount: Any, unit: str, description: str, locale: str, limits: Limits) -> dict[str, Any]:
+    return {
+        "amount": wording.amount(Decimal(amount), locale),
+        "unit": _unit(unit, Decimal(amount)),
+        "item": wording.safe(description, limit=limits["item"]),
+    }
+
+
+def _about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> dict[str, Any]:
+    """Return what a batch comes to. The short digest is what storefront and participant compare, where they do."""
+    return {
+        "count": batch.count,
+        "total": wording.amount(Decimal(batch.total), locale),
+        "unit": _unit(batch.unit, Decimal(batch.total)),
+        "digest": challenge.short_digest,
+    }
+
+
+def _about_notice(delivery: Delivery, locale: str, limits: Limits) -> dict[str, Any]:
+    told = delivery.context
+    if "amount" in told:
+        return _about_order(told["amount"], told.get("unit", ""), told.get("item", ""), locale, limits)
+    if "document" in told:
+        return {"document": _document(told["document"]), **_because(told)}
+    return {}
+
+
+def _document(kind: str) -> str:
+    return str(DocumentKind(kind).label) if kind in DocumentKind.values else ""
+
+
+def _because(told: Mapping[str, str]) -> dict[str, str]:
+    if "reason" not in told:
+        return {}
+    reason = told["reason"]
+    known = reason in IdentityDocument.Reason.values
+    return {"reason": str(IdentityDocument.Reason(reason).label) if known else ""}
+
+
+def _unit(unit: str, amount: Decimal) -> str:
+    """Return what the amount counts, in the language of the message where the unit is the default one.
+
+    Any other is the campaign's own word. The digest holds the stored one, whatever it is called here.
+    """
+    if unit != _DEFAULT_UNIT:
+        return wording.plain(unit, limit=20)
+    # "1 point", and "1.50 points": what is not whole is more than one.
+    return ngettext("point", "points", int(amount) if amount == amount.to_integral_value() else 2)
+
+
+def _line(item: Mapping[str, Any], locale: str, limits: Limits) -> dict[str, Any]:
+    return {
+        "name": wording.safe(str(item["name"]), limit=limits["item"]),
+        "quantity": int(item["quantity"]),
+        "amount": wording.amount(Decimal(item["amount"]), locale),
+    }
+
+
+def _for_sms(context: dict[str, Any]) -> dict[str, Any]:
+    # What we mask by is not in the alphabet of SMS, and is not worth the second segment.
+    destination = _MASKED.sub("*", context["destination"])
+    folded = {name: wording.gsm7(value) for name, value in context.items() if isinstance(value, str)}
+    return {**context, **folded, "destination": destination}
+
+
+# --- what a preview shows ---------------------------------------------------------------------------------------------
+
+_TOKEN = "7K2M9Q"
+_WHEN = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approving: bool = False) -> dict[str, Any]:
+    """Return an example of what a message shows, for those who write its text; called in the language of the message.
+
+    ``approving``: as it goes to somebody who approves for another one. The token is none that was ever issued.
+    """
+    limits = _limits(channel)
+    order = _about_order("15000.00", campaign.unit, _("Wireless headphones"), locale, limits)
+    context: dict[str, Any] = {
+        **_common(campaign, channel, locale),
+        **order,
+        "token": _TOKEN[: campaign.token_length] if is_token(event) else "",
+        "sequence": 2,
+        "minutes": max(campaign.token_ttl // timedelta(minutes=1), 1),
+        "destination": "+55 •• •••••-••34",
+        "purpose": "step_up:transfer",
+        "action": "add",
+        "items": [_line(item, locale, limits) for item in _sample_items()],
+        "items_left": 0,
+        "requester": wording.safe("Ana Souza", limit=limits["requester"]) if approving else "",
+        "when": wording.moment(timezone.localtime(_WHEN), locale),
+        "count": 3,
+        "total": order["amount"],
+        "digest": "4F1A09C2",
+        "document": _document(DocumentKind.CNH),
+        "reason": str(IdentityDocument.Reason.UNREADABLE.label),
+    }
+    return _for_sms(context) if channel == Channel.SMS else context
+
+
+def _sample_items() -> list[dict[str, str]]:
+    return [
+        {"name": _("Wireless headphones"), "quantity": "1", "amount": "14000.00"},
+        {"name": _("Case"), "quantity": "2", "amount": "1000.00"},
+    ]
