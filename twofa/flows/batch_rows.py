@@ -58,9 +58,12 @@ def locked(pk: UUID, *, storefront: Storefront | None = None, with_participant: 
     ``storefront`` is None for staff and workers. Without the participant for whoever counts none of their budgets and
     calls the host meanwhile: their other checkouts need not wait for it. Raises: NotFound.
     """
+    # Before any lock, so that nobody can make another storefront's batch wait.
+    if storefront is not None and not RedemptionBatch.objects.filter(pk=pk, storefront=storefront).exists():
+        raise NotFound
     batch_or_both = _BATCH if with_participant else _BATCH_ALONE
     found, lines, challenges = statements.read(batch_or_both, _LINES, _CHALLENGE, pk=pk)
-    if not found or (storefront is not None and found[0]["batch"].storefront_id != storefront.pk):
+    if not found:
         raise NotFound
     batch: RedemptionBatch = found[0]["batch"]
     batch.campaign, batch.participant = found[0]["campaign"], found[0]["participant"]
