@@ -10,9 +10,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from twofa import contacts
-from twofa.flows import checkouts, participants, storefronts
+from twofa.flows import batch_checkouts, checkouts, participants, storefronts
 from twofa.flows.history import WORKER, Actor
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, RedemptionBatch, Storefront
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
 
@@ -101,6 +101,27 @@ class Shop:
         """An opened redemption."""
         order = self.order(**changes)
         return checkouts.open_redemption(
+            order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
+        )[0]
+
+    def batch_order(self, *amounts: str, **changes: Any) -> batch_checkouts.BatchOrder:
+        """A batch with a line for each of ``amounts``; three of them, of 450.00 points, where none are given."""
+        lines = [
+            batch_checkouts.Line(f"L-{next(_numbers)}", Decimal(amount), "Mug", [])
+            for amount in amounts or ("100.00", "150.00", "200.00")
+        ]
+        columns: dict[str, Any] = {
+            "participant": self.participant.external_id,
+            "request_id": f"R-{next(_numbers)}",
+            "lines": tuple(lines),
+            **changes,
+        }
+        return batch_checkouts.BatchOrder(**columns)
+
+    def open_batch(self, *amounts: str, **changes: Any) -> RedemptionBatch:
+        """An opened batch, with its lines."""
+        order = self.batch_order(*amounts, **changes)
+        return batch_checkouts.open_batch(
             order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
         )[0]
 

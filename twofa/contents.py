@@ -32,7 +32,6 @@ from twofa.models import (
 _LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
-_SHORT_DIGEST = 8
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
 _SMS = {"campaign": 24, "item": 32, "requester": 16}
@@ -143,7 +142,7 @@ def _about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> d
         "count": batch.count,
         "total": wording.amount(Decimal(batch.total), locale),
         "unit": _unit(batch.unit, Decimal(batch.total)),
-        "digest": bytes(challenge.transaction_digest).hex()[:_SHORT_DIGEST].upper(),
+        "digest": challenge.short_digest,
     }
 
 

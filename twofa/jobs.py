@@ -21,6 +21,7 @@ from twofa.conf import conf
 
 DELIVER = "twofa.tasks.deliver"
 COMPLETE = "twofa.tasks.complete"
+COMPLETE_BATCH = "twofa.tasks.complete_batch"
 SWEEP = "twofa.tasks.sweep"
 PURGE = "twofa.tasks.purge"
 

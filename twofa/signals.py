@@ -1,8 +1,8 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
-Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``challenge``,
-``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``, and says so where it carries more. None
-ever carries a token.
+Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``batch``,
+``challenge``, ``delivery``, ``device``, ``document``, ``participant`` or ``policy_change``, and says so where it
+carries more. None ever carries a token.
 """
 
 from __future__ import annotations
@@ -17,6 +17,17 @@ redemption_failed = Signal()
 redemption_rejected = Signal()
 redemption_expired = Signal()
 redemption_cancelled = Signal()
+
+batch_opened = Signal()
+batch_approved = Signal()
+batch_completed = Signal()
+batch_partly_completed = Signal()
+batch_failed = Signal()
+batch_rejected = Signal()
+batch_expired = Signal()
+batch_cancelled = Signal()
+batch_tampered = Signal()
+"""Of what the token of a batch was issued for, something is not as it was. Carries ``batch``."""
 
 challenge_issued = Signal()
 challenge_approved = Signal()

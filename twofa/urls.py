@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from twofa.api import campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
+from twofa.api import batches, campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
 
 app_name = "twofa"
 
 _PARTICIPANT = "campaigns/<str:campaign>/participants/<str:external_id>/"
 _DEVICE = "devices/<str:device_id>/"
+_BATCH = "redemption-batches/<str:batch_id>/"
 _REDEMPTION = "redemptions/<str:redemption_id>/"
 
 urlpatterns = [
@@ -34,6 +35,11 @@ urlpatterns = [
     path(f"{_REDEMPTION}confirm/", redemptions.ConfirmationEndpoint.as_view(), name="redemption-confirm"),
     path(f"{_REDEMPTION}resend/", redemptions.RedemptionResendEndpoint.as_view(), name="redemption-resend"),
     path(f"{_REDEMPTION}cancel/", redemptions.RedemptionCancellationEndpoint.as_view(), name="redemption-cancel"),
+    path("campaigns/<str:campaign>/redemption-batches/", batches.BatchesEndpoint.as_view(), name="batches"),
+    path(_BATCH, batches.BatchEndpoint.as_view(), name="batch"),
+    path(f"{_BATCH}confirm/", batches.BatchConfirmationEndpoint.as_view(), name="batch-confirm"),
+    path(f"{_BATCH}resend/", batches.BatchResendEndpoint.as_view(), name="batch-resend"),
+    path(f"{_BATCH}cancel/", batches.BatchCancellationEndpoint.as_view(), name="batch-cancel"),
     path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
     path("receipts/<str:alias>/", receipts.ReceiptsEndpoint.as_view(), name="receipts"),
     path("receipts/<str:alias>/<str:provider>/", receipts.ReceiptsEndpoint.as_view(), name="provider-receipts"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from twofa.admin import (
     approvers,
+    batches,
     campaigns,
     challenges,
     deliveries,
@@ -22,6 +23,7 @@ from twofa.admin import (
 
 __all__ = [
     "approvers",
+    "batches",
     "campaigns",
     "challenges",
     "deliveries",

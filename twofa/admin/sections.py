@@ -20,6 +20,8 @@ GOOD, BAD, OPEN, ENDED = "good", "bad", "open", "ended"
 
 _TONES = {
     "completed": GOOD,
+    "partly_completed": BAD,
+    "completing": OPEN,
     "approved": GOOD,
     "active": GOOD,
     "sent": GOOD,

@@ -60,14 +60,24 @@ class OrderInput(Input):
     scheduled_for = Moment(required=False, allow_null=True)
 
     def cross_check(self, values: dict[str, Any]) -> None:
-        if values.get("approver") and (values.get("channel") or values.get("device")):
-            detail = gettext("The token goes to the approver: say in “approver” by which channel, or leave it out.")
-            field = "channel" if values.get("channel") else "device"
-            raise ValidationError({field: ErrorDetail(detail, "not_with_approver")})
-        items = values.get("items")
-        if items and sum(item["amount"] for item in items) != values["amount"]:
-            detail = gettext("The amounts of the items must add up to “amount”.")
-            raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
+        ensure_way(values)
+        ensure_sum(values)
+
+
+def ensure_way(values: dict[str, Any]) -> None:
+    """Raise where the way to the participant is chosen although another person approves. Raises: ValidationError."""
+    if values.get("approver") and (values.get("channel") or values.get("device")):
+        detail = gettext("The token goes to the approver: say in “approver” by which channel, or leave it out.")
+        field = "channel" if values.get("channel") else "device"
+        raise ValidationError({field: ErrorDetail(detail, "not_with_approver")})
+
+
+def ensure_sum(values: dict[str, Any]) -> None:
+    """Raise where the items of a purchase are not what it costs. Raises: ValidationError."""
+    items = values.get("items")
+    if items and sum(item["amount"] for item in items) != values["amount"]:
+        detail = gettext("The amounts of the items must add up to “amount”.")
+        raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
 
 
 class ConfirmationInput(Input):
@@ -347,18 +357,27 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
         return self.once(request, cancel)
 
 
-def _order(members: dict[str, Any]) -> checkouts.Order:
+def stored_items(members: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of a purchase as they are stored: amounts are texts with two places."""
+    return [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
+
+
+def named(members: dict[str, Any]) -> Named | None:
+    """Return the approver whom the caller names."""
     approver = members.get("approver")
-    items = [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
+    return None if approver is None else Named(approver["document_number"], approver.get("channel"))
+
+
+def _order(members: dict[str, Any]) -> checkouts.Order:
     return checkouts.Order(
         participant=members["participant"],
         order_id=members["order_id"],
         amount=members["amount"],
         description=members["description"],
-        items=items,
+        items=stored_items(members),
         channel=members.get("channel"),
         device=members.get("device"),
-        approver=None if approver is None else Named(approver["document_number"], approver.get("channel")),
+        approver=named(members),
         scheduled_for=members.get("scheduled_for"),
     )
 

@@ -26,6 +26,7 @@ from twofa.models import (
     Participant,
     PolicyChange,
     Redemption,
+    RedemptionBatch,
     Storefront,
     writes,
 )
@@ -42,6 +43,16 @@ SIGNALS: dict[str, Signal] = {
     "redemption.cancelled": signals.redemption_cancelled,
     "redemption.tampered": signals.transaction_tampered,
     "redemption.parked": signals.completion_parked,
+    "batch.pending": signals.batch_opened,
+    "batch.exempted": signals.batch_opened,
+    "batch.approved": signals.batch_approved,
+    "batch.completed": signals.batch_completed,
+    "batch.partly_completed": signals.batch_partly_completed,
+    "batch.failed": signals.batch_failed,
+    "batch.rejected": signals.batch_rejected,
+    "batch.expired": signals.batch_expired,
+    "batch.cancelled": signals.batch_cancelled,
+    "batch.tampered": signals.batch_tampered,
     "campaign.change_proposed": signals.policy_change_proposed,
     "campaign.change_approved": signals.policy_change_decided,
     "campaign.change_rejected": signals.policy_change_decided,
@@ -65,6 +76,7 @@ SIGNALS: dict[str, Signal] = {
     "participant.erased": signals.participant_erased,
 }
 ALERTS: dict[str, Alert] = {
+    "batch.tampered": Alert.TRANSACTION_TAMPERED,
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,
     "campaign.self_approval_refused": Alert.FOUR_EYES_BYPASS,
     "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
@@ -79,6 +91,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     Participant: "participant",
     Device: "device",
     Redemption: "redemption",
+    # No column of an event: its participant and its challenge are what the event is found by, its id is in the data.
+    RedemptionBatch: "batch",
     Challenge: "challenge",
     Delivery: "delivery",
     # No column of an event: its campaign is what the event is found by, and the number is in its data.

@@ -18,11 +18,23 @@ from twofa.exceptions import (
     AttemptsExhausted,
     ChallengeClosed,
     NotFound,
+    PurposeMismatch,
     TransactionChanged,
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import completions, facts, notices, onboarding, renewals, reservations, schedules, turns, verdicts
+from twofa.flows import (
+    batch_ends,
+    completions,
+    facts,
+    notices,
+    onboarding,
+    renewals,
+    reservations,
+    schedules,
+    turns,
+    verdicts,
+)
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
@@ -184,11 +196,11 @@ def resend(
     ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, FailedAttemptsBudget, SendBudget,
     OnboardingIncomplete.
     """
-    redemption = _current(pk, storefront)
+    redemption = _alone(pk, storefront)
     if not redemption.two_factor_required:
         raise WrongState(redemption=redemption)
     if redemption.status != Status.PENDING:
-        raise ChallengeClosed(challenge=_challenge_of(redemption), redemption=redemption)
+        raise ChallengeClosed(challenge=redemption.deciding_challenge, redemption=redemption)
     return _resend(pk, storefront, actor, channel, reason)
 
 
@@ -209,7 +221,7 @@ def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str
 
     One cancelled already is returned as it is. ``storefront`` is None for staff. Raises: NotFound, WrongState.
     """
-    known = _current(pk, storefront)
+    known = _alone(pk, storefront)
     # One that needed no token has no challenge to lock.
     is_beyond = known.status in (Status.SCHEDULED, Status.CANCELLED)
     redemption = known if is_beyond else _cancel(pk, storefront, actor, reason)
@@ -279,9 +291,10 @@ def _expire(pk: UUID) -> Redemption | None:
 def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
     """Load with redemptions all that an answer about them shows, in one statement."""
     present = Delivery.objects.filter(
-        challenge__redemption=OuterRef("pk"), generation=OuterRef("challenge__generation")
+        challenge=Coalesce(OuterRef("challenge__pk"), OuterRef("batch__challenge__pk")),
+        generation=Coalesce(OuterRef("challenge__generation"), OuterRef("batch__challenge__generation")),
     ).order_by()
-    return rows.select_related("campaign", "participant", "approver", "challenge").annotate(
+    return rows.select_related("campaign", "participant", "approver", "challenge", "batch__challenge").annotate(
         clock=Clock(),
         delivery_status=Coalesce(Subquery(present.values("status")[:1]), Value("queued")),
         delivery_reason=Coalesce(Subquery(present.values("reason")[:1]), Value("")),
@@ -291,12 +304,16 @@ def readable(rows: QuerySet[Redemption]) -> QuerySet[Redemption]:
 def current(rows: Iterable[Redemption]) -> list[Redemption]:
     """Return redemptions loaded by :func:`readable` as they are now, expiring those whose deadline has passed."""
     loaded = [_completed_read(redemption) for redemption in rows]
-    overdue = [redemption.pk for redemption in loaded if _is_overdue(redemption)]
-    for pk in overdue:
-        expire(pk)
+    overdue = [redemption for redemption in loaded if _is_overdue(redemption)]
+    for batch_id in {redemption.batch_id for redemption in overdue if redemption.batch_id is not None}:
+        batch_ends.expire(batch_id)
+    for redemption in overdue:
+        if redemption.batch_id is None:
+            expire(redemption.pk)
     if not overdue:
         return loaded
-    fresh = {row.pk: _completed_read(row) for row in readable(Redemption.objects.filter(pk__in=overdue))}
+    late = Redemption.objects.filter(pk__in=[redemption.pk for redemption in overdue])
+    fresh = {row.pk: _completed_read(row) for row in readable(late)}
     return [fresh.get(redemption.pk, redemption) for redemption in loaded]
 
 
@@ -325,19 +342,26 @@ def _current(pk: UUID, storefront: Storefront | None) -> Redemption:
 
 def _completed_read(redemption: Redemption) -> Redemption:
     redemption.read_at = redemption.clock  # type: ignore[attr-defined]
-    challenge = _challenge_of(redemption)
+    challenge = redemption.deciding_challenge
     if challenge is not None:
         challenge.delivery_status = redemption.delivery_status  # type: ignore[attr-defined]
         challenge.delivery_reason = redemption.delivery_reason  # type: ignore[attr-defined]
     return redemption
 
 
-def _challenge_of(redemption: Redemption) -> Challenge | None:
-    return redemption.challenge if redemption.two_factor_required else None
+def _alone(pk: UUID, storefront: Storefront | None) -> Redemption:
+    """Return a redemption that is answered at its own path. Raises: NotFound, PurposeMismatch for a line of a batch."""
+    redemption = _current(pk, storefront)
+    if redemption.batch_id is not None:
+        raise PurposeMismatch
+    return redemption
 
 
 def _is_overdue(redemption: Redemption) -> bool:
-    return redemption.status == Status.PENDING and redemption.challenge.is_past_deadline(redemption.read_at)
+    challenge = redemption.deciding_challenge
+    if challenge is None or redemption.status != Status.PENDING:
+        return False
+    return challenge.is_past_deadline(redemption.read_at)
 
 
 def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
@@ -349,7 +373,7 @@ def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redempt
 
 def _related(rows: list[dict[str, Any]], pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
     if not rows:
-        raise WrongState(redemption=_current(pk, storefront))
+        raise WrongState(redemption=_alone(pk, storefront))
     (row,) = rows
     challenge, redemption = row["challenge"], row["redemption"]
     redemption.campaign, redemption.participant = row["campaign"], row["participant"]

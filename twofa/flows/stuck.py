@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption
+from twofa.flows import settlements
+from twofa.models import Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 T = TypeVar("T", bound=Model)
@@ -44,9 +45,11 @@ _DELIVERY = (
     "created_at",
     "campaign__name",
     "challenge__redemption",
+    "challenge__batch",
     "participant__external_id",
 )
-_CHALLENGE = ("purpose", "redemption", "deadline", "status", "campaign__name", "participant__external_id")
+_CHALLENGE = ("purpose", "redemption", "batch", "deadline", "status", "campaign__name", "participant__external_id")
+_BATCH = ("request_id", "count", "status", "updated_at", "campaign__name", "participant__external_id")
 _FILE = (
     "page",
     "created_at",
@@ -78,6 +81,8 @@ class Stuck:
     """Redemptions whose next call of the points system is due and that no sweeper made."""
     failing: list[Redemption]
     """Calls of the points system that fail again and again, and will be tried again."""
+    unsettled: list[RedemptionBatch]
+    """Batches whose lines have all ended and that nobody ended."""
     unerased: list[DocumentFile]
     """Files of documents that the storage did not erase when it was asked to. Their keys are gone already."""
 
@@ -88,7 +93,7 @@ class Stuck:
 
 
 def find() -> Stuck:
-    """Return what is stuck now; costs eight statements, each of them by an index of what is open."""
+    """Return what is stuck now; costs nine statements, each of them by an index of what is open."""
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
@@ -116,6 +121,13 @@ def find() -> Stuck:
         ),
         undriven=_newest(redemptions.due(late).order_by("-due_at")),
         failing=_newest(redemptions.filter(_failing(), due_at__gt=late).order_by("-updated_at")),
+        unsettled=_newest(
+            settlements.due()
+            .filter(updated_at__lte=late)
+            .select_related("campaign", "participant")
+            .only(*_BATCH)
+            .order_by("-updated_at")
+        ),
         unerased=_newest(
             DocumentFile.objects.overdue()
             .select_related("document", "participant__campaign")

@@ -23,6 +23,7 @@ from twofa.flows import (
     policy_changes,
     schedules,
     seals,
+    settlements,
 )
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
@@ -47,6 +48,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "executed": _step(schedules.execute_due, at),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
+            "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),

@@ -31,7 +31,7 @@ from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import NextAction, of_challenge
 from twofa.flows.transactions import after_commit
-from twofa.models import Challenge, Verdict
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Verdict
 
 logger = correlation.get_logger(__name__)
 
@@ -153,7 +153,7 @@ def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
 def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
     logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
     end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
-    if challenge.redemption_id is None:
-        # A redemption's own event tells it, in every place where it may be found out.
+    if challenge.purpose not in DIGESTS_OF_ORDERS:
+        # An order's own event tells it, in every place where it may be found out.
         after_commit(alerts.sound, Alert.TRANSACTION_TAMPERED, challenge=challenge.pk)
     return TransactionChanged(challenge=challenge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twofa.models import statements, writes
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
-from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
+from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
@@ -37,6 +37,7 @@ __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
+    "DIGESTS_OF_ORDERS",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
     "KINDS",

@@ -231,6 +231,14 @@ class Challenge(StateMachine):
         return self.status != self.Status.PENDING
 
     @property
+    def short_digest(self) -> str:
+        """Return what a message and a shop both show of the digest, so that a person may compare them.
+
+        Eight hexadecimal digits. Not a proof, which is the whole digest's: a help for the eye.
+        """
+        return bytes(self.transaction_digest).hex()[:8].upper()
+
+    @property
     def attempts_remaining(self) -> int:
         return self.max_attempts - self.attempts
 

@@ -70,6 +70,18 @@ def insert(row: models.Model) -> None:
     _write(_Write(statement, keep))
 
 
+def insert_all(rows: Sequence[models.Model]) -> None:
+    """Store new rows of one model, whose keys are made already, in one statement."""
+    database = connections[DEFAULT_DB_ALIAS]
+    statement = _insertion(type(rows[0]), [vars(row) for row in rows], database, returning=False)
+
+    def keep(_result: Result) -> None:
+        for row in rows:
+            row._state.adding, row._state.db = False, database.alias
+
+    _write(_Write(statement, keep))
+
+
 def record(model: type[models.Model], records: Sequence[Record]) -> None:
     """Store rows that nobody needs back, each a mapping of attribute names; what is absent is null."""
     database = connections[DEFAULT_DB_ALIAS]
