@@ -21,6 +21,7 @@ from twofa.conf import conf
 
 DELIVER = "twofa.tasks.deliver"
 COMPLETE = "twofa.tasks.complete"
+PUSH = "twofa.tasks.push"
 SWEEP = "twofa.tasks.sweep"
 PURGE = "twofa.tasks.purge"
 

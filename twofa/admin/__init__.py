@@ -17,6 +17,8 @@ from twofa.admin import (
     policy_changes,
     redemptions,
     storefronts,
+    webhook_endpoints,
+    webhooks,
 )
 
 __all__ = [
@@ -30,4 +32,6 @@ __all__ = [
     "policy_changes",
     "redemptions",
     "storefronts",
+    "webhook_endpoints",
+    "webhooks",
 ]

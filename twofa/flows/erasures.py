@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
-from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, redactions
+from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, redactions, webhooks
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
@@ -351,6 +351,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.erased_at = now()
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
+        erasure.counts["webhooks"] = webhooks.forget(row.pk)
         trail = Trail(actor, row.erased_at)
         trail.add("participant.erased", row, files_left=erasure.files_left, **explained(reason))
         trail.carry(user=user)

@@ -1,4 +1,4 @@
-"""Writing the audit trail: events gathered in a transaction, stored with it, signalled after it."""
+"""Writing the audit trail: events gathered in a transaction, stored with it and its webhooks, signalled after it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.dispatch import Signal
 
 from twofa import alerts, correlation, signals
 from twofa.alerts import Alert
+from twofa.flows.announcing import Announcements
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
@@ -20,13 +21,12 @@ from twofa.models import (
     Challenge,
     Delivery,
     Device,
-    Event,
     IdentityDocument,
     Participant,
     PolicyChange,
     Redemption,
     Storefront,
-    writes,
+    WebhookEndpoint,
 )
 
 SIGNALS: dict[str, Signal] = {
@@ -62,6 +62,7 @@ SIGNALS: dict[str, Signal] = {
     "document.expired": signals.document_expired,
     "participant.onboarded": signals.participant_onboarded,
     "participant.erased": signals.participant_erased,
+    "webhook_endpoint.disabled": signals.webhook_endpoint_disabled,
 }
 ALERTS: dict[str, Alert] = {
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,
@@ -70,6 +71,7 @@ ALERTS: dict[str, Alert] = {
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
+    "webhook_endpoint.disabled": Alert.WEBHOOK_ENDPOINT_DISABLED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -84,6 +86,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     PolicyChange: "policy_change",
     # (the same)
     IdentityDocument: "document",
+    # (the same, its storefront)
+    WebhookEndpoint: "webhook_endpoint",
 }
 
 
@@ -129,6 +133,7 @@ class Trail:
     _events: list[dict[str, Any]] = field(default_factory=list)
     _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
     _alerts: list[tuple[Alert, dict[str, Any]]] = field(default_factory=list)
+    _announcements: Announcements = field(default_factory=Announcements)
 
     def add(self, type_: str, *about: models.Model, **data: Any) -> None:
         """Note what happened to the rows ``about``; the first one is what the signal carries."""
@@ -143,6 +148,8 @@ class Trail:
         for row in about:
             _refer(event, row)
         self._events.append(event)
+        if about:
+            self._announcements.note(event, about[0])
         if type_ in SIGNALS:
             self._told.append((SIGNALS[type_], {_SUBJECTS[type(about[0])]: about[0]}))
         if type_ in ALERTS:
@@ -160,9 +167,9 @@ class Trail:
         return replace(self, actor=actor)
 
     def write(self) -> None:
-        """Store the events with the transaction, and send their signals after its commit."""
+        """Store the events, and what storefronts are told of them, with the transaction; send signals after it."""
         if self._events:
-            writes.record(Event, self._events)
+            self._announcements.record(self._events)
         for signal, payload in self._told:
             if signal.receivers:
                 after_commit(_tell, signal, payload)

@@ -16,7 +16,7 @@ from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.exceptions import KeyMissing
-from twofa.flows import abandoned_devices, document_files, idempotency, redactions
+from twofa.flows import abandoned_devices, document_files, idempotency, redactions, webhooks
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -154,5 +154,6 @@ STEPS: dict[str, Step] = {
     "messages": Step(_messages_due, _messages),
     "challenges": Step(_challenges_due, _challenges),
     "idempotency_records": Step(idempotency.outdated, _idempotency),
+    "webhooks": Step(webhooks.outdated, webhooks.purge),
     "events": Step(redactions.outdated, redactions.purge),
 }

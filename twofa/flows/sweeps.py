@@ -14,7 +14,16 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals
+from twofa.flows import (
+    challenges,
+    completions,
+    deliveries,
+    document_files,
+    idempotency,
+    policy_changes,
+    seals,
+    webhooks,
+)
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
@@ -41,6 +50,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
+            "webhooks": _step(webhooks.push_due, at),
             # The last: a storage may take its time, and what it keeps waiting here is nothing but the next sweep.
             "erased": _step(_erase, at),
         }

@@ -27,6 +27,8 @@ from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.models.webhook import Webhook, WebhookReason
+from twofa.models.webhook_endpoint import PING, WEBHOOKS, WebhookEndpoint
 
 __all__ = [
     "ACCEPTED_KEPT",
@@ -38,10 +40,12 @@ __all__ = [
     "LOCALES",
     "MAX_LIVE_KEYS",
     "MESSAGES",
+    "PING",
     "POLICY_FIELDS",
     "STEP_UP",
     "SUBJECT",
     "TOKEN_LIFE_CAP",
+    "WEBHOOKS",
     "ActorKind",
     "Campaign",
     "Challenge",
@@ -66,6 +70,9 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "Webhook",
+    "WebhookEndpoint",
+    "WebhookReason",
     "statements",
     "writes",
 ]
