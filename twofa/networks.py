@@ -15,7 +15,7 @@ HTTPS_PORT, HTTP_PORT = 443, 80
 # Only what has one reading. Parsers of URLs disagree about the rest (backslashes, userinfo, tabs), and where the one
 # that checks reads another host than the one that connects, the check was for nothing.
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?\Z"
 )
 # The last label of a host that resolvers take for a number: 2130706433, 0x7f.1 and 0177.0.0.1 are all 127.0.0.1.

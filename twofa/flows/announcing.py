@@ -6,6 +6,7 @@ document: a webhook is kept by whoever receives it, under rules that are not our
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +52,12 @@ EVENTS: dict[str, str] = {
 }
 """The webhook of each event that storefronts are told of."""
 RENEWED = "challenge.renewed"
+SILENCE = 2.0
+"""Seconds for which a process remembers that a storefront had no endpoint when its key was read: the length of a request.
+
+Whoever has no endpoint then pays nothing for those of others. What is added meanwhile is told of from then on.
+"""
+_silent: dict[int, float] = {}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,8 +91,20 @@ class Announcements:
 
     def record(self, events: list[dict[str, Any]]) -> None:
         """Store the events, and the webhooks with them."""
-        outbox.record(events, self._gathered, _hint)
+        outbox.record(events, [told for told in self._gathered if not _is_silent(told["storefront_id"])], _hint)
         self._gathered = []
+
+
+def remember(storefront_id: int, *, hears: bool) -> None:
+    """Remember for a moment whether a storefront has an endpoint: whoever reads its key reads that as well."""
+    if hears:
+        _silent.pop(storefront_id, None)
+    else:
+        _silent[storefront_id] = time.monotonic() + SILENCE
+
+
+def _is_silent(storefront_id: int | None) -> bool:
+    return storefront_id is not None and _silent.get(storefront_id, 0.0) > time.monotonic()
 
 
 def _hint(endpoints: Collection[UUID]) -> None:

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 
 from twofa import correlation
 from twofa.exceptions import PolicyRefused
-from twofa.flows import webhooks
+from twofa.flows import announcing, webhooks
 from twofa.flows.history import Actor, Trail
+from twofa.flows.transactions import after_commit
 from twofa.models import PING, Storefront, Webhook, WebhookEndpoint
 from twofa.models.clock import now
 from twofa.webhooks import Outcome, Sender
@@ -43,6 +44,7 @@ def open_endpoint(
         _ensure_valid(row)
         row.save(force_insert=True)
         _record("webhook_endpoint.opened", row, actor, url=row.url, events=row.events)
+        after_commit(announcing.remember, storefront.pk, hears=True)
     return row, secret_text(row.secret())
 
 
