@@ -37,6 +37,7 @@ class Alert(StrEnum):
     PURGE_FAILED = "purge_failed"
     CONTACT_REFUSED = "contact_refused"
     MESSAGE_TEXT_FAILED = "message_text_failed"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
 
 
 LEVELS: dict[Alert, int] = {
@@ -52,6 +53,7 @@ LEVELS: dict[Alert, int] = {
     Alert.PURGE_FAILED: logging.ERROR,
     Alert.CONTACT_REFUSED: logging.WARNING,
     Alert.MESSAGE_TEXT_FAILED: logging.ERROR,
+    Alert.WEBHOOK_ENDPOINT_DISABLED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -19,6 +19,8 @@ from twofa.admin import (
     policy_changes,
     redemptions,
     storefronts,
+    webhook_endpoints,
+    webhooks,
 )
 
 __all__ = [
@@ -34,4 +36,6 @@ __all__ = [
     "policy_changes",
     "redemptions",
     "storefronts",
+    "webhook_endpoints",
+    "webhooks",
 ]

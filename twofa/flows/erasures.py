@@ -35,6 +35,7 @@ from twofa.flows import (
     outbox,
     participants,
     redactions,
+    webhooks,
 )
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
@@ -377,6 +378,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.erased_at = now()
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
+        erasure.counts["webhooks"] = webhooks.forget(row.pk)
         trail = Trail(actor, row.erased_at)
         trail.add("participant.erased", row, files_left=erasure.files_left, **explained(reason))
         trail.carry(user=user)

@@ -16,7 +16,7 @@ from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.exceptions import KeyMissing
-from twofa.flows import abandoned_devices, document_files, document_numbers, idempotency, redactions
+from twofa.flows import abandoned_devices, document_files, document_numbers, idempotency, redactions, webhooks
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -156,5 +156,6 @@ STEPS: dict[str, Step] = {
     # Nothing is erased by it: like the others, it is what a daily run has to put right.
     "document_numbers": Step(document_numbers.outdated, document_numbers.renew),
     "idempotency_records": Step(idempotency.outdated, _idempotency),
+    "webhooks": Step(webhooks.outdated, webhooks.purge),
     "events": Step(redactions.outdated, redactions.purge),
 }

@@ -32,6 +32,8 @@ from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.models.webhook import Webhook, WebhookReason
+from twofa.models.webhook_endpoint import PING, WEBHOOKS, WebhookEndpoint
 
 __all__ = [
     "ACCEPTED_KEPT",
@@ -46,10 +48,12 @@ __all__ = [
     "MAX_LIVE_KEYS",
     "MESSAGES",
     "MOST_LINES",
+    "PING",
     "POLICY_FIELDS",
     "STEP_UP",
     "SUBJECT",
     "TOKEN_LIFE_CAP",
+    "WEBHOOKS",
     "ActorKind",
     "Approver",
     "Campaign",
@@ -79,6 +83,9 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "Webhook",
+    "WebhookEndpoint",
+    "WebhookReason",
     "is_token",
     "statements",
     "writes",
