@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "DOCUMENT_KEYS": {},
     "DOCUMENT_SCANNER": None,
     "CHANNELS": {},
+    "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
     "THROTTLE_RATES": {},
@@ -46,6 +47,7 @@ RETENTION: dict[str, timedelta] = {
     "onboarding": timedelta(days=90),
     "contacts": timedelta(days=90),
     "idempotency": timedelta(hours=24),
+    "cases": timedelta(days=365),
 }
 """How long what is personal is kept: the defaults of ``TWOFA_RETENTION``, but for ``events``, which are kept."""
 LEAST_RETENTION: dict[str, timedelta] = {
@@ -56,6 +58,7 @@ LEAST_RETENTION: dict[str, timedelta] = {
     "events": timedelta(hours=24),
     # What the API promises of an ``Idempotency-Key``.
     "idempotency": timedelta(hours=24),
+    "cases": timedelta(0),
 }
 """What no setting may go below."""
 
@@ -121,6 +124,11 @@ class Conf:
         """``TWOFA_CHANNELS``: alias -> ``{"BACKEND": dotted path, "OPTIONS": constructor keywords}``."""
         channels: Mapping[str, Mapping[str, Any]] = self._get("CHANNELS")
         return channels
+
+    @property
+    def public_url(self) -> str:
+        """``TWOFA_PUBLIC_URL``: where participants reach ``twofa.urls``; empty (default): no link in any message."""
+        return str(self._get("PUBLIC_URL") or "").rstrip("/")
 
     @property
     def fulfillment_backend(self) -> Any:

@@ -17,12 +17,11 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import channels, correlation, tokens, wording
 from twofa.channels import DeliveryError, Message, Receipt
 from twofa.conf import conf
-from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption
+from twofa.models import TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption, spoken
 
 logger = correlation.get_logger(__name__)
 
 TRANSACTION_CHANGED = "transaction_changed"
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
 _MAX_ID = 200
@@ -148,8 +147,7 @@ def _locale(delivery: Delivery) -> str:
     """Return the language of the participant, else of the host, among those that there are texts for."""
     participant = delivery.participant
     chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
-    base = str(chosen).lower().split("-")[0]
-    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+    return spoken(str(chosen))
 
 
 def _context(delivery: Delivery, locale: str) -> dict[str, Any]:
@@ -161,12 +159,29 @@ def _context(delivery: Delivery, locale: str) -> dict[str, Any]:
         "locale": locale,
         "sequence": delivery.generation,
         "destination": delivery.context.get("destination", ""),
+        "not_me": "" if delivery.challenge is None else not_me(delivery, delivery.challenge),
     }
     if delivery.challenge is not None:
         context |= _about_challenge(delivery.challenge)
         if delivery.challenge.redemption is not None:
-            context |= _about_redemption(delivery.challenge.redemption, locale, limits)
+            context |= about_redemption(delivery.challenge.redemption, locale, limits)
     return _for_sms(context) if delivery.channel == Channel.SMS else context
+
+
+def not_me(delivery: Delivery, challenge: Challenge) -> str:
+    """Return the link by which whoever gets this message says "it was not me", or nothing where there is none.
+
+    It holds the challenge's id and a seal, and nothing of the person: links end up in logs and histories. In an SMS or
+    a WhatsApp message only where the campaign says so, for whoever is used to links from us follows those of thieves.
+    """
+    is_wanted = delivery.channel == Channel.EMAIL or delivery.campaign.links_in_messages
+    if not conf.public_url or not is_wanted or delivery.device_id is None or challenge.participant_id is None:
+        return ""
+    try:
+        seal = challenge.denial_seal(delivery.device_id)
+    except tokens.UnknownKey:  # of a notice about a challenge that ended long ago
+        return ""
+    return f"{conf.public_url}/not-me/{challenge.pk}/{seal}/"
 
 
 def _about_challenge(challenge: Challenge) -> dict[str, Any]:
@@ -182,7 +197,8 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     return about
 
 
-def _about_redemption(redemption: Redemption, locale: str, limits: Mapping[str, int]) -> dict[str, Any]:
+def about_redemption(redemption: Redemption, locale: str, limits: Mapping[str, int] = _AMPLE) -> dict[str, Any]:
+    """Return what a message says of a redemption: the page behind its link says the same."""
     return {
         "amount": wording.amount(Decimal(redemption.amount), locale),
         "unit": _unit(redemption),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from twofa.admin import (
     campaigns,
+    cases,
     challenges,
     deliveries,
     devices,
@@ -21,6 +22,7 @@ from twofa.admin import (
 
 __all__ = [
     "campaigns",
+    "cases",
     "challenges",
     "deliveries",
     "devices",

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from twofa.models import (
     Campaign,
+    Case,
     Channel,
     CompletionMode,
     IdentityDocument,
@@ -53,6 +54,7 @@ KEYS: dict[str, StrOrPromise] = {
     "attempts": _("attempts used"),
     "basis": _("why"),
     "campaigns": _("campaigns"),
+    "case": _("case"),
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
@@ -63,6 +65,8 @@ KEYS: dict[str, StrOrPromise] = {
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
     "filters": _("filters"),
+    "outcome": _("outcome"),
+    "too_late": _("after the approval"),
     "internal_comments": _("with internal comments"),
     "is_final": _("final"),
     "kind": _("kind"),
@@ -123,6 +127,7 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
+    "not_me": _("whoever got the message said that it was not them"),
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
@@ -317,6 +322,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "default_method": _METHOD,
     "expired_because": reason,
     "mode": mode,
+    "outcome": _among(Case.Outcome.choices),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
     "token_alphabet": _among(TokenAlphabet.choices),

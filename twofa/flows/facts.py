@@ -101,6 +101,7 @@ def _standing(condition: str) -> statements.Select:
             "participant_active": ("participant.id IS NULL OR (participant.is_active AND {account_active})", _FLAG),
             "device_status": ("device.status", CharField()),
             "device_usable_from": ("device.usable_from", _TIME),
+            "device_held": ("device.held_at IS NOT NULL", _FLAG),
             "failed_attempts": (_FAILED_ATTEMPTS + "challenge.participant_id)", _NUMBER),
         },
     )
@@ -134,13 +135,15 @@ class Standing:
     participant_active: bool
     device_status: str | None
     device_usable_from: datetime | None
+    device_held: bool
     failed_attempts: int
 
     @property
     def device_usable(self) -> bool:
-        """Tell whether the contact is active and does not cool off."""
+        """Tell whether the contact is active, not held, and does not cool off."""
         usable_from = self.device_usable_from
-        return self.device_status == Device.Status.ACTIVE and usable_from is not None and usable_from <= self.at
+        is_ready = usable_from is not None and usable_from <= self.at
+        return self.device_status == Device.Status.ACTIVE and not self.device_held and is_ready
 
 
 def budgets(

@@ -17,6 +17,7 @@ from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
     Campaign,
+    Case,
     Challenge,
     Delivery,
     Device,
@@ -56,6 +57,7 @@ SIGNALS: dict[str, Signal] = {
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
+    "case.opened": signals.case_opened,
     "document.submitted": signals.document_submitted,
     "document.approved": signals.document_approved,
     "document.rejected": signals.document_rejected,
@@ -70,6 +72,7 @@ ALERTS: dict[str, Alert] = {
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
+    "case.opened": Alert.REPORTED_NOT_ME,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -84,6 +87,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     PolicyChange: "policy_change",
     # (the same)
     IdentityDocument: "document",
+    # (the same)
+    Case: "case",
 }
 
 

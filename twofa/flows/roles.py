@@ -53,6 +53,9 @@ ROLES: dict[str, frozenset[str]] = {
             "resend_token",
             "retry_completion",
             "fail_completion",
+            "view_case",
+            "close_case",
+            "release_device",
             "reset_device",
             "change_method",
         }
@@ -69,6 +72,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_redemption",
             "view_challenge",
             "view_delivery",
+            "view_case",
             "view_event",
             "export_redemptions",
         }

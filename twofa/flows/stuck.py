@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption
+from twofa.flows import cases
+from twofa.models import Case, Challenge, Delivery, DocumentFile, Redemption
 from twofa.models.clock import now
 
 T = TypeVar("T", bound=Model)
@@ -57,6 +58,7 @@ _FILE = (
     "participant__external_id",
     "participant__campaign__name",
 )
+_CASE = ("too_late", "opened_at", "campaign__name", "participant__external_id", "redemption__order_id")
 _FAILED_CALLS = 2
 """A call that is just being made counts as one try; from the second one on, one has failed."""
 
@@ -66,6 +68,8 @@ class Stuck:
     """The newest of each kind, one more than :data:`MOST` where there are more."""
 
     at: datetime
+    cases: list[Case]
+    """Reports "it was not me" that nobody has closed: what came too late to be stopped first, then the oldest."""
     parked: list[Redemption]
     """Completions that the machine has given up: nobody knows whether the points were spent."""
     undelivered: list[Delivery]
@@ -88,7 +92,7 @@ class Stuck:
 
 
 def find() -> Stuck:
-    """Return what is stuck now; costs eight statements, each of them by an index of what is open."""
+    """Return what is stuck now; costs nine statements, each of them by an index of what is open."""
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
@@ -97,6 +101,7 @@ def find() -> Stuck:
     )
     return Stuck(
         at=at,
+        cases=_newest(cases.opened().select_related("campaign", "participant", "redemption").only(*_CASE)),
         parked=_newest(redemptions.parked().order_by("-parked_at")),
         undelivered=_newest(
             deliveries.filter(
@@ -126,6 +131,7 @@ def find() -> Stuck:
 
 
 def _newest(rows: QuerySet[T]) -> list[T]:
+    """Return the first rows, in their own order."""
     return list(rows[: MOST + 1])
 
 

@@ -28,7 +28,7 @@ from twofa.exceptions import (
 from twofa.flows import issuing
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
-from twofa.flows.next_actions import NextAction, of_challenge
+from twofa.flows.next_actions import HELD, NextAction, of_challenge
 from twofa.flows.transactions import after_commit
 from twofa.models import Challenge, Verdict
 
@@ -138,7 +138,8 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
         return error
     is_verification = challenge.action == Challenge.Action.VERIFY
     if not is_verification and not standing.device_usable:
-        return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        action = HELD if standing.device_held else NextAction("onboarding")
+        return OnboardingIncomplete(missing=["device"], next_action=action)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twofa.models import statements, writes
 from twofa.models.campaign import POLICY_FIELDS, Campaign
+from twofa.models.case import DENIAL_LIFE, Case
 from twofa.models.challenge import ACCEPTED_KEPT, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import MESSAGES, Delivery
 from twofa.models.device import Device
@@ -11,7 +12,7 @@ from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
-from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
+from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
     TOKEN_LIFE_CAP,
@@ -32,6 +33,7 @@ __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
+    "DENIAL_LIFE",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
     "LEAST_USEFUL_LIFE",
@@ -44,6 +46,7 @@ __all__ = [
     "TOKEN_LIFE_CAP",
     "ActorKind",
     "Campaign",
+    "Case",
     "Challenge",
     "Channel",
     "CompletionMode",
@@ -66,6 +69,7 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "spoken",
     "statements",
     "writes",
 ]

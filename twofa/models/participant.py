@@ -16,6 +16,12 @@ EXTERNAL_ID_PATTERN = r"[A-Za-z0-9._:@+-]{1,128}"
 LOCALES = (("pt-br", _("Portuguese")), ("es", _("Spanish")), ("en", _("English")))
 
 
+def spoken(tag: str) -> str:
+    """Return which of our languages is meant by a language's tag (RFC 5646): that of its first part, else English."""
+    base = tag.lower().split("-")[0]
+    return next((locale for locale, _name in LOCALES if locale.split("-")[0] == base), "en")
+
+
 class Participant(models.Model):
     """A member of one campaign, known there by ``external_id``, and tied to one user of the host."""
 
