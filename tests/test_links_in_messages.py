@@ -10,6 +10,7 @@ import pytest
 
 from tests.letters import ADDRESSES, LOCALES, NOTICES, PURPOSES, row
 from twofa import delivery
+from twofa.channels import Message
 from twofa.models import Challenge
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -23,7 +24,7 @@ def public_url(settings: Any) -> None:
     settings.TWOFA_PUBLIC_URL = PUBLIC_URL
 
 
-def sent(event: str, channel: str, *, in_all: bool = False, **changes: Any) -> delivery.Message:
+def sent(event: str, channel: str, *, in_all: bool = False, **changes: Any) -> Message:
     """A message to a device, of a campaign that wants links in all channels or only in e-mails."""
     delivered = row(event, channel, campaign={"links_in_messages": in_all}, **{"device_id": CONTACT, **changes})
     if delivered.challenge is not None and event == "contact.token":
@@ -117,6 +118,8 @@ def test_link_is_the_same_when_the_message_is_sent_again():
 
 
 def test_link_to_another_device_is_another_link():
-    first, second = (sent("redemption.token", "email", device_id=number).text.split() for number in (CONTACT, CONTACT + 1))
+    first, second = (
+        sent("redemption.token", "email", device_id=number).text.split() for number in (CONTACT, CONTACT + 1)
+    )
 
     assert [word for word in first if "not-me" in word] != [word for word in second if "not-me" in word]

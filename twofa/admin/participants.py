@@ -145,7 +145,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def _device(self, device: Device) -> list[Cell]:
         return cells(
             Cell(str(device), url=self.page_of(device)),
-            Cell(_("held"), tone=BAD) if device.is_held else Cell(device.get_status_display(), tone=tone_of(device.status)),
+            Cell(_("held"), tone=BAD)
+            if device.is_held
+            else Cell(device.get_status_display(), tone=tone_of(device.status)),
             words.plain(device.is_default),
             moment(device.usable_from),
             moment(device.activated_at),

@@ -152,10 +152,9 @@ def _ensure_valid(challenge: Challenge, at: datetime) -> None:
 def _locked(pk: UUID, sent_to: Device) -> Challenge:
     """Lock all who take part, what waits for the challenge, and the challenge: in the order of all flows."""
     known = _about(pk)
-    involved = {known.participant_id, sent_to.participant_id}
-    involved |= set() if known.device is None else {known.device.participant_id}
-    people = Participant.objects.select_for_update(no_key=True).filter(pk__in=involved - {None}).order_by("pk")
-    for person in people:
+    involved = {device.participant_id for device in (sent_to, known.device) if device is not None}
+    people = Participant.objects.filter(pk__in=involved | {_participant(known).pk}).order_by("pk")
+    for person in people.select_for_update(no_key=True):
         person.ensure_kept()
     if known.redemption_id is not None:
         challenge, _redemption = redemptions.locked(known.redemption_id, None)

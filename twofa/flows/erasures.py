@@ -67,8 +67,9 @@ class Erasure:
 def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasure:
     """Erase who a participant is, everywhere but in the host's own tables; ``participant_erased`` is for those.
 
-    Raises: PolicyRefused while points are set aside or a case is open for them, where the reason names them, or where events about them
-    are not what was sealed; KeyMissing, before anything is done, where nobody can say that without a key.
+    Raises: PolicyRefused while points are set aside or a case is open for them, where the reason names them, or where
+    events about them are not what was sealed; KeyMissing, before anything is done, where nobody can say that without a
+    key.
     """
     with correlation.bound(correlation.current() or correlation.accept(None)):
         if participant.erased_at is not None:

@@ -1,7 +1,8 @@
 """All that is kept of one participant, for the participant (LGPD Art. 18, II and V; Art. 19): text and pictures.
 
-What staff write for one another about a document or a case is left out unless it is asked for. It is about the person, but it may
-tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it and decide.
+What staff write for one another about a document or a case is left out unless it is asked for. It is about the person,
+but it may tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it
+and decide.
 """
 
 from __future__ import annotations

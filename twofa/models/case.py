@@ -43,9 +43,7 @@ class Case(StateMachine):
     campaign = models.ForeignKey(
         Campaign, models.PROTECT, db_index=False, related_name="cases", verbose_name=_("campaign")
     )
-    participant = models.ForeignKey(
-        Participant, models.PROTECT, related_name="cases", verbose_name=_("participant")
-    )
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="cases", verbose_name=_("participant"))
     challenge = models.ForeignKey(Challenge, models.PROTECT, related_name="cases", verbose_name=_("challenge"))
     redemption = models.ForeignKey(
         Redemption, models.PROTECT, null=True, related_name="cases", verbose_name=_("redemption")
