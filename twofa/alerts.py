@@ -38,6 +38,7 @@ class Alert(StrEnum):
     CONTACT_REFUSED = "contact_refused"
     MESSAGE_TEXT_FAILED = "message_text_failed"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    REPORTED_NOT_ME = "reported_not_me"
 
 
 LEVELS: dict[Alert, int] = {
@@ -54,6 +55,7 @@ LEVELS: dict[Alert, int] = {
     Alert.CONTACT_REFUSED: logging.WARNING,
     Alert.MESSAGE_TEXT_FAILED: logging.ERROR,
     Alert.WEBHOOK_ENDPOINT_DISABLED: logging.ERROR,
+    Alert.REPORTED_NOT_ME: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "DOCUMENT_KEYS": {},
     "DOCUMENT_SCANNER": None,
     "CHANNELS": {},
+    "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
     "THROTTLE_RATES": {},
@@ -49,6 +50,7 @@ RETENTION: dict[str, timedelta] = {
     "idempotency": timedelta(hours=24),
     "webhooks": timedelta(days=30),
     "failed_webhooks": timedelta(days=90),
+    "cases": timedelta(days=365),
 }
 """How long what is personal is kept: the defaults of ``TWOFA_RETENTION``, but for ``events``, which are kept."""
 LEAST_RETENTION: dict[str, timedelta] = {
@@ -62,6 +64,7 @@ LEAST_RETENTION: dict[str, timedelta] = {
     # Staff look into the log of webhooks on the day after.
     "webhooks": timedelta(hours=24),
     "failed_webhooks": timedelta(hours=24),
+    "cases": timedelta(0),
 }
 """What no setting may go below."""
 
@@ -127,6 +130,11 @@ class Conf:
         """``TWOFA_CHANNELS``: alias -> ``{"BACKEND": dotted path, "OPTIONS": constructor keywords}``."""
         channels: Mapping[str, Mapping[str, Any]] = self._get("CHANNELS")
         return channels
+
+    @property
+    def public_url(self) -> str:
+        """``TWOFA_PUBLIC_URL``: where participants reach ``twofa.urls``; empty (default): no link in any message."""
+        return str(self._get("PUBLIC_URL") or "").rstrip("/")
 
     @property
     def fulfillment_backend(self) -> Any:

@@ -12,10 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from twofa import wording
+from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
-    LOCALES,
     TOKEN_LIFE_CAP,
     Campaign,
     Challenge,
@@ -27,9 +26,9 @@ from twofa.models import (
     Redemption,
     RedemptionBatch,
     is_token,
+    spoken,
 )
 
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
@@ -46,8 +45,7 @@ def locale_of(delivery: Delivery) -> str:
     """Return the language of whom a message goes to, else of the host, among those that there are texts for."""
     participant = delivery.participant
     chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
-    base = str(chosen).lower().split("-")[0]
-    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+    return spoken(str(chosen))
 
 
 def of(delivery: Delivery, locale: str) -> dict[str, Any]:
@@ -63,9 +61,10 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     if challenge is None:
         context |= _about_notice(delivery, locale, limits)
     else:
+        context["not_me"] = not_me(delivery, challenge)
         context |= _about_challenge(challenge)
         if challenge.redemption is not None:
-            context |= _about_redemption(challenge.redemption, locale, limits)
+            context |= about_redemption(challenge.redemption, locale, limits)
             context["requester"] = _requester(delivery, challenge, limits)
         if challenge.batch is not None:
             context |= _about_batch(challenge.batch, challenge, locale)
@@ -104,6 +103,22 @@ def _name(participant: Participant, limits: Limits) -> str:
     return wording.safe(participant.name, limit=limits["requester"])
 
 
+def not_me(delivery: Delivery, challenge: Challenge) -> str:
+    """Return the link by which whoever gets this message says "it was not me", or nothing where there is none.
+
+    It holds the challenge's id and a seal, and nothing of the person: links end up in logs and histories. In an SMS or
+    a WhatsApp message only where the campaign says so, for whoever is used to links from us follows those of thieves.
+    """
+    is_wanted = delivery.channel == Channel.EMAIL or delivery.campaign.links_in_messages
+    if not conf.public_url or not is_wanted or delivery.device_id is None or challenge.participant_id is None:
+        return ""
+    try:
+        seal = challenge.denial_seal(delivery.device_id)
+    except tokens.UnknownKey:  # of a notice about a challenge that ended long ago
+        return ""
+    return f"{conf.public_url}/not-me/{challenge.pk}/{seal}/"
+
+
 def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     # Not the time left: the text of one generation is the same whenever it is sent.
     life = min(challenge.token_ttl, TOKEN_LIFE_CAP, challenge.deadline - challenge.issued_at)
@@ -117,7 +132,8 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     return about
 
 
-def _about_redemption(redemption: Redemption, locale: str, limits: Limits) -> dict[str, Any]:
+def about_redemption(redemption: Redemption, locale: str, limits: Limits = _AMPLE) -> dict[str, Any]:
+    """Return what a message says of a redemption: the page behind its link says the same."""
     about = {
         **_about_order(redemption.amount, redemption.unit, redemption.description, locale, limits),
         "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],

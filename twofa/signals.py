@@ -1,8 +1,8 @@
 """Signals, in the past tense: sent after the commit, with ``send_robust``, so that no receiver undoes a verdict.
 
 Each carries the row it speaks of under the keyword that its name begins with: ``redemption``, ``batch``,
-``challenge``, ``delivery``, ``device``, ``document``, ``participant``, ``policy_change`` or ``webhook_endpoint``, and
-says so where it carries more. None ever carries a token.
+``challenge``, ``delivery``, ``device``, ``document``, ``case``, ``participant``, ``policy_change`` or
+``webhook_endpoint``, and says so where it carries more. None ever carries a token.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ document_submitted = Signal()
 document_approved = Signal()
 document_rejected = Signal()
 document_expired = Signal()
+
+case_opened = Signal()
+"""Somebody who received a token said that it was not them: stop what you would ship. Carries ``case``, which has the
+``redemption``, and says with ``too_late`` whether it had been approved."""
 
 participant_onboarded = Signal()
 """A participant has all that the campaign asks for. Carries ``participant``."""

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests import factories, papers
-from tests.factories import token_of, wrong_token
+from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
@@ -26,13 +26,16 @@ from twofa.exceptions import (
 )
 from twofa.flows import (
     campaigns,
+    cases,
     completions,
+    denials,
     devices,
     disclosures,
     document_files,
     erasures,
     exports,
     parked_completions,
+    holds,
     participants,
     policy_changes,
     portability,
@@ -77,6 +80,7 @@ def live_all(settings: Any) -> None:
     _messages()
     _points(settings)
     _devices()
+    _denials()
     _papers()
 
 
@@ -229,6 +233,13 @@ def _devices() -> None:
     disclosures.show_document_number(shop.participant, actor=STAFF, reason="The participant called.")
     devices.reset(Device.objects.get(pk=second.pk), actor=STAFF, reason="The phone was lost.")
     deliver_due()
+
+
+def _denials() -> None:
+    shop = factories.Shop()
+    case = denials.deny(*link_of(shop.open().challenge))
+    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="Her son.")
 
 
 def _papers() -> None:

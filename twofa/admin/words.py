@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from twofa.admin.sections import moment
 from twofa.models import (
     Campaign,
+    Case,
     Channel,
     CompletionMode,
     IdentityDocument,
@@ -55,6 +56,7 @@ KEYS: dict[str, StrOrPromise] = {
     "attempts": _("attempts used"),
     "basis": _("why"),
     "campaigns": _("campaigns"),
+    "case": _("case"),
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
@@ -69,6 +71,8 @@ KEYS: dict[str, StrOrPromise] = {
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
     "filters": _("filters"),
+    "outcome": _("outcome"),
+    "too_late": _("after the approval"),
     "internal_comments": _("with internal comments"),
     "is_final": _("final"),
     "kind": _("kind"),
@@ -144,6 +148,7 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
+    "not_me": _("whoever got the message said that it was not them"),
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
@@ -347,6 +352,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "default_method": _METHOD,
     "expired_because": reason,
     "mode": mode,
+    "outcome": _among(Case.Outcome.choices),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
     "token_alphabet": _among(TokenAlphabet.choices),

@@ -19,6 +19,7 @@ from twofa.models import (
     ActorKind,
     Approver,
     Campaign,
+    Case,
     Challenge,
     Delivery,
     Device,
@@ -68,6 +69,7 @@ SIGNALS: dict[str, Signal] = {
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
+    "case.opened": signals.case_opened,
     "document.submitted": signals.document_submitted,
     "document.approved": signals.document_approved,
     "document.rejected": signals.document_rejected,
@@ -85,6 +87,7 @@ ALERTS: dict[str, Alert] = {
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
     "webhook_endpoint.disabled": Alert.WEBHOOK_ENDPOINT_DISABLED,
+    "case.opened": Alert.REPORTED_NOT_ME,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -105,6 +108,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     Approver: "approver",
     # (the same, its storefront)
     WebhookEndpoint: "webhook_endpoint",
+    # (the same)
+    Case: "case",
 }
 
 

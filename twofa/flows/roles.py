@@ -68,6 +68,9 @@ ROLES: dict[str, frozenset[str]] = {
             "resend_token",
             "retry_completion",
             "fail_completion",
+            "view_case",
+            "close_case",
+            "release_device",
             "reset_device",
             "change_method",
         }
@@ -88,6 +91,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_delivery",
             "view_webhookendpoint",
             "view_webhook",
+            "view_case",
             "view_event",
             "export_redemptions",
         }

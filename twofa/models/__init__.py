@@ -5,8 +5,9 @@ from __future__ import annotations
 from twofa.models import statements, writes
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
+from twofa.models.case import DENIAL_LIFE, Case
 from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
-from twofa.models.delivery import Delivery
+from twofa.models.delivery import MESSAGES, Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
@@ -14,7 +15,7 @@ from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
 from twofa.models.message import KINDS, MESSAGES, Kind, is_token
 from twofa.models.message_template import MessageTemplate
-from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
+from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
     TOKEN_LIFE_CAP,
@@ -39,6 +40,7 @@ __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
+    "DENIAL_LIFE",
     "DIGESTS_OF_ORDERS",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
@@ -57,6 +59,7 @@ __all__ = [
     "ActorKind",
     "Approver",
     "Campaign",
+    "Case",
     "Challenge",
     "Channel",
     "CompletionMode",
@@ -87,6 +90,7 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookReason",
     "is_token",
+    "spoken",
     "statements",
     "writes",
 ]
