@@ -86,7 +86,7 @@ def test_failover_leaves_it_out(shop: Shop, held: Device):
 
     assert [row.pk for row in found] == [held.pk, email.pk]
     contact = destinations.next_contact(
-        found, campaign=shop.campaign, at=at, allowed_channels=["sms", "email"], tried=set()
+        found, campaign=shop.campaign, at=at, allowed_channels=["sms", "email"], tried=set(), event="redemption.token"
     )
     assert contact == email
 

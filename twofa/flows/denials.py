@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from twofa import correlation
 from twofa.exceptions import NotFound
-from twofa.flows import completions, holds, redemptions, verdicts
+from twofa.flows import holds, redemptions, reservations, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.holds import NOT_ME
 from twofa.flows.transactions import retried_once
@@ -69,7 +69,7 @@ def deny(pk: UUID, seal: str) -> Case:
         actor = _actor(outcome.case.participant)
         redemption = outcome.redemption
         if redemption is not None and redemption.points == Points.RESERVED and redemption.is_final:
-            completions.release(redemption.pk)
+            reservations.release(redemption.pk)
         for other in outcome.others:
             redemptions.cancel_open(other, actor=actor, reason=NOT_ME)
     return outcome.case

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0010_retention'),
+        ('twofa', '0013_messages'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.case import DENIAL_LIFE, Case
 from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
-from twofa.models.delivery import MESSAGES, Delivery
+from twofa.models.delivery import Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
