@@ -22,6 +22,7 @@ NOTHING = Budgets(
     sends_of_participant=0,
     sends_to_destination=0,
     sends_of_campaign=0,
+    recipient_active=True,
 )
 
 
