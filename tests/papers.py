@@ -34,7 +34,7 @@ def decide(document: IdentityDocument, *, approve: bool, reviewer: Any = None, *
     """A document that somebody has decided; rejected as unreadable, unless it is said otherwise."""
     participant, by = Participant.objects.get(pk=document.participant_id), reviewer or staff()
     opened(document, by)
-    decision = reviews.Decision(approve=approve, **{"reason": "" if approve else "unreadable", **given})
+    decision = reviews.Ruling(approve=approve, **{"reason": "" if approve else "unreadable", **given})
     done = reviews.decide(document.pk, decision, seen=reviews.declared(participant), reviewer=by, actor=STAFF)
     reviews.release(participant, reviewer=by)
     return done

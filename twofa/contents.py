@@ -12,10 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from twofa import wording
+from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
-    LOCALES,
     TOKEN_LIFE_CAP,
     Campaign,
     Challenge,
@@ -27,12 +26,11 @@ from twofa.models import (
     Redemption,
     RedemptionBatch,
     is_token,
+    spoken,
 )
 
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
-_SHORT_DIGEST = 8
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
 _SMS = {"campaign": 24, "item": 32, "requester": 16}
@@ -47,8 +45,7 @@ def locale_of(delivery: Delivery) -> str:
     """Return the language of whom a message goes to, else of the host, among those that there are texts for."""
     participant = delivery.participant
     chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
-    base = str(chosen).lower().split("-")[0]
-    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+    return spoken(str(chosen))
 
 
 def of(delivery: Delivery, locale: str) -> dict[str, Any]:
@@ -60,13 +57,14 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     is_plain = challenge is not None and not _asks_another(delivery, challenge) and delivery.event != "schedule.token"
     limits = _limits(delivery.channel, is_plain=is_plain)
     context = _common(delivery.campaign, delivery.channel, locale, limits)
-    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", "")}
+    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", ""), "not_me": ""}
     if challenge is None:
         context |= _about_notice(delivery, locale, limits)
     else:
+        context["not_me"] = not_me(delivery, challenge)
         context |= _about_challenge(challenge)
         if challenge.redemption is not None:
-            context |= _about_redemption(challenge.redemption, locale, limits)
+            context |= about_redemption(challenge.redemption, locale, limits)
             context["requester"] = _requester(delivery, challenge, limits)
         if challenge.batch is not None:
             context |= _about_batch(challenge.batch, challenge, locale)
@@ -105,6 +103,26 @@ def _name(participant: Participant, limits: Limits) -> str:
     return wording.safe(participant.name, limit=limits["requester"])
 
 
+def not_me(delivery: Delivery, challenge: Challenge) -> str:
+    """Return the link by which whoever gets this message says "it was not me", or nothing where there is none.
+
+    It holds the challenge's id and a seal, and nothing of the person: links end up in logs and histories. In an SMS or
+    a WhatsApp message only where the campaign says so, for whoever is used to links from us follows those of thieves.
+    """
+    has_link = _has_link(delivery.campaign, delivery.channel)
+    if not has_link or delivery.device_id is None or challenge.participant_id is None:
+        return ""
+    try:
+        seal = challenge.denial_seal(delivery.device_id)
+    except tokens.UnknownKey:  # of a notice about a challenge that ended long ago
+        return ""
+    return f"{conf.public_url}/not-me/{challenge.pk}/{seal}/"
+
+
+def _has_link(campaign: Campaign, channel: str) -> bool:
+    return bool(conf.public_url) and (channel == Channel.EMAIL or campaign.links_in_messages)
+
+
 def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     # Not the time left: the text of one generation is the same whenever it is sent.
     life = min(challenge.token_ttl, TOKEN_LIFE_CAP, challenge.deadline - challenge.issued_at)
@@ -118,7 +136,8 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     return about
 
 
-def _about_redemption(redemption: Redemption, locale: str, limits: Limits) -> dict[str, Any]:
+def about_redemption(redemption: Redemption, locale: str, limits: Limits = _AMPLE) -> dict[str, Any]:
+    """Return what a message says of a redemption: the page behind its link says the same."""
     about = {
         **_about_order(redemption.amount, redemption.unit, redemption.description, locale, limits),
         "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
@@ -143,7 +162,7 @@ def _about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> d
         "count": batch.count,
         "total": wording.amount(Decimal(batch.total), locale),
         "unit": _unit(batch.unit, Decimal(batch.total)),
-        "digest": bytes(challenge.transaction_digest).hex()[:_SHORT_DIGEST].upper(),
+        "digest": challenge.short_digest,
     }
 
 
@@ -214,6 +233,7 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
         "sequence": 2,
         "minutes": max(campaign.token_ttl // timedelta(minutes=1), 1),
         "destination": "+55 •• •••••-••34",
+        "not_me": f"{conf.public_url}/not-me/…/" if _has_link(campaign, channel) else "",
         "purpose": "step_up:transfer",
         "action": "add",
         "items": [_line(item, locale, limits) for item in _sample_items()],

@@ -141,6 +141,16 @@ class RedemptionRefused(RefusedError):
         super().__init__(detail, reason=self.reason)
 
 
+class ApproverNotEntitled(RefusedError):
+    """Unknown, of another campaign, expired, revoked, over the limit or the requester: one answer.
+
+    Whoever may open redemptions must not learn by trying numbers who is a member, and who approves for whom.
+    """
+
+    code = "approver_not_entitled"
+    default_detail = _("Nobody with that document number may approve this. Ask the campaign's staff.")
+
+
 class ChannelUnavailable(RefusedError):
     code = "channel_unavailable"
     default_detail = _("The participant has no usable device on that channel, or the campaign does not allow it.")

@@ -17,6 +17,7 @@ from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.models import (
     Campaign,
+    Case,
     Challenge,
     Delivery,
     Event,
@@ -42,6 +43,7 @@ class World:
     secrets: dict[str, bytes]
     proposal: PolicyChange
     document: IdentityDocument
+    case: Case
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class World:
             "event": Event.objects.filter(redemption=self.redemption).first(),
             "policychange": self.proposal,
             "identitydocument": self.document,
+            "case": self.case,
         }
 
 
@@ -92,6 +95,7 @@ def _world(**policy: Any) -> World:
         secrets,
         propose(shop.campaign),
         papers.kept(shop.participant),
+        factories.case(challenge, reported_from=shop.device),
     )
 
 

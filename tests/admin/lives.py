@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests import factories, papers
-from tests.factories import token_of, wrong_token
+from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
@@ -26,12 +26,15 @@ from twofa.exceptions import (
 )
 from twofa.flows import (
     campaigns,
+    cases,
     completions,
+    denials,
     devices,
     disclosures,
     document_files,
     erasures,
     exports,
+    holds,
     messages,
     parked_completions,
     participants,
@@ -46,7 +49,7 @@ from twofa.flows import (
     sweeps,
 )
 from twofa.flows.history import Trail
-from twofa.flows.reviews import Decision
+from twofa.flows.reviews import Ruling
 from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
 from twofa.models.clock import now
 
@@ -79,6 +82,7 @@ def live_all(settings: Any) -> None:
     _texts()
     _points(settings)
     _devices()
+    _denials()
     _papers()
 
 
@@ -244,6 +248,13 @@ def _devices() -> None:
     deliver_due()
 
 
+def _denials() -> None:
+    shop = factories.Shop()
+    case = denials.deny(*link_of(shop.open().challenge))
+    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="Her son.")
+
+
 def _papers() -> None:
     shop = factories.Shop(identity_required=True, required_documents=["rg"], two_factor_mode="off")
     maria, member = User.objects.get(username="maria"), shop.participant
@@ -274,7 +285,7 @@ def _papers() -> None:
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:
     seen = reviews.declared(document.participant)
     papers.opened(document, by)
-    reviews.decide(document.pk, Decision(**said), seen=seen, reviewer=by, actor=STAFF)
+    reviews.decide(document.pk, Ruling(**said), seen=seen, reviewer=by, actor=STAFF)
 
 
 def _change_name(shop: factories.Shop) -> None:

@@ -20,6 +20,7 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import travel
 from twofa.admin.base import TwofaAdmin
 from twofa.models import Event
+from twofa.models.clock import now
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -29,6 +30,10 @@ WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `pre
 # The event that the action leaves behind, once, however often it is sent.
 ONCE: dict[Action, str] = {
     ("campaign", "two-factor"): "campaign.policy_changed",
+    ("case", "close"): "case.closed",
+    ("case", "release-device"): "device.released",
+    ("case", "reset-device"): "device.revoked",
+    ("device", "release"): "device.released",
     ("device", "reset"): "device.revoked",
     ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
@@ -65,12 +70,16 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     if action == ("participant", "show-document-number"):
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
+    if action[1] in ("release", "release-device", "reset-device"):
+        world.shop.device.held_at = now()
+        world.shop.device.save()
     if action == ("identitydocument", "reopen"):
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):
         papers.decided(world.document)
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
+        ("case", "close"): {"outcome": "mistake", "note": "Spoken with."},
         ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }

@@ -28,6 +28,7 @@ MODELS = (
     "event",
     "policychange",
     "identitydocument",
+    "case",
 )
 WRITTEN = ("campaign", "storefront")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)

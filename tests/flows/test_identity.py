@@ -184,7 +184,7 @@ def test_reset_of_the_last_device_ends_what_waits_too(shop):
     with refused(WrongState):
         reviews.decide(
             document.pk,
-            reviews.Decision(approve=True),
+            reviews.Ruling(approve=True),
             seen=reviews.declared(shop.participant),
             reviewer=factories.staff(),
             actor=STAFF,

@@ -14,14 +14,14 @@ from tests.stories import refused, travel, unchanged
 from twofa.exceptions import Invalid, PolicyRefused, WrongState
 from twofa.flows import document_files, onboarding, participants, reviews
 from twofa.flows.history import WORKER, Actor
-from twofa.flows.reviews import Decision
+from twofa.flows.reviews import Ruling
 from twofa.models import CLAIM_LIFE, DocumentFile, Event, IdentityDocument, Participant
 from twofa.models.clock import now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("documents_folder")]
 
-APPROVE = Decision(approve=True)
-REJECT = Decision(approve=False, reason="unreadable", comment="Too dark.", internal_comment="Seen before.")
+APPROVE = Ruling(approve=True)
+REJECT = Ruling(approve=False, reason="unreadable", comment="Too dark.", internal_comment="Seen before.")
 
 
 def reviewer(name: str = "maria") -> Any:
@@ -36,7 +36,7 @@ def take_next(by: Any, **options: Any) -> Participant | None:
     return reviews.claim_next(reviewer=by, actor=Actor.staff(by), **options)
 
 
-def decide(document: IdentityDocument, by: Any, decision: Decision = APPROVE, **changes: Any) -> IdentityDocument:
+def decide(document: IdentityDocument, by: Any, decision: Ruling = APPROVE, **changes: Any) -> IdentityDocument:
     participant = Participant.objects.get(pk=document.participant_id)
     seen = changes.get("seen", reviews.declared(participant))
     return reviews.decide(document.pk, decision, seen=seen, reviewer=by, actor=Actor.staff(by))
@@ -227,7 +227,7 @@ def test_rejection_that_does_not_tell_the_applicant_why_is_refused(shop, said, f
     begin(document, maria)
 
     with refused(Invalid) as info:
-        decide(document, maria, Decision(approve=False, **said))
+        decide(document, maria, Ruling(approve=False, **said))
     assert [line["field"] for line in info.value.params["errors"]] == [field]
 
 

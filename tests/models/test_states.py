@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Challenge, Delivery, Device, IdentityDocument, Redemption, writes
+from twofa.models import Case, Challenge, Delivery, Device, IdentityDocument, Redemption, writes
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -43,6 +43,7 @@ LAW = {
         ("expired", "purged"),
     },
     (IdentityDocument, "decision"): {("", "approved"), ("", "rejected"), ("approved", "expired")},
+    (Case, "status"): {("open", "closed")},
     (Device, "status"): {("pending", "active"), ("pending", "revoked"), ("active", "revoked")},
     (Delivery, "status"): {
         ("queued", "sending"),

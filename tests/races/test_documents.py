@@ -26,7 +26,7 @@ def sending(shop, kind: str = "cnh", data: bytes | None = None):
 
 
 def deciding(document: IdentityDocument, reviewer, *, approve: bool):
-    decision = reviews.Decision(approve=approve, reason="" if approve else "unreadable")
+    decision = reviews.Ruling(approve=approve, reason="" if approve else "unreadable")
     seen = reviews.declared(document.participant)
     return lambda: reviews.decide(document.pk, decision, seen=seen, reviewer=reviewer, actor=STAFF)
 

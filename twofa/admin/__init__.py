@@ -7,7 +7,10 @@ a flow.
 from __future__ import annotations
 
 from twofa.admin import (
+    approvers,
+    batches,
     campaigns,
+    cases,
     challenges,
     deliveries,
     devices,
@@ -17,10 +20,15 @@ from twofa.admin import (
     policy_changes,
     redemptions,
     storefronts,
+    webhook_endpoints,
+    webhooks,
 )
 
 __all__ = [
+    "approvers",
+    "batches",
     "campaigns",
+    "cases",
     "challenges",
     "deliveries",
     "devices",
@@ -30,4 +38,6 @@ __all__ = [
     "policy_changes",
     "redemptions",
     "storefronts",
+    "webhook_endpoints",
+    "webhooks",
 ]

@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery
-from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
+from twofa.admin.fields import CountriesField, DaysHoursField, MinutesSecondsField, OrderedChoiceField
 from twofa.admin.words import DOCUMENTS, duration
 from twofa.models import POLICY_FIELDS, Campaign, Channel, Method, TwoFactorMode
 
@@ -24,6 +24,9 @@ def help_texts() -> dict[str, StrOrPromise]:
     return {
         "two_factor_mode": _("Checkouts opened from now on follow it. Open ones keep the rule they began with."),
         "allowed_channels": _("Tried in this order when a message fails."),
+        "links_in_messages": _(
+            "The link “it was not me” is in every e-mail. In an SMS it teaches people to follow links."
+        ),
         "token_length": _("Characters. At least 6 digits, or 4 letters and digits; at most 12."),
         "token_ttl": _("From the hand-off to the provider. At least 1 minute, at most %(most)s.")
         % {"most": duration(Campaign.token_ttl_limit())},
@@ -44,7 +47,11 @@ def help_texts() -> dict[str, StrOrPromise]:
         "device_cooling_off": _(
             "How long a further device waits until tokens are sent to it. Never for the first one."
         ),
-        "completion_mode": _("When the points leave, once the right token has come."),
+        "completion_mode": _("When the points leave, once the right token has come. A storefront may have its own."),
+        "approver_threshold": _(
+            "Compared as the threshold is. The token goes to somebody whom staff entitled to approve for the participant. "
+            "Empty: only where the storefront names an approver."
+        ),
     }
 
 
@@ -74,6 +81,8 @@ def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
         return forms.MultipleChoiceField(
             choices=list(DOCUMENTS.items()), required=False, widget=forms.CheckboxSelectMultiple, **given
         )
+    if column.name in ("schedule_max_ahead", "schedule_grace"):
+        return DaysHoursField(**given)
     return MinutesSecondsField(**given) if isinstance(column, models.DurationField) else None
 
 

@@ -40,6 +40,7 @@ _VALUES: dict[str, StrOrPromise] = {
     "sequence": _("the number of this token: the newest is the one that is valid"),
     "destination": _("the masked contact that it is about, where it is about one"),
     "locale": _("the language: pt-br, es or en"),
+    "not_me": _("the link by which somebody says that it was not them; empty where messages have none"),
     "token": _("the token"),
     "minutes": _("how long it is valid"),
     "amount": _("how many points"),

@@ -12,19 +12,21 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import disclosures, dossiers, pictures, words
+from twofa.admin import approvers, disclosures, dossiers, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import BAD, Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
+from twofa.models import Approver, Case, Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
 
 LATEST = 20
 BY_OTHERS = ("change-method", "switch-off")
 """What nobody does to themselves."""
+NAMED = (*BY_OTHERS, approvers.ENTITLE.name)
+"""What its flow must know the member of staff for."""
 
 
 class MethodForm(ReasonForm):
@@ -86,6 +88,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
             offered=lambda participant: participant.two_factor_method != Method.NONE,
             is_destructive=True,
         ),
+        approvers.ENTITLE,
     )
 
     @admin.display(description=_("document number"))
@@ -93,7 +96,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
         return words.masked(participant.document_number) or "—"
 
     def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
-        return {"by": request.user} if action.name in BY_OTHERS else {}
+        return {"by": request.user} if action.name in NAMED else {}
 
     def is_offered(self, request: HttpRequest, action: FlowAction, row: Participant) -> bool:
         is_own = row.user_id == request.user.pk
@@ -126,11 +129,15 @@ class ParticipantAdmin(ReadOnlyAdmin):
         may_see_documents = may_view(request, IdentityDocument)
         if may_see_documents:
             sections.append(self._documents(row))
+        if may_view(request, Approver):
+            sections.append(approvers.section(row, self.way(request)))
+        if may_view(request, Case):
+            sections.append(self._cases(row))
         events = Event.objects.filter(participant=row)
         if may_view(request, Redemption):
             sections.append(self._redemptions(row))
         else:
-            told = Q(type__startswith="participant.") | Q(type__startswith="device.")
+            told = Q(type__startswith="participant.") | Q(type__startswith="device.") | Q(type__startswith="approver.")
             events = events.filter(told | Q(type__startswith="document.") if may_see_documents else told)
         latest = list(events.order_by("-created_at", "-pk")[:LATEST])
         return [*sections, timeline(latest, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]
@@ -143,7 +150,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def _device(self, device: Device) -> list[Cell]:
         return cells(
             Cell(str(device), url=self.page_of(device)),
-            Cell(device.get_status_display(), tone=tone_of(device.status)),
+            Cell(_("held"), tone=BAD)
+            if device.is_held
+            else Cell(device.get_status_display(), tone=tone_of(device.status)),
             words.plain(device.is_default),
             moment(device.usable_from),
             moment(device.activated_at),
@@ -163,6 +172,21 @@ class ParticipantAdmin(ReadOnlyAdmin):
             moment(document.created_at),
             moment(document.decided_at),
             document.decided_by or "—",
+        )
+
+    def _cases(self, participant: Participant) -> Section:
+        rows = participant.cases.select_related("redemption", "closed_by")[:LATEST]
+        headers = (_("case"), _("status"), _("redemption"), _("outcome"), _("closed"), _("who"))
+        return Section(_("Cases"), headers, [self._case(case) for case in rows], anchor="cases")
+
+    def _case(self, case: Case) -> list[Cell]:
+        return cells(
+            Cell(moment(case.opened_at), url=self.page_of(case)),
+            Cell(case.get_status_display(), tone=tone_of(case.status)),
+            case.redemption or "—",
+            case.get_outcome_display() or "—",
+            moment(case.closed_at),
+            case.closed_by or "—",
         )
 
     def _redemptions(self, participant: Participant) -> Section:

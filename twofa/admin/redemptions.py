@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import exports, searches, stories, stuck, words
+from twofa.admin import exports, schedules, searches, stories, stuck, words
 from twofa.admin.actions import FlowAction, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
@@ -21,7 +21,7 @@ from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline
 from twofa.flows import parked_completions, redemptions
 from twofa.flows.history import Actor
-from twofa.models import Challenge, Redemption
+from twofa.models import Case, Challenge, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from twofa.models.redemption import RedemptionQuerySet
 
 Status, Points = Redemption.Status, Redemption.Points
+_CANCELLABLE = (Status.PENDING, Status.SCHEDULED)
 
 
 def cancel(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
@@ -58,10 +59,18 @@ def purchase(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
         (_("Participant"), redemption.participant),
         (_("Description"), redemption.description or "—"),
         (_("Amount"), words.points(redemption.amount, redemption.unit)),
+        *_told(redemption),
     )
 
 
-def destination(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
+def _told(redemption: Redemption) -> Iterator[tuple[StrOrPromise, object]]:
+    if redemption.approver is not None:
+        yield _("Approver"), redemption.approver
+    if redemption.scheduled_for is not None:
+        yield _("Scheduled for"), moment(redemption.scheduled_for)
+
+
+def destination(redemption: Redemption | RedemptionBatch) -> Sequence[tuple[StrOrPromise, object]]:
     """Return where a new token would go, and how many more may be asked for."""
     challenge = stories.challenge_of(redemption)
     if challenge is None:
@@ -83,7 +92,7 @@ ACTIONS = (
         explanation=_("Its token stops working, and the points that were set aside are given back."),
         done=_("The redemption was cancelled."),
         run=cancel,
-        offered=lambda redemption: redemption.status in (Status.PENDING, Status.SCHEDULED),
+        offered=lambda redemption: redemption.batch_id is None and redemption.status in _CANCELLABLE,
         facts=purchase,
         is_destructive=True,
     ),
@@ -92,12 +101,14 @@ ACTIONS = (
         label=_("Send a new token"),
         permissions=("twofa.view_redemption", "twofa.resend_token"),
         explanation=_(
-            "The token that was sent before stops working, and a new one goes to the participant's own device: never "
-            "to you. The same pauses and budgets hold as for the storefront."
+            "The token that was sent before stops working, and a new one goes to the participant's own device, or "
+            "to the approver's: never to you. The same pauses and budgets hold as for the storefront."
         ),
         done=_("A new token is on its way."),
         run=resend,
-        offered=lambda redemption: redemption.status == Status.PENDING and redemption.points == Points.RESERVED,
+        offered=lambda redemption: (
+            redemption.batch_id is None and redemption.status == Status.PENDING and redemption.points == Points.RESERVED
+        ),
         facts=destination,
     ),
     FlowAction(
@@ -170,7 +181,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ("created_at", DateFilter),
     )
     list_select_related = ("campaign", "participant")
-    linked_lookups = ("participant",)
+    linked_lookups = ("participant", "approver")
     search_fields = ("order_id__exact", "participant__external_id__exact")
     search_help_text = _("An order id, a participant's external id, a correlation id or a redemption's id, exactly.")
     uuid_fields = ("id",)
@@ -186,6 +197,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
                     "description",
                     "shown_items",
                     "participant",
+                    "approver",
                     "campaign",
                     "storefront",
                     "test",
@@ -194,7 +206,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ),
         (_("State"), {"fields": ("shown_status", "shown_points", "shown_failure", "completion_tries", "parked_at")}),
         (_("Two-factor"), {"fields": ("decision", "shown_inputs")}),
-        (_("Times"), {"fields": ("created_at", "approved_at", "completed_at", "updated_at")}),
+        (_("Times"), {"fields": ("created_at", "approved_at", "scheduled_for", "completed_at", "updated_at")}),
         (_("Trace"), {"fields": ("id", "correlation_id")}),
     )
     flow_actions = ACTIONS
@@ -219,9 +231,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("decision"))
     def decision(self, redemption: Redemption) -> str:
         """Say whether a token was asked for, and why."""
-        asked = _("Asked for a token") if redemption.two_factor_required else _("Not asked for a token")
-        version = _("policy version %(version)d") % {"version": redemption.policy_version}
-        return f"{asked}: {redemption.get_two_factor_reason_display()} ({version})."
+        return stories.decided(redemption)
 
     @admin.display(description=_("decided from"))
     def shown_inputs(self, redemption: Redemption) -> str:
@@ -232,7 +242,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return "; ".join(_item(item, redemption.unit) for item in redemption.items) or "—"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "storefront")
+        related = ("campaign", "participant", "approver", "storefront")
         return super().get_queryset(request).select_related(*related).defer("approved_digest")
 
     def questions(self, term: str) -> list[Q]:
@@ -240,12 +250,13 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return [*super().questions(term), Q(pk__in=searches.traced("redemption_id", term))]
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
-        return [*stuck.tools(self, request), *exports.tools(self, request)]
+        return [*stuck.tools(self, request), *schedules.tools(self, request), *exports.tools(self, request)]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
             path("stuck/", wrap(self.stuck_view), name="twofa_redemption_stuck"),
+            path("schedules/", wrap(self.schedules_view), name="twofa_redemption_schedules"),
             path("export/", wrap(self.export_view), name="twofa_redemption_export"),
         ]
         return [*own, *super().get_urls()]
@@ -253,6 +264,10 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def stuck_view(self, request: HttpRequest) -> HttpResponse:
         """Show what waits for a person, or for a worker that does not come."""
         return stuck.page(self, request)
+
+    def schedules_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what is due on which day."""
+        return schedules.page(self, request)
 
     # The event of an export is committed before its first row leaves.
     @transaction.non_atomic_requests
@@ -263,7 +278,16 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
-        return [*super().get_tools(request, row), *link]
+        # The newest; its page leads to the participant's others.
+        case = Case.objects.filter(redemption=row).first() if may_view(request, Case) else None
+        cases = [] if case is None else [Tool(_("Its case"), self.page_of(case))]
+        return [*super().get_tools(request, row), *link, *self._batch_tools(request, row), *cases]
+
+    def _batch_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
+        """Return the button that leads to the batch of a line: there it is cancelled, and its token sent again."""
+        if row.batch_id is None or not may_view(request, RedemptionBatch):
+            return []
+        return [Tool(_("Its batch"), self.page_of(RedemptionBatch(pk=row.batch_id)))]
 
     def get_sections(self, request: HttpRequest, row: Redemption) -> Sequence[Section | Lead]:
         story, way = stories.read(row), self.way(request)

@@ -24,7 +24,7 @@ from twofa.admin.actions import acting, explain
 from twofa.admin.sections import moment
 from twofa.exceptions import Invalid, NotFound, TwoFactorError, WrongState
 from twofa.flows import reviews
-from twofa.flows.reviews import Decision
+from twofa.flows.reviews import Ruling
 from twofa.models import Campaign, IdentityDocument, Participant
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ class DecisionForm(forms.Form):
         return given
 
     @property
-    def decision(self) -> Decision:
+    def decision(self) -> Ruling:
         """Return what a form says whose fields can be read."""
         given = self.cleaned_data
         is_approved = given["verdict"] == APPROVE
-        return Decision(
+        return Ruling(
             approve=is_approved,
             reason="" if is_approved else given["reason"],
             comment=given["comment"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa.admin.sections import moment
 from twofa.models import (
     LOCALES,
     MESSAGES,
     Campaign,
+    Case,
     Channel,
     CompletionMode,
     IdentityDocument,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _MOST_CHARACTERS = 160
-_AMOUNTS = ("amount", "threshold", "total_of_24_hours")
+_AMOUNTS = ("amount", "approver_threshold", "max_amount", "threshold", "total_of_24_hours")
 _MAY: dict[str, StrOrPromise] = {
     "view": _("Can see %(what)s"),
     "add": _("Can add %(what)s"),
@@ -52,19 +54,27 @@ KEYS: dict[str, StrOrPromise] = {
         if not column.is_relation
     },
     "added": _("added"),
+    "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
     "campaigns": _("campaigns"),
+    "case": _("case"),
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
+    "deputy": _("deputy"),
+    "completed": _("completed"),
     "destination": _("destination"),
+    "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
     "events": _("events"),
+    "failed": _("failed"),
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
     "filters": _("filters"),
+    "outcome": _("outcome"),
+    "too_late": _("after the approval"),
     "internal_comments": _("with internal comments"),
     "is_final": _("final"),
     "kind": _("kind"),
@@ -72,6 +82,7 @@ KEYS: dict[str, StrOrPromise] = {
     "html": _("HTML"),
     "is_on": _("switched on"),
     "message": _("message"),
+    "max_amount": _("up to"),
     "mode": _("two-factor"),
     "page": _("page"),
     "participants": _("participants"),
@@ -89,10 +100,13 @@ KEYS: dict[str, StrOrPromise] = {
     "reason": _("reason"),
     "redaction": _("redaction"),
     "removed": _("removed"),
+    "requester": _("requester"),
     "role": _("role"),
     "rows": _("rows"),
+    "scheduled_for": _("scheduled for"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
     "tries": _("tries"),
+    "valid_until": _("valid until"),
     "verdict": _("typed"),
 }
 """What is kept with an event or a decision, by the name of its key."""
@@ -112,6 +126,12 @@ DOCUMENTS: dict[str, StrOrPromise] = {
 }
 """What a campaign may ask for, by the names that the documents themselves have."""
 
+APPROVERS: dict[str, StrOrPromise] = {
+    "named": _("named by the storefront"),
+    "demanded": _("demanded by the campaign"),
+}
+"""How an approver comes in."""
+
 BASES: dict[str, StrOrPromise] = {
     "retention": _("the time to keep them is over"),
     "erasure": _("a participant was erased"),
@@ -130,6 +150,7 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
+    "not_me": _("whoever got the message said that it was not them"),
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
@@ -167,9 +188,14 @@ REASONS: dict[str, StrOrPromise] = {
     "token_key_unknown": _("the key of the token is not installed any more"),
     "send_budget": _("a budget of messages is used up"),
     "too_late": _("it would have come too late"),
-    # Why a redemption ended, or was refused by the host's points.
+    # Why a redemption or a batch ended, or was refused by the host's points.
+    "batch_refused": _("another line of its batch was refused"),
+    "several_reasons": _("several: each line has its own"),
+    "unavailable": _("the points system did not answer"),
     "device_revoked": _("its device was revoked"),
     "failed_by_staff": _("failed by staff"),
+    "onboarding_incomplete": _("the identity that the campaign asks for is not proved"),
+    "schedule_missed": _("it could not be executed in time"),
     "insufficient_points": _("not enough points"),
     "not_active": _("the campaign or the participant is not active"),
     "not_reserved": _("the points were not set aside"),
@@ -313,6 +339,9 @@ _READ: dict[str, Callable[[Any], str]] = {
         if isinstance(column, DurationField)
     },
     "allowed_channels": _CHANNEL,
+    "approver": lambda value: str(APPROVERS.get(value, value)),
+    "scheduled_for": lambda text: moment(datetime.fromisoformat(text)),
+    "valid_until": lambda text: moment(datetime.fromisoformat(text)),
     "allowed_countries": lambda codes: chosen(codes) if codes else str(_("all")),
     "basis": _among(BASES.items()),
     "cause": _among(CAUSES.items()),
@@ -327,6 +356,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "locale": _among(LOCALES),
     "message": _among(MESSAGES.items()),
     "mode": mode,
+    "outcome": _among(Case.Outcome.choices),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
     "token_alphabet": _among(TokenAlphabet.choices),

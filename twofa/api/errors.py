@@ -32,7 +32,7 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Redemption
+from twofa.models import Challenge, Redemption, RedemptionBatch
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -72,6 +72,7 @@ TABLE: dict[str, Row] = {
     "token_expired": Row(422, _("Expired token")),
     "attempts_exhausted": Row(422, _("Attempts exhausted")),
     "redemption_refused": Row(422, _("Redemption refused")),
+    "approver_not_entitled": Row(422, _("Approver not entitled")),
     "channel_unavailable": Row(422, _("Channel unavailable")),
     "destination_not_allowed": Row(422, _("Destination not allowed")),
     "idempotency_key_reused": Row(422, _("Idempotency key reused")),
@@ -215,7 +216,7 @@ def _headers(error: TwoFactorError) -> dict[str, str]:
 def _member(value: Any, links: Links) -> Any:
     """Return an extension member as JSON: rows are named by id and state, texts are spoken in the active language."""
     match value:
-        case Challenge() | Redemption():
+        case Challenge() | Redemption() | RedemptionBatch():
             return {"id": str(value.pk), "status": str(value.status)}
         case NextAction():
             return presenters.next_action(value, links)

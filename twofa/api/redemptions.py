@@ -17,12 +17,13 @@ from rest_framework.request import Request
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.campaigns import PAGING
-from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text, Unsupported
+from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text
 from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption
 from twofa.api.operations import Parameter, operation
 from twofa.api.pagination import paginate
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import checkouts, redemptions
+from twofa.flows.recipients import Named
 from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption
 from twofa.models.clock import Clock
 
@@ -38,6 +39,13 @@ class ItemInput(Input):
     amount = Amount()
 
 
+class ApproverInput(Input):
+    """Who approves in the participant's place, and by which channel to reach them."""
+
+    document_number = Text(max_length=32)
+    channel = Choice(choices=Channel.values, required=False, allow_null=True)
+
+
 class OrderInput(Input):
     """A purchase with points. The amounts of `items` add up to `amount`."""
 
@@ -48,14 +56,28 @@ class OrderInput(Input):
     items = Items(child=ItemInput(), required=False, max_length=MOST_ITEMS)
     channel = Choice(choices=Channel.values, required=False, allow_null=True)
     device = Identifier(required=False, allow_null=True)
-    approver = Unsupported()
-    scheduled_for = Unsupported()
+    approver = ApproverInput(required=False, allow_null=True)
+    scheduled_for = Moment(required=False, allow_null=True)
 
     def cross_check(self, values: dict[str, Any]) -> None:
-        items = values.get("items")
-        if items and sum(item["amount"] for item in items) != values["amount"]:
-            detail = gettext("The amounts of the items must add up to “amount”.")
-            raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
+        ensure_way(values)
+        ensure_sum(values)
+
+
+def ensure_way(values: dict[str, Any]) -> None:
+    """Raise where the way to the participant is chosen although another person approves. Raises: ValidationError."""
+    if values.get("approver") and (values.get("channel") or values.get("device")):
+        detail = gettext("The token goes to the approver: say in “approver” by which channel, or leave it out.")
+        field = "channel" if values.get("channel") else "device"
+        raise ValidationError({field: ErrorDetail(detail, "not_with_approver")})
+
+
+def ensure_sum(values: dict[str, Any]) -> None:
+    """Raise where the items of a purchase are not what it costs. Raises: ValidationError."""
+    items = values.get("items")
+    if items and sum(item["amount"] for item in items) != values["amount"]:
+        detail = gettext("The amounts of the items must add up to “amount”.")
+        raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
 
 
 class ConfirmationInput(Input):
@@ -108,6 +130,7 @@ _RESPONSE = {
     "test": False,
     "unit": "points",
     "batch": None,
+    "approver": None,
     "scheduled_for": None,
     "two_factor": {
         "required": True,
@@ -166,7 +189,8 @@ class RedemptionsEndpoint(Endpoint):
         summary="Open a redemption",
         description=(
             "The same `order_id` with the same content gives the same redemption, 200, and sends nothing; with another "
-            "content it is refused. A new try is a new `order_id`."
+            "content it is refused. A new try is a new `order_id`. With an `approver`, or where the campaign demands "
+            "one, the token goes to that person. With `scheduled_for` it is executed then, once approved."
         ),
         form=ORDER,
         responses={200: shapes.Redemption, 201: shapes.Redemption},
@@ -176,6 +200,7 @@ class RedemptionsEndpoint(Endpoint):
             "onboarding_incomplete",
             "order_conflict",
             "redemption_refused",
+            "approver_not_entitled",
             "channel_unavailable",
             "destination_not_allowed",
             "too_many_open_challenges",
@@ -234,8 +259,8 @@ class ConfirmationEndpoint(ChangingEndpoint):
         id="confirm_redemption",
         summary="Confirm a redemption by its token",
         description=(
-            "200 `completed` or `failed`; 202 `approved`, being completed. The same token again: the stored state. "
-            "An `amount` that differs is told before the token is looked at, and costs nothing."
+            "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the "
+            "stored state. An `amount` that differs is told before the token is looked at, and costs nothing."
         ),
         form=CONFIRMATION,
         responses={200: shapes.Redemption, 202: shapes.Redemption},
@@ -251,6 +276,7 @@ class ConfirmationEndpoint(ChangingEndpoint):
             "wrong_state",
             "transaction_changed",
             "onboarding_incomplete",
+            "approver_not_entitled",
             "failed_attempts_budget",
         ),
         request_example={"token": "7K2-M9Q", "amount": "15000.00"},
@@ -284,6 +310,7 @@ class RedemptionResendEndpoint(ChangingEndpoint):
             "challenge_closed",
             "wrong_state",
             "onboarding_incomplete",
+            "approver_not_entitled",
             "channel_unavailable",
             "destination_not_allowed",
             "resend_cooldown",
@@ -310,7 +337,10 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
     @operation(
         id="cancel_redemption",
         summary="Cancel a redemption that waits",
-        description="Safe to repeat: a cancelled one is answered as it is.",
+        description=(
+            "While it waits for its token, or for the time that it is scheduled for. Safe to repeat: a cancelled one "
+            "is answered as it is."
+        ),
         form=NOTHING,
         responses={200: shapes.Redemption},
         errors=("not_found", "wrong_state"),
@@ -327,16 +357,28 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
         return self.once(request, cancel)
 
 
+def stored_items(members: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of a purchase as they are stored: amounts are texts with two places."""
+    return [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
+
+
+def named(members: dict[str, Any]) -> Named | None:
+    """Return the approver whom the caller names."""
+    approver = members.get("approver")
+    return None if approver is None else Named(approver["document_number"], approver.get("channel"))
+
+
 def _order(members: dict[str, Any]) -> checkouts.Order:
-    items = [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
     return checkouts.Order(
         participant=members["participant"],
         order_id=members["order_id"],
         amount=members["amount"],
         description=members["description"],
-        items=items,
+        items=stored_items(members),
         channel=members.get("channel"),
         device=members.get("device"),
+        approver=named(members),
+        scheduled_for=members.get("scheduled_for"),
     )
 
 

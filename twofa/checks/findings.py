@@ -149,6 +149,11 @@ BAD_SWITCH = Finding(
     "{setting} is neither True nor False: {value!r}.",
     "Give True or False; the text 'False' of an environment variable would count as True.",
 )
+BAD_PUBLIC_URL = Finding(
+    "twofa.E080",
+    "TWOFA_PUBLIC_URL is no address for links in messages: {why}.",
+    "Give where participants reach the paths of twofa.urls, such as 'https://points.example.com/api/v1'.",
+)
 BAD_RETENTION = Finding(
     "twofa.E036",
     "TWOFA_RETENTION{where} is malformed: {why}.",

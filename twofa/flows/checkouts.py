@@ -8,41 +8,31 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import BooleanField, DateTimeField
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
-from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderConflict, TwoFactorError
-from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions, reservations, turns
-from twofa.flows.decisions import Decision, decide
+from twofa.exceptions import OrderConflict
+from twofa.flows import (
+    buyers,
+    calls,
+    completions,
+    facts,
+    issuing,
+    recipients,
+    redemptions,
+    reservations,
+    schedules,
+    turns,
+)
+from twofa.flows.buyers import Buyer
+from twofa.flows.decisions import Requirement, decide
 from twofa.flows.history import Actor, Trail
+from twofa.flows.recipients import Named, Recipient, Wish
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront, statements, writes
+from twofa.models import Challenge, Device, Purpose, Redemption, Storefront, writes
 
 Status, Points = Redemption.Status, Redemption.Points
-_LOCKED = statements.Select(
-    """FROM {participant}
-    JOIN {campaign} ON campaign.id = participant.campaign_id
-    JOIN {served} ON served.campaign_id = campaign.id AND served.storefront_id = %(storefront)s
-    JOIN {account} ON account.{account_key} = participant.user_id
-    WHERE campaign.slug = %(slug)s AND participant.external_id = %(external_id)s""",
-    participant=Participant,
-    campaign=Campaign,
-    joined={"served": Storefront.campaigns.through, "account": get_user_model()},
-    extra={"user_active": ("{account_active}", BooleanField()), "at": ("{clock}", DateTimeField())},
-    lock=("participant",),
-)
-_DEVICES = statements.Select(
-    """FROM {device}
-    JOIN {participant} ON participant.id = device.participant_id
-    JOIN {campaign} ON campaign.id = participant.campaign_id
-    WHERE campaign.slug = %(slug)s AND participant.external_id = %(external_id)s AND device.status = 'active'
-    ORDER BY device.is_default DESC, device.id""",
-    device=Device,
-    joined={"participant": Participant, "campaign": Campaign},
-)
 
 
 @dataclass(frozen=True)
@@ -56,16 +46,13 @@ class Order:
     items: list[dict[str, Any]]
     channel: str | None = None
     device: UUID | None = None
+    approver: Named | None = None
+    scheduled_for: datetime | None = None
 
-
-@dataclass(frozen=True)
-class _Buyer:
-    """Whoever redeems, locked, with their active devices, the default one first; and the time of the lock."""
-
-    participant: Participant
-    user_active: bool
-    devices: list[Device]
-    at: datetime
+    @property
+    def wish(self) -> Wish:
+        """Return what is said about where the token goes."""
+        return Wish(self.channel, self.device, self.approver)
 
 
 @dataclass(frozen=True)
@@ -84,7 +71,8 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
     """Open a redemption, or return the one of this order id; tell whether it is new.
 
     Raises: NotFound, NotActive, OrderConflict, OnboardingIncomplete, ChannelUnavailable, DestinationNotAllowed,
-    FailedAttemptsBudget, TooManyOpenChallenges, SendBudget, RedemptionRefused, Unavailable.
+    FailedAttemptsBudget, TooManyOpenChallenges, SendBudget, RedemptionRefused, Unavailable, Invalid,
+    ApproverNotEntitled.
     """
     checkout = _Checkout(order, storefront, campaign, actor, remote=get_backend().remote)
     try:
@@ -97,134 +85,88 @@ def open_redemption(order: Order, *, storefront: Storefront, campaign: str, acto
     if checkout.remote:
         redemption = redemptions.refreshed(redemption, reservations.reserve_remote(redemption.pk))
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:
-        redemption = completions.finish(redemption, mode=redemption.campaign.completion_mode)
+        redemption = completions.finish(redemption, storefront=checkout.storefront)
     return redemption, True
 
 
 def _open(checkout: _Checkout) -> Redemption | None:
     """Store a new redemption with all that belongs to it, or return None where the order id is taken."""
+    order = checkout.order
     with transaction.atomic(durable=True):
-        buyer = _locked(checkout)
-        participant, campaign = buyer.participant, buyer.participant.campaign
-        contact, refusal = _contact(checkout.order, buyer)
-        budgets = _budgets(checkout, participant, contact)
+        buyer = buyers.locked(order.participant, storefront=checkout.storefront, slug=checkout.slug)
+        event = "redemption.token" if order.scheduled_for is None else "schedule.token"
+        recipient = recipients.choose(buyer, order.wish, amount=order.amount, event=event)
+        budgets = _budgets(checkout, buyer, recipient)
         if budgets.order_exists:
             return None
-        if not (campaign.is_active and participant.is_active and buyer.user_active):
-            raise NotActive
-        decision = decide(campaign, participant, amount=checkout.order.amount, spent=budgets.spent)
-        _ensure_identity(participant, refusal if decision.required else None)
-        if decision.required:
-            _ensure_may_be_asked(participant, budgets, refusal)
+        buyer.ensure_active()
+        schedules.ensure_allowed(order.scheduled_for, campaign=buyer.campaign, at=budgets.at)
+        requirement = decide(
+            buyer.campaign, buyer.participant, amount=order.amount, spent=buyer.spent, approver=recipient.by
+        )
+        buyers.ensure_identity(buyer.participant, recipient.refusal if requirement.required else None)
+        if requirement.required:
+            buyers.ensure_may_be_asked(buyer, budgets, recipient.refusal)
         with writes.together():
-            redemption = _store(checkout, participant, decision, contact, budgets.at)
+            redemption = _store(checkout, buyer, requirement, recipient, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
         if not checkout.remote:
             calls.reserve(redemption)
     return redemption
 
 
-def _locked(checkout: _Checkout) -> _Buyer:
-    """Lock whoever redeems: one checkout of a participant at a time, so that budgets are counted one after another."""
-    order = checkout.order
-    rows, devices = statements.read(
-        _LOCKED, _DEVICES, slug=checkout.slug, storefront=checkout.storefront.pk, external_id=order.participant
-    )
-    if not rows:
-        known = Campaign.objects.filter(slug=checkout.slug, storefronts=checkout.storefront).exists()
-        raise NotFound(**({"resource": "participant"} if known else {}))
-    (row,) = rows
-    row["participant"].ensure_kept()
-    row["participant"].campaign = row["campaign"]
-    return _Buyer(row["participant"], row["user_active"], [found["device"] for found in devices], row["at"])
-
-
-def _contact(order: Order, buyer: _Buyer) -> tuple[Device | None, TwoFactorError | None]:
-    """Return the device for the token, or why there is none: it is not known yet whether one is needed."""
-    campaign = buyer.participant.campaign
-    try:
-        return destinations.choose(
-            buyer.devices,
-            participant=buyer.participant,
-            campaign=campaign,
-            at=buyer.at,
-            allowed_channels=campaign.allowed_channels,
-            event="redemption.token",
-            channel=order.channel,
-            device=order.device,
-        ), None
-    except TwoFactorError as error:
-        return None, error
-
-
-def _budgets(checkout: _Checkout, participant: Participant, contact: Device | None) -> facts.Budgets:
+def _budgets(checkout: _Checkout, buyer: Buyer, recipient: Recipient) -> facts.Budgets:
     return facts.budgets(
-        participant=participant,
-        campaign=participant.campaign,
-        address="" if contact is None else contact.address,
+        participant=buyer.participant,
+        recipient=recipient.participant,
+        campaign=buyer.campaign,
+        address=recipient.address,
         storefront_id=checkout.storefront.pk,
         order_id=checkout.order.order_id,
     )
 
 
-def _ensure_identity(participant: Participant, refusal: TwoFactorError | None) -> None:
-    """Raise where the campaign demands an identity that is not proved, whether or not a token is asked for.
-
-    ``refusal`` is why there is no device for the token: what is missing is told at once, not one after the other.
-    """
-    unproved = onboarding.refusal(participant)
-    if unproved is None:
-        return
-    if isinstance(refusal, OnboardingIncomplete):
-        missing = [*refusal.params["missing"], *unproved.params["missing"]]
-        raise OnboardingIncomplete(missing=missing, next_action=onboarding.read(participant).next_action)
-    raise unproved
-
-
-def _ensure_may_be_asked(participant: Participant, budgets: facts.Budgets, refusal: TwoFactorError | None) -> None:
-    """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem."""
-    campaign = participant.campaign
-    if refusal is not None:
-        raise refusal
-    issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
-    issuing.ensure_opens(budgets, campaign, participant.pk)
-    issuing.ensure_sends(budgets, campaign, participant.pk)
-
-
 def _store(
-    checkout: _Checkout, participant: Participant, decision: Decision, contact: Device | None, at: datetime
+    checkout: _Checkout, buyer: Buyer, requirement: Requirement, recipient: Recipient, at: datetime
 ) -> Redemption:
-    redemption = _build(checkout, participant, decision, at)
+    redemption = _build(checkout, buyer, requirement, recipient, at)
     writes.insert(redemption)
     trail = Trail(checkout.actor, at)
-    trail.add("redemption.pending" if decision.required else "redemption.exempted", redemption, reason=decision.reason)
-    if decision.required and contact is not None:
-        challenge = _challenge(redemption, contact, checkout, trail)
+    opened = "redemption.pending" if requirement.required else "redemption.exempted"
+    trail.add(opened, redemption, reason=requirement.reason)
+    if requirement.required and recipient.contact is not None:
+        challenge = _challenge(redemption, recipient.contact, checkout, trail)
         redemption.challenge = challenge
         # Of a remote ledger it is not known yet whether it has the points: the message waits for its answer.
         issuing.queue(challenge, at=at, held=checkout.remote)
+    else:
+        turns.put_down(redemption, trail)
     trail.write()
     return redemption
 
 
-def _build(checkout: _Checkout, participant: Participant, decision: Decision, at: datetime) -> Redemption:
-    order, campaign = checkout.order, participant.campaign
-    exempt = not decision.required
+def _build(
+    checkout: _Checkout, buyer: Buyer, requirement: Requirement, recipient: Recipient, at: datetime
+) -> Redemption:
+    order, campaign = checkout.order, buyer.campaign
+    exempt = not requirement.required
     redemption = Redemption(
         storefront=checkout.storefront,
         campaign=campaign,
-        participant=participant,
+        participant=buyer.participant,
+        approver=recipient.approver,
         order_id=order.order_id,
         amount=order.amount,
         unit=campaign.unit,
         description=order.description,
         items=order.items,
+        scheduled_for=order.scheduled_for,
         test=campaign.test,
         status=Status.APPROVED if exempt else Status.PENDING,
         points=Points.NONE if checkout.remote else Points.RESERVED,
-        two_factor_required=decision.required,
-        two_factor_reason=decision.reason,
-        two_factor_inputs=decision.inputs,
+        two_factor_required=requirement.required,
+        two_factor_reason=requirement.reason,
+        two_factor_inputs=requirement.inputs,
         policy_version=campaign.policy_version,
         correlation_id=correlation.current(),
         created_at=at,
@@ -247,7 +189,8 @@ def _challenge(redemption: Redemption, contact: Device, checkout: _Checkout, tra
         purpose=Purpose.REDEMPTION,
         digest=redemption.digest(),
         redemption=redemption,
-        channel_chosen=bool(checkout.order.channel or checkout.order.device),
+        channel_chosen=checkout.order.wish.is_chosen,
+        latest=schedules.latest(redemption),
     )
     return issuing.issue(request, contact, at=redemption.created_at, trail=trail)
 
@@ -261,6 +204,8 @@ def _same_order(checkout: _Checkout) -> Redemption:
         and redemption.amount == order.amount
         and redemption.description == order.description
         and redemption.items == order.items
+        and redemption.scheduled_for == order.scheduled_for
+        and recipients.is_same(redemption.approver, redemption.two_factor_inputs, order.approver)
     )
     if not same:
         raise OrderConflict(redemption=redemption)

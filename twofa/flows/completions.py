@@ -14,23 +14,32 @@ from django.db import transaction
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import RedemptionRefused, TemporaryFailure
-from twofa.flows import calls, notices, reservations
+from twofa.flows import batch_reservations, calls, notices, onboarding, reservations, settlements
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
-from twofa.models import CompletionMode, Redemption, writes
+from twofa.models import Campaign, CompletionMode, Participant, Redemption, Storefront, writes
 
 logger = correlation.get_logger(__name__)
 
 Status, Points = Redemption.Status, Redemption.Points
 
 
-def finish(redemption: Redemption, *, mode: str) -> Redemption:
-    """Complete an approved redemption as its campaign wants: in this request, or by a worker."""
-    if mode == CompletionMode.SYNC:
+def finish(redemption: Redemption, *, storefront: Storefront) -> Redemption:
+    """Complete an approved redemption: in this request, or by a worker."""
+    if mode(redemption.campaign, storefront) == CompletionMode.SYNC:
         return complete(redemption.pk, presented=redemption)
     jobs.publish(jobs.COMPLETE, redemption.pk)
     return redemption
+
+
+def mode(campaign: Campaign, storefront: Storefront) -> str:
+    """Return where completions run that a storefront's call approved.
+
+    The storefront's own mode comes first: one whose customers wait at a desk and one that sends files at night may
+    serve the same campaign.
+    """
+    return storefront.completion_mode or campaign.completion_mode
 
 
 def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
@@ -49,6 +58,8 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
         redemption = with_known(_record_failure(pk, error, announced=announced), presented)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = with_known(reservations.release(pk), redemption)
+    if redemption.batch_id is not None and redemption.is_final:
+        settlements.settle(redemption.batch_id)
     return redemption
 
 
@@ -61,8 +72,9 @@ class _Unspent(Exception):
 
 
 def _may_complete(redemption: Redemption) -> bool:
+    status = Status.APPROVED if redemption.scheduled_for is None else Status.SCHEDULED
     reserved = redemption.points == Points.RESERVED
-    return redemption.status == Status.APPROVED and reserved and not redemption.is_parked
+    return redemption.status == status and redemption.is_time and reserved and not redemption.is_parked
 
 
 def _announce(pk: UUID) -> None:
@@ -92,7 +104,7 @@ def _complete(pk: UUID, *, announced: bool) -> Redemption:
         if not _may_complete(redemption):
             return redemption
         trail = Trail(WORKER, redemption.read_at)
-        refusal = _refusal(redemption, trail)
+        refusal = _refusal(redemption, trail, is_first=redemption.completion_tries <= announced)
         if refusal is not None:
             _refuse(redemption, refusal, trail, announced=announced)
             return redemption
@@ -150,10 +162,11 @@ def _unspent(redemption: Redemption, failure: Exception, trail: Trail, *, announ
     trail.write()
 
 
-def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
+def _refusal(redemption: Redemption, trail: Trail, *, is_first: bool) -> RedemptionRefused | None:
     """Return why the gate stays shut. Single, batch, scheduled, staff and exempt redemptions all come through here.
 
     The digest is computed once more from the row: a change made after the approval is refused as one made before it.
+    Between an approval and the time of a schedule lie days: whatever was asked for then is asked for again.
     """
     if not redemption.is_as_approved():
         logger.error("redemption %s is not what was approved", redemption.pk)
@@ -161,7 +174,12 @@ def _refusal(redemption: Redemption, trail: Trail) -> RedemptionRefused | None:
         return RedemptionRefused("transaction_changed")
     if not redemption.is_active:
         return RedemptionRefused("not_active")
-    return None
+    if redemption.executable_until is None:
+        return None
+    if is_first and redemption.read_at > redemption.executable_until:
+        return RedemptionRefused("schedule_missed")
+    participant = Participant.objects.select_related("campaign").get(pk=redemption.participant_id)
+    return None if onboarding.refusal(participant) is None else RedemptionRefused("onboarding_incomplete")
 
 
 def _completed(redemption: Redemption, trail: Trail) -> None:
@@ -191,6 +209,8 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
 def drive(pk: UUID) -> None:
     """Do what is due for one redemption: reserve, complete or release."""
     redemption = _put_off(pk)
+    if batch_reservations.drive(redemption):
+        return
     if redemption.points == Points.NONE:
         try:
             redemption = reservations.reserve_remote(pk)
@@ -199,7 +219,7 @@ def drive(pk: UUID) -> None:
             return
     if redemption.is_final:
         reservations.release(pk)
-    elif redemption.status == Status.APPROVED:
+    elif redemption.status in Redemption.COMPLETABLE:
         complete(pk)
 
 
@@ -207,6 +227,7 @@ def _put_off(pk: UUID) -> Redemption:
     """Put the next call off before this one: a host that kills its process must not keep all others waiting."""
     with transaction.atomic(durable=True):
         redemption = locked(pk)
-        if redemption.due_at is not None and not _may_complete(redemption):
+        waits = redemption.status == Status.SCHEDULED and not redemption.is_parked
+        if redemption.due_at is not None and not waits and not _may_complete(redemption):
             redemption.move(at=redemption.read_at, due_at=redemption.read_at + backoff(redemption.completion_tries))
     return redemption

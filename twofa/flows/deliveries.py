@@ -13,7 +13,7 @@ from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
 from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
-from twofa.flows import destinations, facts, issuing, outbox, receipts
+from twofa.flows import destinations, facts, issuing, outbox, receipts, recipients
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
@@ -168,14 +168,13 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
 
     Not counted as a resend, because nobody asked for it; within the budgets of sends, because it costs as much.
     """
-    participant = challenge.participant
     present = not challenge.is_final and challenge.generation == row.generation
-    if not present or challenge.channel_chosen or participant is None:
+    if not present or challenge.channel_chosen:
         return
     # A change of devices is agreed to by the default device, not by the next best one.
     if challenge.purpose == Purpose.DEVICE or row.reason == delivery.TRANSACTION_CHANGED:
         return
-    devices, _read_at = destinations.devices_of(participant)
+    recipient, devices, _read_at = recipients.reachable(challenge)
     tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))
     contact = destinations.next_contact(
         devices,
@@ -185,10 +184,12 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
         event=row.event,
         tried=tried,
     )
-    if contact is None:
+    if contact is None or challenge.participant is None:
         return
-    budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
-    if issuing.within_send_budgets(budgets, challenge.campaign):
+    budgets = facts.budgets(
+        participant=challenge.participant, recipient=recipient, campaign=challenge.campaign, address=contact.address
+    )
+    if budgets.recipient_active and issuing.within_send_budgets(budgets, challenge.campaign):
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")
 
 
@@ -203,7 +204,8 @@ def _locked(row: Delivery) -> Challenge | None:
 def _locked_challenge(row: Delivery, challenge_id: UUID) -> Challenge:
     """Lock the challenge, then the delivery: the order in which every flow locks them."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
-    challenge = rows.select_related("campaign", "participant", "device", "redemption").get(pk=challenge_id)
+    related = ("campaign", "participant", "device", "redemption", "batch")
+    challenge = rows.select_related(*related).get(pk=challenge_id)
     _lock_delivery(row)
     return challenge
 

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import BooleanField, CharField, DateTimeField, DecimalField, IntegerField
+from django.db.models import BooleanField, CharField, DateTimeField, IntegerField
 
-from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
+from twofa.models import (
+    Approver,
+    Campaign,
+    Challenge,
+    Delivery,
+    Device,
+    Event,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+    statements,
+)
 
 DAY = timedelta(hours=24)
 ATTEMPT_FAILED = "challenge.attempt_failed"
@@ -23,13 +33,20 @@ _NUMBER, _TIME, _FLAG = IntegerField(), DateTimeField(), BooleanField()
 _FAILED_ATTEMPTS = f"""(SELECT count(*) FROM {{event}} WHERE event.type = '{ATTEMPT_FAILED}'
     AND event.created_at > {{yesterday}} AND event.participant_id = """
 
-# Different participants may share an address, so no row lock orders them, and two counts made at the same time would
-# both find the last place free. SQLite needs none: its transactions are IMMEDIATE, so one at a time.
+# Different participants may share an address, and an approver receives what others ask for. So no row lock orders them,
+# and two counts made at the same time would both find the last place free. SQLite needs none: its transactions are
+# IMMEDIATE, so one at a time.
 _TURNS = statements.Select(
     "",
     extra={
         "campaign": (
             "CASE WHEN %(capped)s THEN pg_advisory_xact_lock(hashtextextended(%(campaign_turn)s, 0)) END",
+            CharField(),
+        ),
+        # Whoever redeems is locked, and whoever approves for them is not: two rows locked by each of two checkouts
+        # would wait for one another where both people approve for both.
+        "recipient": (
+            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0)) END",
             CharField(),
         ),
         "destination": (
@@ -38,9 +55,17 @@ _TURNS = statements.Select(
         ),
     },
 )
+_TURN = statements.Select("", extra={"turn": ("pg_advisory_xact_lock(hashtextextended(%(turn)s, 0))", CharField())})
 _BUDGETS = statements.Select(
     "",
-    joined={"redemption": Redemption, "challenge": Challenge, "delivery": Delivery, "event": Event},
+    joined={
+        "redemption": Redemption,
+        "challenge": Challenge,
+        "delivery": Delivery,
+        "event": Event,
+        "recipient": Participant,
+        "account": get_user_model(),
+    },
     extra={
         "at": ("{now}", _TIME),
         "order_exists": (
@@ -55,8 +80,15 @@ _BUDGETS = statements.Select(
         ),
         "failed_attempts": (_FAILED_ATTEMPTS + "%(participant)s)", _NUMBER),
         "sends_of_participant": (
-            "(SELECT count(*) FROM {delivery} WHERE participant_id = %(participant)s AND created_at > {yesterday})",
+            "(SELECT count(*) FROM {delivery} WHERE participant_id = %(recipient)s AND created_at > {yesterday})",
             _NUMBER,
+        ),
+        # After the turn, which an erasure takes as well: no message is stored for somebody who was just forgotten.
+        "recipient_active": (
+            """CASE WHEN %(recipient)s = %(participant)s THEN TRUE
+            ELSE EXISTS (SELECT 1 FROM {recipient} JOIN {account} ON account.{account_key} = recipient.user_id
+            WHERE recipient.id = %(recipient)s AND recipient.is_active AND {account_active}) END""",
+            _FLAG,
         ),
         "sends_to_destination": (
             "(SELECT count(*) FROM {delivery} WHERE address = %(address)s AND created_at > {yesterday})",
@@ -68,14 +100,28 @@ _BUDGETS = statements.Select(
             ELSE 0 END""",
             _NUMBER,
         ),
-        "spent": (
-            """(SELECT coalesce(sum(amount), 0) FROM {redemption}
-            WHERE participant_id = %(participant)s AND created_at > {yesterday}
-            AND status IN ('pending_2fa_approval', 'approved', 'scheduled', 'completed'))""",
-            DecimalField(max_digits=40, decimal_places=2),
-        ),
     },
 )
+
+
+IN_FORCE = """entitlement.is_active
+    AND (entitlement.valid_until IS NULL OR entitlement.valid_until > {now})
+    AND (entitlement.max_amount IS NULL OR entitlement.max_amount >= """
+"""The condition of an entitlement that stands now; the amount, and a closing parenthesis, come after it."""
+_APPROVER = "coalesce(redemption.approver_id, batch.approver_id)"
+# Who approved a moment ago may not any more: asked again with each token, and before the token is looked at.
+_IS_ENTITLED = f"""CASE WHEN {_APPROVER} IS NULL THEN TRUE ELSE EXISTS (
+    SELECT 1 FROM {{approver}} JOIN {{account}} ON account.{{account_key}} = approver.user_id
+    JOIN {{entitlement}} ON approver.id IN (entitlement.participant_id, entitlement.deputy_id)
+    WHERE approver.id = {_APPROVER} AND approver.is_active AND {{account_active}}
+    AND entitlement.requester_id = challenge.participant_id
+    AND {IN_FORCE}coalesce(redemption.amount, batch.total))) END"""
+# Of whoever must answer, and not in the hand of whoever asks: a requester who has proved the approver's phone since
+# would be both people.
+_IS_THEIRS = f"""device.participant_id = coalesce({_APPROVER}, challenge.participant_id)
+    AND CASE WHEN {_APPROVER} IS NULL THEN TRUE ELSE NOT EXISTS (
+    SELECT 1 FROM {{held}} WHERE held.participant_id = challenge.participant_id AND held.status = 'active'
+    AND lower(held.address) = lower(device.address)) END"""
 
 
 def _standing(condition: str) -> statements.Select:
@@ -85,6 +131,8 @@ def _standing(condition: str) -> statements.Select:
         LEFT JOIN {participant} ON participant.id = challenge.participant_id
         LEFT JOIN {account} ON account.{account_key} = participant.user_id
         LEFT JOIN {device} ON device.id = challenge.device_id
+        LEFT JOIN {redemption} ON redemption.id = challenge.redemption_id
+        LEFT JOIN {batch} ON batch.id = challenge.batch_id
         WHERE """
         + condition,
         joined={
@@ -94,6 +142,11 @@ def _standing(condition: str) -> statements.Select:
             "account": get_user_model(),
             "device": Device,
             "event": Event,
+            "redemption": Redemption,
+            "batch": RedemptionBatch,
+            "approver": Participant,
+            "entitlement": Approver,
+            "held": Device,
         },
         extra={
             "at": ("{now}", _TIME),
@@ -101,6 +154,9 @@ def _standing(condition: str) -> statements.Select:
             "participant_active": ("participant.id IS NULL OR (participant.is_active AND {account_active})", _FLAG),
             "device_status": ("device.status", CharField()),
             "device_usable_from": ("device.usable_from", _TIME),
+            "device_is_theirs": (_IS_THEIRS, _FLAG),
+            "approver_entitled": (_IS_ENTITLED, _FLAG),
+            "device_held": ("device.held_at IS NOT NULL", _FLAG),
             "failed_attempts": (_FAILED_ATTEMPTS + "challenge.participant_id)", _NUMBER),
         },
     )
@@ -109,20 +165,26 @@ def _standing(condition: str) -> statements.Select:
 _STANDING = _standing("challenge.id = %(challenge)s")
 STANDING_OF_REDEMPTION = _standing("challenge.redemption_id = %(pk)s")
 """To be read together with a redemption's lock; its row is a :class:`Standing`'s members."""
+STANDING_OF_BATCH = _standing("challenge.batch_id = %(pk)s")
+"""The same for a batch."""
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """The clock, and what a participant, a destination and a campaign have used up of the last 24 hours."""
+    """The clock, and what a participant, a destination and a campaign have used up of the last 24 hours.
+
+    Messages are counted for whoever receives them, all else for whoever asks: they differ where somebody approves for
+    another one.
+    """
 
     at: datetime
     order_exists: bool
     open_challenges: int
     failed_attempts: int
     sends_of_participant: int
+    recipient_active: bool
     sends_to_destination: int
     sends_of_campaign: int
-    spent: Decimal
 
 
 @dataclass(frozen=True)
@@ -134,26 +196,40 @@ class Standing:
     participant_active: bool
     device_status: str | None
     device_usable_from: datetime | None
+    device_is_theirs: bool | None
+    approver_entitled: bool
+    device_held: bool
     failed_attempts: int
 
     @property
     def device_usable(self) -> bool:
-        """Tell whether the contact is active and does not cool off."""
+        """Tell whether the contact is active, not held, does not cool off, and is that of whoever must answer."""
         usable_from = self.device_usable_from
-        return self.device_status == Device.Status.ACTIVE and usable_from is not None and usable_from <= self.at
+        is_ready = not self.device_held and usable_from is not None and usable_from <= self.at
+        return self.device_status == Device.Status.ACTIVE and is_ready and bool(self.device_is_theirs)
 
 
 def budgets(
-    *, participant: Participant, campaign: Campaign, address: str, storefront_id: int | None = None, order_id: str = ""
+    *,
+    participant: Participant,
+    campaign: Campaign,
+    address: str,
+    recipient: Participant | None = None,
+    storefront_id: int | None = None,
+    order_id: str = "",
 ) -> Budgets:
     """Take turns with whoever else sends to ``address``, or spends the campaign's budget; read clock and budgets.
 
-    Call it with the participant locked; the turn ends with the transaction.
+    ``recipient`` is who gets the message, where that is not the participant. Call it with the participant locked; the
+    turn ends with the transaction.
     """
+    receives = participant.pk if recipient is None else recipient.pk
     asked = (_TURNS, _BUDGETS) if connection.vendor == "postgresql" else (_BUDGETS,)
     *_turn, (row,) = statements.read(
         *asked,
         participant=participant.pk,
+        recipient=receives,
+        recipient_turn=recipient_turn(receives),
         campaign=campaign.pk,
         capped=campaign.sends_per_campaign_per_day is not None,
         campaign_turn=f"twofa:campaign:{campaign.pk}",
@@ -163,6 +239,17 @@ def budgets(
         order=order_id,
     )
     return Budgets(**row)
+
+
+def take_turn(name: str) -> None:
+    """Wait for a turn, and keep it until the transaction ends; SQLite has one at a time anyway."""
+    if connection.vendor == "postgresql":
+        _TURN.rows(turn=name)
+
+
+def recipient_turn(participant: int) -> str:
+    """Return the name of the turn of whoever sends something to a participant."""
+    return f"twofa:recipient:{participant}"
 
 
 def standing(challenge: Challenge) -> Standing:

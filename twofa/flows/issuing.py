@@ -24,6 +24,7 @@ from twofa.models import (
     Participant,
     Purpose,
     Redemption,
+    RedemptionBatch,
     Storefront,
     writes,
 )
@@ -33,7 +34,7 @@ _FIELDS_OF_CONTACT = ("channel", "address", "destination")
 
 @dataclass(frozen=True)
 class Request:
-    """What a new challenge is about."""
+    """What a new challenge is about. ``latest`` is when it ends at the latest, whatever the campaign's time for it."""
 
     storefront: Storefront
     campaign: Campaign
@@ -41,9 +42,11 @@ class Request:
     purpose: str
     digest: bytes
     redemption: Redemption | None = None
+    batch: RedemptionBatch | None = None
     subject: Device | None = None
     action: str = ""
     channel_chosen: bool = False
+    latest: datetime | None = None
 
 
 def ensure_attempts_left(failed_attempts: int, campaign: Campaign, participant: int | None = None) -> None:
@@ -90,12 +93,14 @@ def _alert(budget: str, campaign: Campaign, participant: int | None) -> None:
 def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> Challenge:
     """Store a challenge with its first generation. The caller queues its delivery."""
     campaign = request.campaign
+    deadline = at + campaign.redemption_ttl
     challenge = Challenge(
         storefront=request.storefront,
         campaign=campaign,
         participant=request.participant,
         purpose=request.purpose,
         redemption=request.redemption,
+        batch=request.batch,
         subject=request.subject,
         action=request.action,
         transaction_digest=request.digest,
@@ -105,7 +110,7 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         seed=secrets.token_bytes(tokens.SEED_BYTES),
         issued_at=at,
         created_at=at,
-        deadline=at + campaign.redemption_ttl,
+        deadline=deadline if request.latest is None else min(deadline, request.latest),
         correlation_id=correlation.current(),
         **_contact_columns(contact),
         **campaign.snapshot(),
@@ -173,7 +178,8 @@ def queue(challenge: Challenge, *, at: datetime, reminted: bool = False, held: b
     row = Delivery(
         challenge=challenge,
         campaign_id=challenge.campaign_id,
-        participant_id=challenge.participant_id,
+        # Whose contact it is: in their language, and counted as a message to them, whoever asked for it.
+        participant_id=challenge.participant_id if challenge.device is None else challenge.device.participant_id,
         device_id=challenge.device_id,
         generation=challenge.generation,
         event=message_event(challenge),

@@ -19,6 +19,7 @@ from twofa.flows.next_actions import NextAction
 from twofa.models import Campaign, Challenge, Method, Participant, Storefront
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
+from twofa.models.participant import spelled
 
 logger = correlation.get_logger(__name__)
 
@@ -173,21 +174,19 @@ def _document_number(value: str | None) -> str | None:
     """Return the one spelling of a document number; a CPF or CNPJ is checked by its digits. Raises: Invalid."""
     if value is None:
         return None
-    compact = "".join(character for character in value if character not in " .-/")
-    checked = {11: cpf, 14: cnpj}.get(len(compact)) if compact.isascii() and compact.isdigit() else None
-    if checked is None:
-        return value.strip()
+    number = spelled(value)
+    checked = {11: cpf, 14: cnpj}.get(len(number)) if number.isascii() and number.isdigit() else None
     # One digit eleven times has right check digits, and belongs to nobody.
-    if len(set(compact)) == 1 or not checked.is_valid(compact):
+    if checked is not None and (len(set(number)) == 1 or not checked.is_valid(number)):
         raise Invalid.field("document_number", "invalid_document", _("The check digits of this CPF or CNPJ are wrong."))
-    return compact
+    return number
 
 
 def _ensure_free_document(campaign: Campaign, external_id: str, changes: dict[str, str]) -> None:
     number = changes.get("document_number")
     if not number:
         return
-    others = Participant.objects.filter(campaign=campaign, document_number=number).exclude(external_id=external_id)
+    others = Participant.objects.with_document(campaign.pk, number).exclude(external_id=external_id)
     if others.exists():
         raise Invalid.field(
             "document_number", "not_unique", _("Another participant of the campaign has this document number.")

@@ -1,7 +1,8 @@
 """All that is kept of one participant, for the participant (LGPD Art. 18, II and V; Art. 19): text and pictures.
 
-What staff write for one another about a document is left out unless it is asked for. It is about the person, but it may
-tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it and decide.
+What staff write for one another about a document or a case is left out unless it is asked for. It is about the person,
+but it may tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it
+and decide.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
@@ -19,6 +20,8 @@ from twofa.exceptions import DocumentUnreadable, StorageUnavailable
 from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
+    Approver,
+    Case,
     Challenge,
     Delivery,
     Device,
@@ -41,8 +44,10 @@ DEVICES = ("uuid", "name", "channel", "address", "status", "is_default", "create
 REDEMPTIONS = (
     "id", "storefront__name", "order_id", "amount", "unit", "description", "items", "status", "points",
     "two_factor_required", "two_factor_reason", "failure_code", "failure_detail", "created_at", "approved_at",
-    "completed_at",
+    "scheduled_for", "completed_at",
 )  # fmt: skip
+# Without the other person: that one is somebody else's to ask for.
+ENTITLEMENTS = ("id", "max_amount", "valid_until", "is_active", "created_at")
 CHALLENGES = (
     "id", "storefront__name", "purpose", "redemption", "action", "status", "channel", "address", "attempts", "resends",
     "created_at", "ended_at",
@@ -55,6 +60,7 @@ DOCUMENTS = (
     "id", "kind", "side", "pages", "source", "status", "decision", "reason", "comment", "is_final", "created_at",
     "decided_at", "replaced_at", "purged_at",
 )  # fmt: skip
+CASES = ("id", "challenge", "redemption", "status", "outcome", "too_late", "opened_at", "closed_at")
 EVENTS = ("id", "type", "created_at", "actor_kind", "redemption", "challenge", "data")
 FREE_TEXT = "reason"
 
@@ -113,15 +119,19 @@ def export(participant: Participant, *, actor: Actor, with_internal_comments: bo
 def _read(participant: Participant, with_internal_comments: bool) -> dict[str, Any]:
     own = {"participant": participant}
     documents = (*DOCUMENTS, "internal_comment") if with_internal_comments else DOCUMENTS
+    cases = (*CASES, "note") if with_internal_comments else CASES
     return {
         "exported_at": now(),
         "campaign": participant.campaign.name,
         "participant": _rows(Participant.objects.filter(pk=participant.pk), PARTICIPANT)[0],
         "devices": _rows(Device.objects.filter(**own), DEVICES),
         "redemptions": _rows(Redemption.objects.filter(**own), REDEMPTIONS),
+        "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),
+        "approved_for_by_others": _rows(Approver.objects.filter(requester=participant), ENTITLEMENTS),
         "challenges": _rows(Challenge.objects.filter(**own), CHALLENGES),
         "deliveries": _rows(Delivery.objects.filter(**own), DELIVERIES),
         "documents": _rows(IdentityDocument.objects.filter(**own), documents),
+        "cases": _rows(Case.objects.filter(**own), cases),
         "events": [_told(event) for event in _rows(Event.objects.filter(participant=participant.pk), EVENTS)],
     }
 

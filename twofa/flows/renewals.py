@@ -8,8 +8,14 @@ from typing import cast
 
 from django.views.decorators.debug import sensitive_variables
 
-from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, ResendsExhausted
-from twofa.flows import destinations, facts, issuing
+from twofa.exceptions import (
+    ApproverNotEntitled,
+    NotActive,
+    OnboardingIncomplete,
+    ResendCooldown,
+    ResendsExhausted,
+)
+from twofa.flows import destinations, facts, issuing, recipients
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Challenge, Delivery, Device, Participant, Purpose
@@ -23,19 +29,25 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     It stays within the budgets of sends.
 
     Raises: NotActive, ChannelUnavailable, DestinationNotAllowed, OnboardingIncomplete, ResendCooldown,
-    ResendsExhausted, FailedAttemptsBudget, SendBudget.
+    ResendsExhausted, FailedAttemptsBudget, SendBudget, ApproverNotEntitled.
     """
     standing = facts.standing(challenge)
     if not (standing.campaign_active and standing.participant_active):
         raise NotActive
+    if not standing.approver_entitled:
+        raise ApproverNotEntitled
     issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
     undelivered = challenge.delivery_status in Delivery.UNDELIVERED
     if not undelivered:
         _ensure_timely(challenge, standing.at)
-    contact = _contact(challenge, channel, standing.at)
     participant = cast(Participant, challenge.participant)
-    budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
-    issuing.ensure_sends(budgets, challenge.campaign, participant.pk)
+    recipient, contact = _contact(challenge, channel, standing.at)
+    budgets = facts.budgets(
+        participant=participant, recipient=recipient, campaign=challenge.campaign, address=contact.address
+    )
+    if not budgets.recipient_active:
+        raise ApproverNotEntitled
+    issuing.ensure_sends(budgets, challenge.campaign, recipient.pk)
     trail = Trail(actor, budgets.at)
     issuing.rotate(
         challenge,
@@ -63,19 +75,22 @@ def ensure_paused(challenge: Challenge, at: datetime) -> None:
         raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
 
 
-def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
-    """Return where the new token goes: the same contact while it may be used, or the one of the channel asked for."""
+def _contact(challenge: Challenge, channel: str | None, at: datetime) -> tuple[Participant, Device]:
+    """Return who gets the new token, and where: the same contact while it may be used, or one of the channel asked for.
+
+    Of an approver's contacts where another person approves: whoever asks can only say by which channel.
+    """
     present = challenge.device
     if challenge.action == Challenge.Action.VERIFY:
         if present is None or present.status != Device.Status.PENDING:
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
         event = issuing.message_event(challenge)
         destinations.ensure_allowed(challenge.campaign, present.channel, present.address, event=event)
-        return present
-    participant = cast(Participant, challenge.participant)
-    devices, _read_at = destinations.devices_of(participant)
+        return cast(Participant, challenge.participant), present
+    found, devices, _read_at = recipients.reachable(challenge)
+    recipient = cast(Participant, found)
     if challenge.purpose == Purpose.DEVICE:
-        return destinations.authorizing(
+        return recipient, destinations.authorizing(
             devices,
             cast(Device, challenge.subject),
             campaign=challenge.campaign,
@@ -83,13 +98,16 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
             allowed_channels=challenge.allowed_channels,
         )
     stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
-    return destinations.choose(
-        devices,
-        participant=participant,
-        campaign=challenge.campaign,
-        at=at,
-        allowed_channels=challenge.allowed_channels,
-        event=issuing.message_event(challenge),
-        channel=channel,
-        device=present.uuid if stays and present is not None else None,
-    )
+    try:
+        return recipient, destinations.choose(
+            devices,
+            participant=recipient,
+            campaign=challenge.campaign,
+            at=at,
+            allowed_channels=challenge.allowed_channels,
+            event=issuing.message_event(challenge),
+            channel=channel,
+            device=present.uuid if stays and present is not None else None,
+        )
+    except OnboardingIncomplete as error:
+        raise (error if recipients.approver_of(challenge) is None else recipients.of_approver(error)) from None

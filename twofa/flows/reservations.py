@@ -10,7 +10,7 @@ from twofa import correlation
 from twofa.exceptions import RedemptionRefused
 from twofa.flows import calls, issuing, verdicts
 from twofa.flows.history import WORKER, Trail
-from twofa.flows.turns import GRACE, locked, postpone
+from twofa.flows.turns import GRACE, locked, postpone, put_down
 from twofa.fulfillment import get_backend
 from twofa.models import Challenge, Redemption
 
@@ -43,6 +43,8 @@ def _reserve_locked(redemption: Redemption) -> RedemptionRefused | None:
         waits = redemption.status == Status.PENDING
         redemption.move(at=at, points=Points.RESERVED, completion_tries=0, due_at=None if waits else at + GRACE)
         trail.add("points.reserved", redemption)
+        if not waits:
+            put_down(redemption, trail)
         if challenge is not None and not challenge.is_final:
             issuing.let_go(challenge, at=at)
     elif isinstance(failure, RedemptionRefused):

@@ -27,7 +27,7 @@ TRIES = 20
 
 
 @dataclass(frozen=True)
-class Decision:
+class Ruling:
     """What a reviewer says about one document. ``comment`` is for the applicant, ``internal_comment`` for staff."""
 
     approve: bool
@@ -111,7 +111,7 @@ def release(participant: Participant, *, reviewer: Any) -> None:
     _waiting(participant).filter(claimed_by=reviewer).update(claimed_by=None, claimed_until=None)
 
 
-def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Actor) -> IdentityDocument:
+def decide(pk: UUID, decision: Ruling, *, seen: str, reviewer: Any, actor: Actor) -> IdentityDocument:
     """Decide one document. Of two at once, one decides, and the other is told so.
 
     ``seen`` is :func:`declared` of what the reviewer had beside the picture: if the participant has changed it since,
@@ -151,7 +151,7 @@ def decide(pk: UUID, decision: Decision, *, seen: str, reviewer: Any, actor: Act
     return document
 
 
-def ensure_explained(decision: Decision) -> None:
+def ensure_explained(decision: Ruling) -> None:
     """Raise where a rejection does not tell the applicant why: by a reason, or by words where the reason says nothing.
 
     Raises: Invalid.
@@ -178,7 +178,7 @@ def _ensure_looked(document: IdentityDocument, actor: Actor) -> None:
         raise PolicyRefused(_("Look at each page of this document before you approve it."))
 
 
-def _move(document: IdentityDocument, decision: Decision, reviewer: Any, trail: Trail) -> None:
+def _move(document: IdentityDocument, decision: Ruling, reviewer: Any, trail: Trail) -> None:
     status = Status.APPROVED if decision.approve else Status.REJECTED
     document.move(
         status=status,

@@ -22,7 +22,8 @@ POLICY_EDITOR, REVIEWER, SUPPORT, AUDITOR = "Policy editor", "Reviewer", "Suppor
 APP = "twofa"
 
 # Who may loosen a policy may not issue a key: with both, one person alone switches the second factor off and redeems
-# other people's points through the API. Keys, storefronts and new campaigns stay with the host's administrators.
+# other people's points through the API. Keys, storefronts, their endpoints of webhooks, and new campaigns stay with the
+# host's administrators.
 #
 # ``switch_off_two_factor`` is in no role: after a reset the next device cools off where the campaign says so, and after
 # another method there is still a token. With two-factor off nothing stands between a stolen session and the points,
@@ -31,6 +32,8 @@ APP = "twofa"
 # ``view_contacts`` is in no role: support answers "where did the token go?" with the mask, and an auditor checks what
 # others did. It is given by name, to the few who need it. An export holds neither contact nor document number, and it
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
+# ``add_approver`` and ``change_approver`` are in no role: whoever entitles somebody chooses whose phone spends another
+# one's points, and a caller must not talk support into that. It is given by name, to those who know the company.
 ROLES: dict[str, frozenset[str]] = {
     POLICY_EDITOR: frozenset(
         {
@@ -53,13 +56,21 @@ ROLES: dict[str, frozenset[str]] = {
             "view_participant",
             "view_device",
             "view_identitydocument",
+            "view_approver",
             "view_redemption",
+            "view_redemptionbatch",
             "view_challenge",
             "view_delivery",
+            "view_webhookendpoint",
+            "view_webhook",
+            "replay_webhook",
             "cancel_redemption",
             "resend_token",
             "retry_completion",
             "fail_completion",
+            "view_case",
+            "close_case",
+            "release_device",
             "reset_device",
             "change_method",
         }
@@ -73,9 +84,14 @@ ROLES: dict[str, frozenset[str]] = {
             "view_participant",
             "view_device",
             "view_identitydocument",
+            "view_approver",
             "view_redemption",
+            "view_redemptionbatch",
             "view_challenge",
             "view_delivery",
+            "view_webhookendpoint",
+            "view_webhook",
+            "view_case",
             "view_event",
             "export_redemptions",
         }

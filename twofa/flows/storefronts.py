@@ -7,25 +7,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField
+from django.db.models import BooleanField, DateTimeField
 from django.utils.translation import gettext as _
 
 from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
+from twofa.flows import announcing
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, statements
+from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, WebhookEndpoint, statements
 from twofa.models.clock import now
 
+_COLUMNS = frozenset({"name", "is_active", "completion_mode"})
 TOUCHED_EVERY = timedelta(minutes=1)
 _BY_PREFIX = statements.Select(
     """FROM {storefront_key} JOIN {storefront} ON storefront.id = storefront_key.storefront_id
     WHERE storefront_key.prefix = %(prefix)s""",
     storefront_key=StorefrontKey,
     storefront=Storefront,
-    extra={"at": ("{clock}", DateTimeField())},
+    joined={"endpoint": WebhookEndpoint},
+    extra={
+        "at": ("{clock}", DateTimeField()),
+        "hears": ("EXISTS (SELECT 1 FROM {endpoint} WHERE endpoint.storefront_id = storefront.id)", BooleanField()),
+    },
     only={
         "storefront_key": {"hashed_key", "expires_at", "revoked_at", "last_used_at"},
-        "storefront": {"name", "is_active"},
+        "storefront": {"name", "is_active", "completion_mode"},
     },
 )
 
@@ -50,13 +56,13 @@ def serve(storefront: Storefront, campaigns: Iterable[Campaign], *, actor: Actor
 
 
 def update(storefront: Storefront, *, actor: Actor, changes: dict[str, Any]) -> Storefront:
-    """Change a storefront's ``name``, ``is_active`` or ``campaigns``, and note what was and what is."""
+    """Change a storefront's ``name``, ``is_active``, ``completion_mode`` or ``campaigns``, and note it."""
     with transaction.atomic():
         locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
         before = _described(locked)
-        for name in {"name", "is_active"} & changes.keys():
+        for name in _COLUMNS & changes.keys():
             setattr(locked, name, changes[name])
-        locked.save(update_fields=["name", "is_active"])
+        locked.save(update_fields=_COLUMNS)
         if "campaigns" in changes:
             locked.campaigns.set(changes["campaigns"])
         after = _described(locked)
@@ -71,6 +77,7 @@ def _described(storefront: Storefront) -> dict[str, Any]:
     return {
         "name": storefront.name,
         "is_active": storefront.is_active,
+        "completion_mode": storefront.completion_mode,
         "campaigns": sorted(storefront.campaigns.values_list("slug", flat=True)),
     }
 
@@ -139,6 +146,7 @@ def authenticate(text: str) -> Storefront:
     if not key.opens(text) or not key.is_live(at) or not storefront.is_active:
         raise NotAuthenticated
     _touch(key, at)
+    announcing.remember(storefront.pk, hears=row["hears"])
     found: Storefront = storefront
     return found
 

@@ -14,7 +14,18 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals
+from twofa.flows import (
+    challenges,
+    completions,
+    deliveries,
+    document_files,
+    idempotency,
+    policy_changes,
+    schedules,
+    seals,
+    settlements,
+    webhooks,
+)
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
@@ -31,16 +42,19 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
     with correlation.bound(correlation.current() or correlation.accept(None)):
         at = now()
         overdue = Challenge.objects.overdue(at).order_by("deadline")
-        due = Redemption.objects.due(at).order_by("due_at")
+        due = Redemption.objects.due_again(at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
+            "executed": _step(schedules.execute_due, at),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
+            "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
+            "webhooks": _step(webhooks.push_due, at),
             # The last: a storage may take its time, and what it keeps waiting here is nothing but the next sweep.
             "erased": _step(_erase, at),
         }

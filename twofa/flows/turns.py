@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import BooleanField, DateTimeField, JSONField
+from django.db.models import BooleanField, DateTimeField, DurationField, JSONField
 
 from twofa.conf import conf
 from twofa.exceptions import NotFound
@@ -30,6 +30,7 @@ _LOCKED = statements.Select(
         "campaign_active": ("campaign.is_active", BooleanField()),
         "participant_active": ("participant.is_active", BooleanField()),
         "user_active": ("{account_active}", BooleanField()),
+        "schedule_grace": ("campaign.schedule_grace", DurationField()),
         "message_switches": ("campaign.message_switches", JSONField()),
     },
     lock=("redemption",),
@@ -47,7 +48,8 @@ def locked(pk: UUID) -> Redemption:
     """Return the redemption, locked, and the time.
 
     The time is read with the lock, so it may be of before the wait for it: good enough here, where it dates what was
-    decided already, and is compared with no deadline.
+    decided already. Held against the time of a schedule it errs on the side of what was asked for: nothing is executed
+    early, and what waited for this lock is not late by the wait.
     """
     row = _LOCKED.row(pk=pk)
     if row is None:
@@ -55,8 +57,19 @@ def locked(pk: UUID) -> Redemption:
     redemption: Redemption = row["redemption"]
     redemption.read_at = row["at"]
     redemption.is_active = row["campaign_active"] and row["participant_active"] and row["user_active"]
+    # The campaign's grace of now, and not of then: after a long failure staff can still let what is late go through.
+    scheduled_for = redemption.scheduled_for
+    redemption.executable_until = None if scheduled_for is None else scheduled_for + row["schedule_grace"]
     redemption.message_switches = row["message_switches"]
     return redemption
+
+
+def put_down(redemption: Redemption, trail: Trail) -> None:
+    """Put an approved redemption down for its time, where it has one and its points are set aside."""
+    if redemption.scheduled_for is None or redemption.points != Redemption.Points.RESERVED:
+        return
+    redemption.move(at=trail.at, status=Redemption.Status.SCHEDULED, due_at=redemption.scheduled_for)
+    trail.add("redemption.scheduled", redemption, scheduled_for=redemption.scheduled_for.isoformat())
 
 
 def park(redemption: Redemption, trail: Trail, tries: int) -> None:
@@ -80,7 +93,7 @@ def with_known(redemption: Redemption, known: Redemption | None) -> Redemption:
     if known is None:
         return redemption
     cache = known._state.fields_cache
-    for name in ("campaign", "participant", "storefront"):
+    for name in ("campaign", "participant", "storefront", "approver"):
         # Only where it is still the same one: a row written to by hand may point elsewhere.
         if name in cache and getattr(known, f"{name}_id") == getattr(redemption, f"{name}_id"):
             redemption._state.fields_cache[name] = cache[name]

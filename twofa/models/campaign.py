@@ -38,6 +38,7 @@ POLICY_FIELDS = (
     "threshold",
     "default_method",
     "allowed_channels",
+    "links_in_messages",
     "token_length",
     "token_alphabet",
     "token_ttl",
@@ -100,6 +101,7 @@ class Campaign(models.Model):
     allowed_channels = models.JSONField(
         _("allowed channels"), default=default_channels, help_text=_("In the order of failover.")
     )
+    links_in_messages = models.BooleanField(_("links in SMS and WhatsApp"), default=False)
 
     token_length = models.PositiveSmallIntegerField(_("token length"), default=6)
     token_alphabet = models.CharField(
@@ -255,7 +257,7 @@ class Campaign(models.Model):
             errors["allowed_channels"] = _("Name each channel once.")
         elif any(channel not in Channel.values for channel in channels):
             errors["allowed_channels"] = _("Known channels: %(channels)s.") % {"channels": ", ".join(Channel.values)}
-        elif not channels and self.two_factor_mode != TwoFactorMode.OFF:
+        elif not channels and (self.two_factor_mode != TwoFactorMode.OFF or self.approver_threshold is not None):
             errors["allowed_channels"] = _("Two-factor needs at least one channel to send the token.")
         countries = self.allowed_countries
         if not isinstance(countries, list) or any(

@@ -89,6 +89,8 @@ LOOSENS: dict[str, Rule] = {
     ),
     # Another order of failover uses the same channels.
     "allowed_channels": _added("allowed_channels"),
+    # People who are used to links in an SMS of ours follow those of others: a lure for tokens looks like this.
+    "links_in_messages": _raised("links_in_messages"),
     "token_length": _fewer_tokens,
     "token_alphabet": _fewer_tokens,
     "token_ttl": _raised("token_ttl"),
@@ -105,6 +107,10 @@ LOOSENS: dict[str, Rule] = {
     "required_documents": _removed("required_documents"),
     "device_cooling_off": _lowered("device_cooling_off"),
     "allowed_countries": _more_countries,
+    "approver_threshold": _raised("approver_threshold"),
+    # How far ahead something is planned, and how late it may be: the same people have approved the same thing.
+    "schedule_max_ahead": _neutral,
+    "schedule_grace": _neutral,
     # A phone offers the token on pages of this domain: on another one it would hand it to whoever owns that.
     "autofill_domain": lambda before, after: after["autofill_domain"] != "",
     # When the points are spent, what they are called, and whether the campaign is active: none weakens the factor.

@@ -86,7 +86,7 @@ class Reason(models.TextChoices):
     CAMPAIGN_REQUIRED = "campaign_required", _("the campaign requires it")
     PARTICIPANT_OPTED_IN = "participant_opted_in", _("the participant chose it")
     ABOVE_THRESHOLD = "above_threshold", _("the points reach the campaign's threshold")
-    APPROVER_REQUIRED = "approver_required", _("an approver was named")
+    APPROVER_REQUIRED = "approver_required", _("another person must approve")
     CAMPAIGN_OFF = "campaign_off", _("the campaign does not ask for it")
     BELOW_THRESHOLD = "below_threshold", _("the points are below the campaign's threshold")
     PARTICIPANT_OPTED_OUT = "participant_opted_out", _("the participant chose none")
