@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 
 from tests import factories, papers
 from tests.factories import link_of, token_of, wrong_token
+from tests.companies import Company, DEPUTY
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
@@ -25,6 +26,7 @@ from twofa.exceptions import (
     TransactionChanged,
 )
 from twofa.flows import (
+    approvers,
     campaigns,
     cases,
     completions,
@@ -81,6 +83,7 @@ def live_all(settings: Any) -> None:
     _messages()
     _texts()
     _points(settings)
+    _orders()
     _devices()
     _denials()
     _papers()
@@ -227,6 +230,20 @@ def _points(settings: Any) -> None:
     with pytest.raises(RedemptionRefused):
         factories.Shop().open()
     settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
+
+
+def _orders() -> None:
+    company = Company(two_factor_mode="off", approver_threshold=Decimal("100.00"))
+    deputy = company.person(DEPUTY)
+    limits = {"deputy": deputy, "max_amount": Decimal("500.00"), "valid_until": now() + timedelta(days=30)}
+    by = factories.staff()
+    approvers.change(company.entitlement, by=by, actor=STAFF, reason="Holidays.", changes=limits)
+    when = now() + timedelta(days=1)
+    for how in (company.ask, company.open):
+        redemption = how(scheduled_for=when)
+        confirm(company, redemption, token_of(redemption.challenge))
+    cancel(company, redemption)
+    approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
 
 
 def _devices() -> None:
