@@ -18,7 +18,7 @@ from tests.fulfillment import RecordingBackend
 from twofa.channels.memory import outbox
 from twofa.flows import deliveries, redemptions
 from twofa.flows.history import Actor
-from twofa.models import ActorKind, Delivery, Redemption
+from twofa.models import ActorKind, Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
 STAFF = Actor(ActorKind.STAFF, "maria")
@@ -55,11 +55,25 @@ def points(redemption: Redemption) -> tuple[str, str]:
 
 
 def travel(forward: timedelta) -> None:
-    """Let time pass, for the database's clock too: every time that is stored moves back instead."""
+    """Let time pass, for the database's clock too: every time that is stored moves back instead.
+
+    A digest with a time in it moves with it, where it was that of the row.
+    """
+    timed = Redemption.objects.filter(scheduled_for__isnull=False)
+    approved = [row.pk for row in timed if row.is_as_approved()]
+    asked = {
+        row.redemption_id
+        for row in Challenge.objects.filter(redemption__in=timed).select_related("redemption")
+        if row.redemption is not None and bytes(row.transaction_digest) == row.redemption.digest()
+    }
     for model in apps.get_app_config("twofa").get_models():
         columns = [field.name for field in model._meta.concrete_fields if isinstance(field, models.DateTimeField)]
         if columns:
             model._base_manager.update(**{column: F(column) - forward for column in columns})
+    for row in timed.all():
+        digest = row.digest()
+        Redemption.objects.filter(pk=row.pk, pk__in=approved).update(approved_digest=digest)
+        Challenge.objects.filter(redemption=row.pk, redemption__in=asked).update(transaction_digest=digest)
 
 
 def stored() -> dict[str, list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ a flow.
 from __future__ import annotations
 
 from twofa.admin import (
+    approvers,
     batches,
     campaigns,
     challenges,
@@ -21,6 +22,7 @@ from twofa.admin import (
 )
 
 __all__ = [
+    "approvers",
     "batches",
     "campaigns",
     "challenges",

@@ -36,7 +36,7 @@ def acting(request: HttpRequest) -> Iterator[Actor]:
 
 def explain(error: TwoFactorError) -> str:
     """Return an error's reason, for staff."""
-    if isinstance(error, WrongState):
+    if isinstance(error, WrongState) and error.detail is error.default_detail:
         return str(_("Nothing was done: its state does not allow this any more. Somebody else may have been faster."))
     fields = error.params.get("errors") or []
     return " ".join(str(line["detail"]) for line in fields) or str(error.detail)

@@ -80,6 +80,9 @@ def sentences(campaign: Campaign) -> list[str]:
     if campaign.threshold is not None and campaign.two_factor_mode != TwoFactorMode.OFF:
         amount = words.points(campaign.threshold, campaign.unit)
         lines = [str(_threshold_sentence(campaign.two_factor_mode)) % {"amount": amount}]
+    if campaign.approver_threshold is not None:
+        amount = words.points(campaign.approver_threshold, campaign.unit)
+        lines.append(str(_("Once 24 hours reach %(amount)s, another person must approve.")) % {"amount": amount})
     most = campaign.max_attempts
     attempts = ngettext("%(count)d attempt", "%(count)d attempts", most) % {"count": most}
     lines.append(
@@ -164,6 +167,10 @@ class CampaignAdmin(FourEyesAdmin):
             },
         ),
         (_("Devices and identity"), {"fields": ("device_cooling_off", "identity_required", "required_documents")}),
+        (
+            _("Approvers and schedules"),
+            {"fields": ("approver_threshold", "schedule_max_ahead", "schedule_grace")},
+        ),
     )
     flow_actions = (
         FlowAction(
@@ -189,6 +196,8 @@ class CampaignAdmin(FourEyesAdmin):
         "resend_cooldown": "shown_resend_cooldown",
         "redemption_ttl": "shown_redemption_ttl",
         "device_cooling_off": "shown_device_cooling_off",
+        "schedule_max_ahead": "shown_schedule_max_ahead",
+        "schedule_grace": "shown_schedule_grace",
     }
     shown_allowed_channels = _shown(
         "allowed_channels", _("allowed channels"), lambda value: words.chosen(value, Channel.choices)
@@ -203,6 +212,8 @@ class CampaignAdmin(FourEyesAdmin):
     shown_resend_cooldown = _shown("resend_cooldown", _("pause between messages"), words.duration)
     shown_redemption_ttl = _shown("redemption_ttl", _("time to confirm"), words.duration)
     shown_device_cooling_off = _shown("device_cooling_off", _("cooling-off of a new device"), words.duration)
+    shown_schedule_max_ahead = _shown("schedule_max_ahead", _("schedules reach"), words.duration)
+    shown_schedule_grace = _shown("schedule_grace", _("lateness of schedules"), words.duration)
 
     @admin.display(description=_("two-factor"), ordering="two_factor_mode")
     def mode(self, campaign: Campaign) -> str:

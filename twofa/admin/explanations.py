@@ -165,9 +165,14 @@ def _approved(story: Story) -> list[str]:
 
 
 def _scheduled(story: Story) -> list[str]:
-    return [
-        _("Scheduled: approved on %(at)s, its points are spent later.") % {"at": moment(story.redemption.approved_at)}
-    ]
+    redemption = story.redemption
+    said = {"at": moment(redemption.approved_at), "due": moment(redemption.scheduled_for)}
+    if redemption.is_parked:
+        return _approved(story)
+    if redemption.completion_tries:
+        said["due"] = moment(redemption.due_at)
+        return [_("Approved on %(at)s; its points are not spent yet, the next try is due on %(due)s.") % said]
+    return [_("Approved on %(at)s, and scheduled: its points are spent on %(due)s.") % said]
 
 
 def _completed(story: Story) -> list[str]:

@@ -54,6 +54,42 @@ class MinutesSecondsField(forms.MultiValueField):
         return timedelta(minutes=minutes or 0, seconds=seconds or 0)
 
 
+class DaysHoursWidget(forms.MultiWidget):
+    """The same for what takes longer."""
+
+    template_name = "twofa/admin/widgets/days_hours.html"
+
+    def __init__(self, label: Any = "", attrs: dict[str, Any] | None = None) -> None:
+        number = {"min": 0, "inputmode": "numeric", "class": "twofa-number"}
+        widgets: dict[str, forms.Widget | type[forms.Widget]] = {
+            "days": forms.NumberInput({**number, **named(label, _("days"))}),
+            "hours": forms.NumberInput({**number, **named(label, _("hours"))}),
+            "minutes": forms.NumberInput({**number, **named(label, _("minutes"))}),
+        }
+        super().__init__(widgets, attrs)
+
+    def decompress(self, value: Any) -> list[int | None]:
+        if not isinstance(value, timedelta):
+            return [None, None, None]
+        hours, minutes = divmod(int(value.total_seconds()) // 60, 60)
+        return [*divmod(hours, 24), minutes]
+
+
+class DaysHoursField(forms.MultiValueField):
+    """A duration as days, hours and minutes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        number: dict[str, Any] = {"min_value": 0, "max_value": 10**4, "required": False}
+        parts = tuple(forms.IntegerField(**number) for _part in range(3))
+        super().__init__(parts, require_all_fields=False, widget=DaysHoursWidget(kwargs.get("label")), **kwargs)
+
+    def compress(self, data_list: Sequence[int | None]) -> timedelta | None:
+        if not data_list or all(part is None for part in data_list):
+            return None
+        days, hours, minutes = data_list
+        return timedelta(days=days or 0, hours=hours or 0, minutes=minutes or 0)
+
+
 class OrderedChoiceWidget(forms.MultiWidget):
     """One drop-down for each place, first to last."""
 

@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery
-from twofa.admin.fields import CountriesField, MinutesSecondsField, OrderedChoiceField
+from twofa.admin.fields import CountriesField, DaysHoursField, MinutesSecondsField, OrderedChoiceField
 from twofa.admin.words import DOCUMENTS, duration
 from twofa.models import POLICY_FIELDS, Campaign, Channel, Method, TwoFactorMode
 
@@ -44,7 +44,11 @@ def help_texts() -> dict[str, StrOrPromise]:
         "device_cooling_off": _(
             "How long a further device waits until tokens are sent to it. Never for the first one."
         ),
-        "completion_mode": _("When the points leave, once the right token has come."),
+        "completion_mode": _("When the points leave, once the right token has come. A storefront may have its own."),
+        "approver_threshold": _(
+            "Compared as the threshold is. The token goes to somebody whom staff entitled to approve for the participant. "
+            "Empty: only where the storefront names an approver."
+        ),
     }
 
 
@@ -74,6 +78,8 @@ def form_field(column: models.Field[Any, Any]) -> forms.Field | None:
         return forms.MultipleChoiceField(
             choices=list(DOCUMENTS.items()), required=False, widget=forms.CheckboxSelectMultiple, **given
         )
+    if column.name in ("schedule_max_ahead", "schedule_grace"):
+        return DaysHoursField(**given)
     return MinutesSecondsField(**given) if isinstance(column, models.DurationField) else None
 
 

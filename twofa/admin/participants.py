@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import disclosures, dossiers, pictures, words
+from twofa.admin import approvers, disclosures, dossiers, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
@@ -20,11 +20,13 @@ from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
+from twofa.models import Approver, Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
 
 LATEST = 20
 BY_OTHERS = ("change-method", "switch-off")
 """What nobody does to themselves."""
+NAMED = (*BY_OTHERS, approvers.ENTITLE.name)
+"""What its flow must know the member of staff for."""
 
 
 class MethodForm(ReasonForm):
@@ -86,6 +88,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
             offered=lambda participant: participant.two_factor_method != Method.NONE,
             is_destructive=True,
         ),
+        approvers.ENTITLE,
     )
 
     @admin.display(description=_("document number"))
@@ -93,7 +96,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
         return words.masked(participant.document_number) or "—"
 
     def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
-        return {"by": request.user} if action.name in BY_OTHERS else {}
+        return {"by": request.user} if action.name in NAMED else {}
 
     def is_offered(self, request: HttpRequest, action: FlowAction, row: Participant) -> bool:
         is_own = row.user_id == request.user.pk
@@ -126,11 +129,13 @@ class ParticipantAdmin(ReadOnlyAdmin):
         may_see_documents = may_view(request, IdentityDocument)
         if may_see_documents:
             sections.append(self._documents(row))
+        if may_view(request, Approver):
+            sections.append(approvers.section(row, self.way(request)))
         events = Event.objects.filter(participant=row)
         if may_view(request, Redemption):
             sections.append(self._redemptions(row))
         else:
-            told = Q(type__startswith="participant.") | Q(type__startswith="device.")
+            told = Q(type__startswith="participant.") | Q(type__startswith="device.") | Q(type__startswith="approver.")
             events = events.filter(told | Q(type__startswith="document.") if may_see_documents else told)
         latest = list(events.order_by("-created_at", "-pk")[:LATEST])
         return [*sections, timeline(latest, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import exports, searches, stories, stuck, words
+from twofa.admin import exports, schedules, searches, stories, stuck, words
 from twofa.admin.actions import FlowAction, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
@@ -59,7 +59,15 @@ def purchase(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
         (_("Participant"), redemption.participant),
         (_("Description"), redemption.description or "—"),
         (_("Amount"), words.points(redemption.amount, redemption.unit)),
+        *_told(redemption),
     )
+
+
+def _told(redemption: Redemption) -> Iterator[tuple[StrOrPromise, object]]:
+    if redemption.approver is not None:
+        yield _("Approver"), redemption.approver
+    if redemption.scheduled_for is not None:
+        yield _("Scheduled for"), moment(redemption.scheduled_for)
 
 
 def destination(redemption: Redemption | RedemptionBatch) -> Sequence[tuple[StrOrPromise, object]]:
@@ -93,8 +101,8 @@ ACTIONS = (
         label=_("Send a new token"),
         permissions=("twofa.view_redemption", "twofa.resend_token"),
         explanation=_(
-            "The token that was sent before stops working, and a new one goes to the participant's own device: never "
-            "to you. The same pauses and budgets hold as for the storefront."
+            "The token that was sent before stops working, and a new one goes to the participant's own device, or "
+            "to the approver's: never to you. The same pauses and budgets hold as for the storefront."
         ),
         done=_("A new token is on its way."),
         run=resend,
@@ -173,7 +181,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ("created_at", DateFilter),
     )
     list_select_related = ("campaign", "participant")
-    linked_lookups = ("participant",)
+    linked_lookups = ("participant", "approver")
     search_fields = ("order_id__exact", "participant__external_id__exact")
     search_help_text = _("An order id, a participant's external id, a correlation id or a redemption's id, exactly.")
     uuid_fields = ("id",)
@@ -189,6 +197,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
                     "description",
                     "shown_items",
                     "participant",
+                    "approver",
                     "campaign",
                     "storefront",
                     "test",
@@ -197,7 +206,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         ),
         (_("State"), {"fields": ("shown_status", "shown_points", "shown_failure", "completion_tries", "parked_at")}),
         (_("Two-factor"), {"fields": ("decision", "shown_inputs")}),
-        (_("Times"), {"fields": ("created_at", "approved_at", "completed_at", "updated_at")}),
+        (_("Times"), {"fields": ("created_at", "approved_at", "scheduled_for", "completed_at", "updated_at")}),
         (_("Trace"), {"fields": ("id", "correlation_id")}),
     )
     flow_actions = ACTIONS
@@ -233,7 +242,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return "; ".join(_item(item, redemption.unit) for item in redemption.items) or "—"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "storefront")
+        related = ("campaign", "participant", "approver", "storefront")
         return super().get_queryset(request).select_related(*related).defer("approved_digest")
 
     def questions(self, term: str) -> list[Q]:
@@ -241,12 +250,13 @@ class RedemptionAdmin(ReadOnlyAdmin):
         return [*super().questions(term), Q(pk__in=searches.traced("redemption_id", term))]
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:
-        return [*stuck.tools(self, request), *exports.tools(self, request)]
+        return [*stuck.tools(self, request), *schedules.tools(self, request), *exports.tools(self, request)]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
             path("stuck/", wrap(self.stuck_view), name="twofa_redemption_stuck"),
+            path("schedules/", wrap(self.schedules_view), name="twofa_redemption_schedules"),
             path("export/", wrap(self.export_view), name="twofa_redemption_export"),
         ]
         return [*own, *super().get_urls()]
@@ -254,6 +264,10 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def stuck_view(self, request: HttpRequest) -> HttpResponse:
         """Show what waits for a person, or for a worker that does not come."""
         return stuck.page(self, request)
+
+    def schedules_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what is due on which day."""
+        return schedules.page(self, request)
 
     # The event of an export is committed before its first row leaves.
     @transaction.non_atomic_requests

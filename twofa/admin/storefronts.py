@@ -45,7 +45,7 @@ class StorefrontAdmin(TwofaAdmin):
     list_filter = ("is_active",)
     search_fields = ("name",)
     filter_horizontal = ("campaigns",)
-    fields = ("name", "is_active", "campaigns", "created")
+    fields = ("name", "is_active", "campaigns", "completion_mode", "created")
     flow_actions = (
         FlowAction(
             name="issue-key",

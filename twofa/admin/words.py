@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa.admin.sections import moment
 from twofa.models import (
     Campaign,
     Channel,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _MOST_CHARACTERS = 160
-_AMOUNTS = ("amount", "threshold", "total_of_24_hours")
+_AMOUNTS = ("amount", "approver_threshold", "max_amount", "threshold", "total_of_24_hours")
 _MAY: dict[str, StrOrPromise] = {
     "view": _("Can see %(what)s"),
     "add": _("Can add %(what)s"),
@@ -50,6 +51,7 @@ KEYS: dict[str, StrOrPromise] = {
         if not column.is_relation
     },
     "added": _("added"),
+    "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
     "campaigns": _("campaigns"),
@@ -57,7 +59,9 @@ KEYS: dict[str, StrOrPromise] = {
     "channel": _("channel"),
     "columns": _("changed"),
     "completed": _("completed"),
+    "deputy": _("deputy"),
     "destination": _("destination"),
+    "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
     "events": _("events"),
@@ -72,6 +76,7 @@ KEYS: dict[str, StrOrPromise] = {
     "html": _("HTML"),
     "is_on": _("switched on"),
     "message": _("message"),
+    "max_amount": _("up to"),
     "mode": _("two-factor"),
     "page": _("page"),
     "participants": _("participants"),
@@ -89,10 +94,13 @@ KEYS: dict[str, StrOrPromise] = {
     "reason": _("reason"),
     "redaction": _("redaction"),
     "removed": _("removed"),
+    "requester": _("requester"),
     "role": _("role"),
     "rows": _("rows"),
+    "scheduled_for": _("scheduled for"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
     "tries": _("tries"),
+    "valid_until": _("valid until"),
     "verdict": _("typed"),
 }
 """What is kept with an event or a decision, by the name of its key."""
@@ -111,6 +119,12 @@ DOCUMENTS: dict[str, StrOrPromise] = {
     )
 }
 """What a campaign may ask for, by the names that the documents themselves have."""
+
+APPROVERS: dict[str, StrOrPromise] = {
+    "named": _("named by the storefront"),
+    "demanded": _("demanded by the campaign"),
+}
+"""How an approver comes in."""
 
 BASES: dict[str, StrOrPromise] = {
     "retention": _("the time to keep them is over"),
@@ -173,6 +187,8 @@ REASONS: dict[str, StrOrPromise] = {
     "unavailable": _("the points system did not answer"),
     "device_revoked": _("its device was revoked"),
     "failed_by_staff": _("failed by staff"),
+    "onboarding_incomplete": _("the identity that the campaign asks for is not proved"),
+    "schedule_missed": _("it could not be executed in time"),
     "insufficient_points": _("not enough points"),
     "not_active": _("the campaign or the participant is not active"),
     "not_reserved": _("the points were not set aside"),
@@ -316,6 +332,9 @@ _READ: dict[str, Callable[[Any], str]] = {
         if isinstance(column, DurationField)
     },
     "allowed_channels": _CHANNEL,
+    "approver": lambda value: str(APPROVERS.get(value, value)),
+    "scheduled_for": lambda text: moment(datetime.fromisoformat(text)),
+    "valid_until": lambda text: moment(datetime.fromisoformat(text)),
     "allowed_countries": lambda codes: chosen(codes) if codes else str(_("all")),
     "basis": _among(BASES.items()),
     "cause": _among(CAUSES.items()),

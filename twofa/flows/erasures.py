@@ -14,6 +14,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from django.apps import apps
 from django.db import models, transaction
@@ -24,7 +25,17 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
-from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, redactions
+from twofa.flows import (
+    approvers,
+    changes,
+    document_files,
+    facts,
+    mentions,
+    onboarding,
+    outbox,
+    participants,
+    redactions,
+)
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
@@ -78,6 +89,7 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
         if (row := _close(participant, actor)).erased_at is not None:
             return Erasure(row.external_id)
         counts = {
+            "entitlements": approvers.forget(participant, actor=actor),
             "challenges": _end_challenges(participant, actor),
             "documents": _forget_documents(participant, actor),
             "devices": _forget_devices(participant, actor),
@@ -106,6 +118,8 @@ class _Person:
     handles: tuple[str, ...]
     keys: tuple[str, ...]
     """Ids of what is theirs and may be in an answer that is still stored."""
+    answered: frozenset[UUID] = frozenset()
+    """Challenges of others that went to their contacts: events of these have a mask of theirs."""
 
     @classmethod
     @sensitive_variables()
@@ -113,12 +127,18 @@ class _Person:
         """Read them before anything is erased: afterwards there is nothing left to search by."""
         devices = Device.objects.filter(participant=participant)
         since = now() - conf.retention["idempotency"]
+        answered = approvers.answered_by(participant)
         owned = [
             devices.values_list("uuid", flat=True),
             IdentityDocument.objects.filter(participant=participant).values_list("pk", flat=True),
             Redemption.objects.filter(participant=participant, updated_at__gte=since).values_list("pk", flat=True),
             Challenge.objects.filter(participant=participant, ended_at__gte=since).values_list("pk", flat=True),
             Challenge.objects.filter(participant=participant, ended_at=None).values_list("pk", flat=True),
+            # What others redeem and they approve: its answers say where the token went, masked.
+            Redemption.objects.filter(approver=participant, updated_at__gte=since).values_list("pk", flat=True),
+            Challenge.objects.filter(approvers.answered_by(participant), ended_at__gte=since).values_list(
+                "pk", flat=True
+            ),
         ]
         return cls(
             participant.pk,
@@ -127,6 +147,7 @@ class _Person:
             participant.name,
             (participant.external_id, participant.document_number, *devices.values_list("address", flat=True)),
             tuple(str(key) for keys in owned for key in keys),
+            frozenset(Challenge.objects.filter(answered).values_list("pk", flat=True)),
         )
 
     @sensitive_variables()
@@ -160,6 +181,8 @@ class _Person:
         data: dict[str, Any] = dict(event["data"])
         if event["type"] == "redemptions.exported":
             data["filters"] = ["" if self._is_searched(text) else text for text in data["filters"]]
+        if event["challenge_id"] in self.answered and data.get("destination"):
+            data["destination"] = ""
         if event["participant_id"] != self.pk:
             return {"data": data}
         if data.get("destination"):
@@ -195,6 +218,8 @@ def _close(participant: Participant, actor: Actor) -> Participant:
     with transaction.atomic():
         # Under the lock that every checkout takes: none that has begun is overlooked.
         row = _locked(participant)
+        # And in the turn of those that send them what others ask for.
+        facts.take_turn(facts.recipient_turn(participant.pk))
         rows = Redemption.objects.filter(participant=participant)
         open_ = rows.filter(Q(points=Redemption.Points.RESERVED) | ~Q(status__in=Redemption.FINAL))
         held = [str(pk) for pk in open_.order_by("pk").values_list("pk", flat=True)]
@@ -267,7 +292,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
             outbox.move(row, trail, Delivery.Status.SUPERSEDED, reason="erased")
         trail.write()
     count = _update(deliveries, **blank, context={}, early_report=None, provider_message_id="")
-    challenges = Challenge.objects.filter(participant=participant)
+    challenges = Challenge.objects.filter(Q(participant=participant) | approvers.answered_by(participant))
     _update(challenges, **blank, accepted=None)
     _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")
     # What a backend or staff wrote of a failure; its code stays. No digest covers it.
@@ -318,7 +343,8 @@ def _told_of(participant: Participant, person: _Person) -> list[int]:
     """Return the ids of events in which the person may be."""
     # A search that was exported is kept with its event, and names no participant but by the text.
     searched = Q(type="redemptions.exported", data__filters__icontains=person.external_id)
-    rows = Event.objects.filter(Q(participant=participant.pk) | searched)
+    about = Q(participant=participant.pk) | Q(challenge__in=person.answered)
+    rows = Event.objects.filter(about | searched)
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 

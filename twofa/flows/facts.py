@@ -45,13 +45,17 @@ _TURNS = statements.Select(
         ),
         # Whoever redeems is locked, and whoever approves for them is not: two rows locked by each of two checkouts
         # would wait for one another where both people approve for both.
-        "recipient": ("pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0))", CharField()),
+        "recipient": (
+            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0)) END",
+            CharField(),
+        ),
         "destination": (
             "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(destination_turn)s, 0)) END",
             CharField(),
         ),
     },
 )
+_TURN = statements.Select("", extra={"turn": ("pg_advisory_xact_lock(hashtextextended(%(turn)s, 0))", CharField())})
 _BUDGETS = statements.Select(
     "",
     joined={
@@ -233,6 +237,12 @@ def budgets(
         order=order_id,
     )
     return Budgets(**row)
+
+
+def take_turn(name: str) -> None:
+    """Wait for a turn, and keep it until the transaction ends; SQLite has one at a time anyway."""
+    if connection.vendor == "postgresql":
+        _TURN.rows(turn=name)
 
 
 def recipient_turn(participant: int) -> str:

@@ -16,6 +16,7 @@ from twofa.alerts import Alert
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
+    Approver,
     Campaign,
     Challenge,
     Delivery,
@@ -98,6 +99,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     PolicyChange: "policy_change",
     # (the same)
     IdentityDocument: "document",
+    # (the same; its participant, who is told of it first, is the requester)
+    Approver: "approver",
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
@@ -19,6 +19,7 @@ from twofa.exceptions import DocumentUnreadable, StorageUnavailable
 from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
+    Approver,
     Challenge,
     Delivery,
     Device,
@@ -41,8 +42,10 @@ DEVICES = ("uuid", "name", "channel", "address", "status", "is_default", "create
 REDEMPTIONS = (
     "id", "storefront__name", "order_id", "amount", "unit", "description", "items", "status", "points",
     "two_factor_required", "two_factor_reason", "failure_code", "failure_detail", "created_at", "approved_at",
-    "completed_at",
+    "scheduled_for", "completed_at",
 )  # fmt: skip
+# Without the other person: that one is somebody else's to ask for.
+ENTITLEMENTS = ("id", "max_amount", "valid_until", "is_active", "created_at")
 CHALLENGES = (
     "id", "storefront__name", "purpose", "redemption", "action", "status", "channel", "address", "attempts", "resends",
     "created_at", "ended_at",
@@ -119,6 +122,8 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "participant": _rows(Participant.objects.filter(pk=participant.pk), PARTICIPANT)[0],
         "devices": _rows(Device.objects.filter(**own), DEVICES),
         "redemptions": _rows(Redemption.objects.filter(**own), REDEMPTIONS),
+        "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),
+        "approved_for_by_others": _rows(Approver.objects.filter(requester=participant), ENTITLEMENTS),
         "challenges": _rows(Challenge.objects.filter(**own), CHALLENGES),
         "deliveries": _rows(Delivery.objects.filter(**own), DELIVERIES),
         "documents": _rows(IdentityDocument.objects.filter(**own), documents),

@@ -222,7 +222,9 @@ def cancel(pk: UUID, *, storefront: Storefront | None, actor: Actor, reason: str
     One cancelled already is returned as it is. ``storefront`` is None for staff. Raises: NotFound, WrongState.
     """
     known = _alone(pk, storefront)
-    redemption = known if known.status == Status.SCHEDULED else _cancel(pk, storefront, actor, reason)
+    # One that needed no token has no challenge to lock.
+    is_beyond = known.status in (Status.SCHEDULED, Status.CANCELLED)
+    redemption = known if is_beyond else _cancel(pk, storefront, actor, reason)
     if redemption.status == Status.SCHEDULED:
         redemption = turns.with_known(schedules.cancel(pk, actor=actor, reason=reason), known)
     if redemption.points == Points.RESERVED:

@@ -31,6 +31,8 @@ APP = "twofa"
 # ``view_contacts`` is in no role: support answers "where did the token go?" with the mask, and an auditor checks what
 # others did. It is given by name, to the few who need it. An export holds neither contact nor document number, and it
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
+# ``add_approver`` and ``change_approver`` are in no role: whoever entitles somebody chooses whose phone spends another
+# one's points, and a caller must not talk support into that. It is given by name, to those who know the company.
 ROLES: dict[str, frozenset[str]] = {
     POLICY_EDITOR: frozenset(
         {
@@ -53,6 +55,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_participant",
             "view_device",
             "view_identitydocument",
+            "view_approver",
             "view_redemption",
             "view_redemptionbatch",
             "view_challenge",
@@ -74,6 +77,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_participant",
             "view_device",
             "view_identitydocument",
+            "view_approver",
             "view_redemption",
             "view_redemptionbatch",
             "view_challenge",
