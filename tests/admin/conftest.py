@@ -23,6 +23,7 @@ from twofa.models import (
     IdentityDocument,
     PolicyChange,
     Redemption,
+    RedemptionBatch,
     StorefrontKey,
 )
 from twofa.models.clock import now
@@ -42,6 +43,7 @@ class World:
     secrets: dict[str, bytes]
     proposal: PolicyChange
     document: IdentityDocument
+    batch: RedemptionBatch
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -53,6 +55,7 @@ class World:
             "participant": self.shop.participant,
             "device": self.shop.device,
             "redemption": self.redemption,
+            "redemptionbatch": self.batch,
             "challenge": self.challenge,
             "delivery": self.delivery,
             "event": Event.objects.filter(redemption=self.redemption).first(),
@@ -92,6 +95,7 @@ def _world(**policy: Any) -> World:
         secrets,
         propose(shop.campaign),
         papers.kept(shop.participant),
+        factories.ended_batch(shop),
     )
 
 

@@ -90,6 +90,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
+    if name in ("cancel", "resend"):
+        world.batch = world.shop.open_batch()
     if name in ("retry-completion", "fail"):
         settings.TWOFA_COMPLETION_MAX_TRIES = 1
         RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
