@@ -136,6 +136,27 @@ class Shop:
         )[0]
 
 
+def ended_batch(shop: Shop) -> RedemptionBatch:
+    """A batch of long ago, without lines: for what is asked of any row of its kind."""
+    at = now() - timedelta(minutes=2)
+    return RedemptionBatch.objects.create(
+        storefront=shop.storefront,
+        campaign=shop.campaign,
+        participant=shop.participant,
+        request_id=f"R-{next(_numbers)}",
+        count=1,
+        total=Decimal("150.00"),
+        unit="points",
+        status=RedemptionBatch.Status.CANCELLED,
+        two_factor_required=False,
+        two_factor_reason="campaign_off",
+        policy_version=1,
+        correlation_id="ended",
+        created_at=at,
+        updated_at=at,
+    )
+
+
 def token_of(challenge: Challenge) -> str:
     """The present token, as a worker would derive it."""
     return Challenge.objects.get(pk=challenge.pk).derive_token()

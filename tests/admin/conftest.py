@@ -26,6 +26,7 @@ from twofa.models import (
     IdentityDocument,
     PolicyChange,
     Redemption,
+    RedemptionBatch,
     StorefrontKey,
 )
 from twofa.models.clock import now
@@ -46,6 +47,7 @@ class World:
     proposal: PolicyChange
     document: IdentityDocument
     case: Case
+    batch: RedemptionBatch
 
     @cached_property
     def approver(self) -> Approver:
@@ -69,6 +71,7 @@ class World:
             "participant": self.shop.participant,
             "device": self.shop.device,
             "redemption": self.redemption,
+            "redemptionbatch": self.batch,
             "challenge": self.challenge,
             "delivery": self.delivery,
             "event": Event.objects.filter(redemption=self.redemption).first(),
@@ -111,6 +114,7 @@ def _world(**policy: Any) -> World:
         propose(shop.campaign),
         papers.kept(shop.participant),
         factories.case(challenge, reported_from=shop.device),
+        factories.ended_batch(shop),
     )
 
 

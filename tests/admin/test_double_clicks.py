@@ -49,6 +49,8 @@ ONCE: dict[Action, str] = {
     ("redemption", "fail"): "redemption.failed",
     ("redemption", "resend"): "challenge.renewed",
     ("redemption", "retry-completion"): "redemption.completed",
+    ("redemptionbatch", "cancel"): "batch.cancelled",
+    ("redemptionbatch", "resend"): "challenge.renewed",
     ("storefront", "issue-key"): "storefront.key_issued",
     ("storefrontkey", "revoke"): "storefront.key_revoked",
 }
@@ -58,14 +60,16 @@ EACH: dict[Action, str] = {
     ("participant", "show-document-number"): "participant.document_revealed",
 }
 # Asked for twice it is as both wanted it, and both are told so: the API promises the same of a cancellation.
-IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel")}
+IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel"), ("redemptionbatch", "cancel")}
 
 
 def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     """The row to which an action is done, in the state in which it is offered, and what is typed into its form."""
     if action in (("redemption", "fail"), ("redemption", "retry-completion")):
         return parked(world.shop), REASON
-    if action == ("redemption", "resend"):
+    if action[0] == "redemptionbatch":
+        world.batch = world.shop.open_batch("1.00")
+    if action[1] == "resend":
         travel(timedelta(seconds=40))
     if action == ("participant", "switch-off"):
         world.shop.participant.two_factor_method = "sms"

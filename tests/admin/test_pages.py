@@ -23,6 +23,7 @@ MODELS = (
     "participant",
     "device",
     "redemption",
+    "redemptionbatch",
     "challenge",
     "delivery",
     "event",

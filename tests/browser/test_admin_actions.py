@@ -93,6 +93,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
         Device.objects.update(held_at=now())
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
+    if name in ("cancel", "resend"):
+        world.batch = world.shop.open_batch()
     if name in ("retry-completion", "fail"):
         settings.TWOFA_COMPLETION_MAX_TRIES = 1
         RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
