@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofa.models import (
+    WEBHOOKS,
     Campaign,
     Channel,
     CompletionMode,
@@ -27,7 +28,9 @@ from twofa.models import (
     TokenAlphabet,
     TwoFactorMode,
     Verdict,
+    WebhookEndpoint,
 )
+from twofa.models.webhook_endpoint import SUBJECTS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,9 +59,11 @@ KEYS: dict[str, StrOrPromise] = {
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
+    "description": _("description"),
     "destination": _("destination"),
     "document": _("document"),
     "documents": _("documents"),
+    "endpoint": _("endpoint"),
     "events": _("events"),
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
@@ -68,6 +73,7 @@ KEYS: dict[str, StrOrPromise] = {
     "kind": _("kind"),
     "generation": _("token number"),
     "mode": _("two-factor"),
+    "number": _("number"),
     "page": _("page"),
     "participants": _("participants"),
     "decision": _("decision"),
@@ -85,8 +91,11 @@ KEYS: dict[str, StrOrPromise] = {
     "role": _("role"),
     "rows": _("rows"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
+    "told": _("what it is told"),
     "tries": _("tries"),
+    "url": _("URL"),
     "verdict": _("typed"),
+    "webhook": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
@@ -126,6 +135,8 @@ REASONS: dict[str, StrOrPromise] = {
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
+    # Why an endpoint of webhooks was disabled.
+    **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
@@ -319,6 +330,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "mode": mode,
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
+    "told": lambda types: chosen(types, {**SUBJECTS, **WEBHOOKS}.items()) if types else str(_("all")),
     "token_alphabet": _among(TokenAlphabet.choices),
     "two_factor_method": _METHOD,
     "two_factor_mode": mode,
