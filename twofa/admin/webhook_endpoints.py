@@ -144,6 +144,7 @@ class WebhookEndpointAdmin(TwofaAdmin):
     form = EndpointForm
     list_display = ("url", "storefront", "state", "failing", "created")
     list_filter = (("storefront", SomeRelatedFilter), "is_active", ("disabled_at", admin.EmptyFieldListFilter))
+    linked_lookups = ("disabled_at__isempty",)
     list_select_related = ("storefront",)
     search_fields = ("url__exact", "storefront__name__exact")
     search_help_text = _("A URL or the name of a storefront, exactly, or an endpoint's id.")
