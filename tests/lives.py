@@ -8,6 +8,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 
 from tests.api.client import Api
+from tests.endpoints import make_endpoint
 from tests.factories import Shop, case, device, key, login_challenge, participant, staff, token_of, wrong_token
 from tests.forms import picture
 from tests.papers import decide, submitted
@@ -32,6 +33,7 @@ class Life:
         self.shop = Shop()
         self.shop.device.delete()  # the mask of any other phone may be the same as one of hers
         self.api = Api(key(self.shop.storefront))
+        make_endpoint(of=self.shop.storefront)
         self._enroll()
         self._spend()
         self._show_papers()

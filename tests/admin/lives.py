@@ -12,8 +12,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests import batches, factories, papers
+from tests.companies import DEPUTY, Company
 from tests.factories import link_of, token_of, wrong_token
-from tests.companies import Company, DEPUTY
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
@@ -49,11 +49,14 @@ from twofa.flows import (
     seals,
     storefronts,
     sweeps,
+    webhook_endpoints,
+    webhooks,
 )
 from twofa.flows.history import Trail
 from twofa.flows.reviews import Ruling
 from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
 from twofa.models.clock import now
+from twofa.webhooks import Outcome, Sender
 
 PAUSE = timedelta(seconds=31)
 POLICY: dict[str, Any] = {
@@ -114,8 +117,24 @@ def _staff() -> None:
     storefronts.update(shop, actor=STAFF, changes={"name": "The shop", "is_active": False, "campaigns": []})
     key, _text = storefronts.issue_key(shop, actor=STAFF)
     storefronts.revoke_key(key, actor=STAFF)
+    _webhooks()
     roles.restore(actor=STAFF)
     exports.record(actor=STAFF, filters=["status__exact=rejected", "q=u-1"], rows=3)
+
+
+def _webhooks() -> None:
+    shop = factories.Shop()
+    url = "https://shop.example/hooks"
+    endpoint, _text = webhook_endpoints.open_endpoint(shop.storefront, actor=STAFF, url=url, events=["redemption"])
+    webhook_endpoints.update(endpoint, actor=STAFF, changes={"events": ["device"], "description": "The shop's"})
+    webhook_endpoints.rotate_secret(endpoint, actor=STAFF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sender, "post", lambda *_args, **_given: Outcome("gone", 410))
+        webhook_endpoints.test(endpoint, actor=STAFF)
+        devices.reset(shop.device, actor=STAFF, reason="The phone was lost.")
+        webhooks.push(endpoint.pk)
+    webhook_endpoints.enable(endpoint, actor=STAFF)
+    webhook_endpoints.replay_failed(endpoint, actor=STAFF)
 
 
 def _proposals(settings: Any) -> None:
@@ -245,6 +264,8 @@ def _orders() -> None:
         confirm(company, redemption, token_of(redemption.challenge))
     cancel(company, redemption)
     approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
+
+
 def _batches(settings: Any) -> None:
     shop = factories.Shop(max_open_challenges=9)
 

@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests import factories
-from tests.flows.test_webhooks import BROKEN, GONE, OK, Wire, again, make_endpoint, queue
+from tests.endpoints import BROKEN, GONE, OK, Wire, again, make_endpoint, queue
 from tests.stories import STAFF, refused, stored, travel
 from twofa import jobs, webhooks
 from twofa.exceptions import PolicyRefused
@@ -63,7 +63,7 @@ def test_secret_is_shown_once_and_stored_nowhere():
     assert text not in kept
     assert repr(endpoint.secret()) not in kept
     assert events("opened") == [
-        {"endpoint": str(endpoint.pk), "url": "https://shop.example/hooks", "events": ["redemption"]}
+        {"endpoint": str(endpoint.pk), "url": "https://shop.example/hooks", "told": ["redemption"]}
     ]
 
 
@@ -143,7 +143,7 @@ def test_same_url_of_one_storefront_is_refused_and_of_another_is_not(endpoint):
 def test_change_is_an_event_with_before_and_after(endpoint):
     webhook_endpoints.update(endpoint, actor=STAFF, changes={"events": ["device"], "url": endpoint.url})
     (data,) = events("changed")
-    assert (data["before"], data["after"]) == ({"events": []}, {"events": ["device"]})
+    assert (data["before"], data["after"]) == ({"told": []}, {"told": ["device"]})
 
 
 def test_what_waits_for_an_endpoint_that_is_switched_off_fails_in_sight(endpoint, wire):

@@ -19,6 +19,7 @@ from twofa.admin.sections import moment
 from twofa.models import (
     LOCALES,
     MESSAGES,
+    WEBHOOKS,
     Campaign,
     Case,
     Channel,
@@ -31,7 +32,9 @@ from twofa.models import (
     TokenAlphabet,
     TwoFactorMode,
     Verdict,
+    WebhookEndpoint,
 )
+from twofa.models.webhook_endpoint import SUBJECTS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -64,10 +67,12 @@ KEYS: dict[str, StrOrPromise] = {
     "columns": _("changed"),
     "completed": _("completed"),
     "deputy": _("deputy"),
+    "description": _("description"),
     "destination": _("destination"),
     "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
+    "endpoint": _("endpoint"),
     "events": _("events"),
     "failed": _("failed"),
     "file": _("file"),
@@ -84,6 +89,7 @@ KEYS: dict[str, StrOrPromise] = {
     "message": _("message"),
     "max_amount": _("up to"),
     "mode": _("two-factor"),
+    "number": _("number"),
     "page": _("page"),
     "participants": _("participants"),
     "decision": _("decision"),
@@ -105,9 +111,12 @@ KEYS: dict[str, StrOrPromise] = {
     "rows": _("rows"),
     "scheduled_for": _("scheduled for"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
+    "told": _("what it is told"),
     "tries": _("tries"),
     "valid_until": _("valid until"),
+    "url": _("URL"),
     "verdict": _("typed"),
+    "webhook": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
@@ -154,6 +163,8 @@ REASONS: dict[str, StrOrPromise] = {
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
+    # Why an endpoint of webhooks was disabled.
+    **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
@@ -359,6 +370,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "outcome": _among(Case.Outcome.choices),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
+    "told": lambda types: chosen(types, {**SUBJECTS, **WEBHOOKS}.items()) if types else str(_("all")),
     "token_alphabet": _among(TokenAlphabet.choices),
     "two_factor_method": _METHOD,
     "two_factor_mode": mode,

@@ -16,6 +16,7 @@ from twofa.conf import DEFAULTS, LEAST_RETENTION, PREFIX, conf
 from twofa.models import LEAST_USEFUL_LIFE, TOKEN_LIFE_CAP
 from twofa.models.event import is_purgeable
 from twofa.models.policy import MAX_ATTEMPTS_CAP, MAX_TOKEN_LENGTH
+from twofa.networks import is_host
 
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
 OPTIONAL = ("KEY_LIFETIME", "PARTICIPANTS_PER_CONTACT")
@@ -159,6 +160,17 @@ def public_url() -> Iterator[CheckMessage]:
         yield findings.BAD_PUBLIC_URL(why=why)
 
 
+def webhook_hosts() -> Iterator[CheckMessage]:
+    given = conf.given("WEBHOOK_PRIVATE_HOSTS")
+    # A text is iterable too, and each of its letters would be a host.
+    if not isinstance(given, list | tuple | set | frozenset):
+        yield findings.BAD_PRIVATE_HOSTS(why=f"a {type(given).__name__} and not a list")
+        return
+    for host in given:
+        if not isinstance(host, str) or not is_host(host):
+            yield findings.BAD_PRIVATE_HOSTS(why=f"{host!r} is no host name")
+
+
 def setting_names() -> Iterator[CheckMessage]:
     known = [PREFIX + name for name in DEFAULTS]
     for setting in conf.unknown_names():
@@ -167,4 +179,14 @@ def setting_names() -> Iterator[CheckMessage]:
         yield findings.UNKNOWN_SETTING(setting=setting, hint=hint)
 
 
-CHECKS = (durations, counts, switches, throttle_rates, policy_limits, retention, public_url, setting_names)
+CHECKS = (
+    durations,
+    counts,
+    switches,
+    throttle_rates,
+    policy_limits,
+    retention,
+    public_url,
+    webhook_hosts,
+    setting_names,
+)

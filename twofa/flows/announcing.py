@@ -53,9 +53,9 @@ EVENTS: dict[str, str] = {
 """The webhook of each event that storefronts are told of."""
 RENEWED = "challenge.renewed"
 SILENCE = 2.0
-"""Seconds for which a process remembers that a storefront had no endpoint when its key was read: the length of a request.
+"""Seconds for which a process remembers that a storefront had no endpoint when its key was read: those of a request.
 
-Whoever has no endpoint then pays nothing for those of others. What is added meanwhile is told of from then on.
+Whoever has no endpoint pays nothing, and one that is added is told of what happens from the next request on.
 """
 _silent: dict[int, float] = {}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

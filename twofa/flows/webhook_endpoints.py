@@ -21,7 +21,7 @@ from twofa.webhooks import Outcome, Sender
 
 OVERLAP = timedelta(hours=24)
 """How long a former secret signs beside its successor."""
-CHANGEABLE = ("url", "description", "events", "is_active")
+CHANGEABLE = {"url", "description", "events", "is_active"}
 _MARK = "whsec_"
 
 
@@ -43,7 +43,7 @@ def open_endpoint(
         row.renew_secret()
         _ensure_valid(row)
         row.save(force_insert=True)
-        _record("webhook_endpoint.opened", row, actor, url=row.url, events=row.events)
+        _record("webhook_endpoint.opened", row, actor, url=row.url, told=row.events)
         after_commit(announcing.remember, storefront.pk, hears=True)
     return row, secret_text(row.secret())
 
@@ -52,19 +52,23 @@ def update(endpoint: WebhookEndpoint, *, actor: Actor, changes: dict[str, Any]) 
     """Change ``CHANGEABLE`` columns, and note what was and what is. Raises: PolicyRefused."""
     with transaction.atomic():
         locked = _locked(endpoint)
-        before = {name: getattr(locked, name) for name in CHANGEABLE}
-        for name in CHANGEABLE:
-            setattr(locked, name, changes.get(name, before[name]))
-        after = {name: getattr(locked, name) for name in CHANGEABLE}
-        changed = [name for name in CHANGEABLE if after[name] != before[name]]
+        before = _described(locked)
+        for name in CHANGEABLE & changes.keys():
+            setattr(locked, name, changes[name])
+        after = _described(locked)
+        changed = [name for name, value in after.items() if value != before[name]]
         if changed:
             _ensure_valid(locked)
-            locked.save(update_fields=changed)
+            locked.save(update_fields=CHANGEABLE)
             was, now_is = ({name: state[name] for name in changed} for state in (before, after))
             _record("webhook_endpoint.changed", locked, actor, before=was, after=now_is)
     if not locked.is_active:
         webhooks.bury(locked)
     return locked
+
+
+def _described(row: WebhookEndpoint) -> dict[str, Any]:
+    return {"url": row.url, "description": row.description, "told": row.events, "is_active": row.is_active}
 
 
 def rotate_secret(
