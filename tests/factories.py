@@ -10,9 +10,19 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from twofa import contacts
-from twofa.flows import checkouts, participants, storefronts
+from twofa.flows import batch_checkouts, checkouts, participants, storefronts
 from twofa.flows.history import WORKER, Actor
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, Storefront
+from twofa.models import (
+    Campaign,
+    Case,
+    Challenge,
+    Device,
+    Participant,
+    Purpose,
+    Redemption,
+    RedemptionBatch,
+    Storefront,
+)
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
 
@@ -104,6 +114,48 @@ class Shop:
             order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
         )[0]
 
+    def batch_order(self, *amounts: str, **changes: Any) -> batch_checkouts.BatchOrder:
+        """A batch with a line for each of ``amounts``; three of them, of 450.00 points, where none are given."""
+        lines = [
+            batch_checkouts.Line(f"L-{next(_numbers)}", Decimal(amount), "Mug", [])
+            for amount in amounts or ("100.00", "150.00", "200.00")
+        ]
+        columns: dict[str, Any] = {
+            "participant": self.participant.external_id,
+            "request_id": f"R-{next(_numbers)}",
+            "lines": tuple(lines),
+            **changes,
+        }
+        return batch_checkouts.BatchOrder(**columns)
+
+    def open_batch(self, *amounts: str, **changes: Any) -> RedemptionBatch:
+        """An opened batch, with its lines."""
+        order = self.batch_order(*amounts, **changes)
+        return batch_checkouts.open_batch(
+            order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
+        )[0]
+
+
+def ended_batch(shop: Shop) -> RedemptionBatch:
+    """A batch of long ago, without lines: for what is asked of any row of its kind."""
+    at = now() - timedelta(minutes=2)
+    return RedemptionBatch.objects.create(
+        storefront=shop.storefront,
+        campaign=shop.campaign,
+        participant=shop.participant,
+        request_id=f"R-{next(_numbers)}",
+        count=1,
+        total=Decimal("150.00"),
+        unit="points",
+        status=RedemptionBatch.Status.CANCELLED,
+        two_factor_required=False,
+        two_factor_reason="campaign_off",
+        policy_version=1,
+        correlation_id="ended",
+        created_at=at,
+        updated_at=at,
+    )
+
 
 def token_of(challenge: Challenge) -> str:
     """The present token, as a worker would derive it."""
@@ -123,3 +175,16 @@ def login_challenge(shop: Shop) -> Challenge:
     row._state.adding = True
     row.save(force_insert=True)
     return row
+
+
+def link_of(challenge: Challenge, contact: Device | None = None) -> tuple[Any, str]:
+    """What the link “it was not me” has in its address: the challenge's id, and the seal for a contact."""
+    row = Challenge.objects.get(pk=challenge.pk)
+    return row.pk, row.denial_seal((contact or row.device).pk)
+
+
+def case(challenge: Challenge, **columns: Any) -> Case:
+    """An open case about a challenge, whose device is not held."""
+    row = Challenge.objects.get(pk=challenge.pk)
+    about = {name: getattr(row, name) for name in ("campaign_id", "participant_id", "redemption_id", "device_id")}
+    return Case.objects.create(challenge=row, opened_at=now(), correlation_id="c-1", **{**about, **columns})

@@ -1,4 +1,4 @@
-"""The API's paths. A host includes this module at any prefix.
+"""The API's paths, and the page for participants. A host includes this module at any prefix.
 
 Ids are plain texts here and judged by the views: so a malformed one is answered like one that does not exist, after
 the key was asked for, and not by the host's own page.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from twofa.api import campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
+from twofa.api import batches, campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
+from twofa.pages import not_me
 
 app_name = "twofa"
 
 _PARTICIPANT = "campaigns/<str:campaign>/participants/<str:external_id>/"
 _DEVICE = "devices/<str:device_id>/"
+_BATCH = "redemption-batches/<str:batch_id>/"
 _REDEMPTION = "redemptions/<str:redemption_id>/"
 
 urlpatterns = [
@@ -34,9 +36,16 @@ urlpatterns = [
     path(f"{_REDEMPTION}confirm/", redemptions.ConfirmationEndpoint.as_view(), name="redemption-confirm"),
     path(f"{_REDEMPTION}resend/", redemptions.RedemptionResendEndpoint.as_view(), name="redemption-resend"),
     path(f"{_REDEMPTION}cancel/", redemptions.RedemptionCancellationEndpoint.as_view(), name="redemption-cancel"),
+    path("campaigns/<str:campaign>/redemption-batches/", batches.BatchesEndpoint.as_view(), name="batches"),
+    path(_BATCH, batches.BatchEndpoint.as_view(), name="batch"),
+    path(f"{_BATCH}confirm/", batches.BatchConfirmationEndpoint.as_view(), name="batch-confirm"),
+    path(f"{_BATCH}resend/", batches.BatchResendEndpoint.as_view(), name="batch-resend"),
+    path(f"{_BATCH}cancel/", batches.BatchCancellationEndpoint.as_view(), name="batch-cancel"),
     path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
     path("receipts/<str:alias>/", receipts.ReceiptsEndpoint.as_view(), name="receipts"),
     path("receipts/<str:alias>/<str:provider>/", receipts.ReceiptsEndpoint.as_view(), name="provider-receipts"),
+    path("not-me/style.css", not_me.StylePage.as_view(), name="pages-style"),
+    path("not-me/<str:challenge_id>/<str:seal>/", not_me.NotMePage.as_view(), name="not-me"),
     path("schema/", docs.SchemaEndpoint.as_view(), name="schema"),
     path("docs/", docs.DocsEndpoint.as_view(), name="docs"),
     path("docs/assets/<str:name>", docs.AssetEndpoint.as_view(), name="docs-asset"),

@@ -23,14 +23,18 @@ MODELS = (
     "participant",
     "device",
     "redemption",
+    "redemptionbatch",
     "challenge",
     "delivery",
     "event",
     "policychange",
     "identitydocument",
+    "case",
     "approver",
+    "webhookendpoint",
+    "webhook",
 )
-WRITTEN = ("campaign", "storefront")
+WRITTEN = ("campaign", "storefront", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')

@@ -21,6 +21,7 @@ from twofa.models import (
     IdentityDocument,
     Participant,
     Redemption,
+    RedemptionBatch,
 )
 
 PREFIX = "/api/v1"
@@ -104,6 +105,24 @@ def checkouts(shop: Any) -> str:
     return f"/campaigns/{shop.campaign.slug}/redemptions/"
 
 
+def batch_order(shop: Any, *amounts: str, **changes: Any) -> dict[str, Any]:
+    """The body that opens a batch with a line for each of ``amounts``; three where none are given."""
+    lines = [
+        {"order_id": f"L-{next(_numbers)}", "amount": amount, "description": "Mug"}
+        for amount in amounts or ("100.00", "150.00", "200.00")
+    ]
+    return {
+        "request_id": f"R-{next(_numbers)}",
+        "participant": shop.participant.external_id,
+        "redemptions": lines,
+        **changes,
+    }
+
+
+def batches(shop: Any) -> str:
+    return f"/campaigns/{shop.campaign.slug}/redemption-batches/"
+
+
 def member(shop: Any, external_id: str | None = None) -> str:
     return f"/campaigns/{shop.campaign.slug}/participants/{external_id or shop.participant.external_id}/"
 
@@ -119,6 +138,7 @@ def nothing_changes() -> Iterator[None]:
 def _state() -> Any:
     tables = (
         Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant, Redemption,
+        RedemptionBatch,
     )  # fmt: skip
     rows = {model.__name__: sorted(_shown(row) for row in model._base_manager.values_list()) for model in tables}
     return rows, list(RecordingBackend.calls)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests import factories
-from tests.api.client import Api, checkouts, member, nothing_changes, order, refused
+from tests.api.client import Api, batch_order, batches, checkouts, member, nothing_changes, order, refused
 from tests.forms import CONTENT_TYPE, form, picture
 from tests.papers import submitted
 from twofa import urls
@@ -34,12 +34,17 @@ SHARED: dict[str, dict[str, Any]] = {
     "device-authorize": {"POST": {"token": "ABCDEF"}},
     "device-make-default": {"POST": None},
     "redemptions": {"GET": None, "POST": ...},
+    "batches": {"POST": ...},
 }
 OWN: dict[str, dict[str, Any]] = {
     "redemption": {"GET": None},
     "redemption-confirm": {"POST": {"token": "ABCDEF"}},
     "redemption-resend": {"POST": {"channel": "sms"}},
     "redemption-cancel": {"POST": None},
+    "batch": {"GET": None},
+    "batch-confirm": {"POST": {"token": "ABCDEF"}},
+    "batch-resend": {"POST": {"channel": "sms"}},
+    "batch-cancel": {"POST": None},
     "challenge": {"GET": None},
 }
 
@@ -54,6 +59,7 @@ def victim(api, shop, documents_folder):
         "device_id": shop.device.uuid,
         "document_id": submitted(shop.participant).pk,
         "redemption_id": body["id"],
+        "batch_id": api.post(batches(shop), batch_order(shop)).json()["id"],
         "challenge_id": body["two_factor"]["challenge"]["id"],
     }
 
@@ -63,6 +69,10 @@ def path_of(name, ids):
     for parameter, value in ids.items():
         route = route.replace(f"<str:{parameter}>", str(value))
     return f"/{route}"
+
+
+def opening(shop, name):
+    return batch_order(shop) if name == "batches" else order(shop)
 
 
 def send(caller, method, path, body):
@@ -90,7 +100,7 @@ def test_every_method_of_a_path_has_its_row():
 @pytest.mark.parametrize("name", [*SHARED, *OWN])
 def test_neighbour_finds_nothing_and_touches_nothing(neighbour, shop, victim, name):
     for method, body in {**SHARED, **OWN}[name].items():
-        body = order(shop) if body is ... else body
+        body = opening(shop, name) if body is ... else body
         with nothing_changes():
             problem = refused(send(neighbour, method, path_of(name, victim), body), 404, "not_found")
 
@@ -112,6 +122,7 @@ def test_foreign_unknown_and_malformed_are_one_answer(partner, victim, name, sql
     seen = []
     unknown = {
         "redemption_id": "0197a1c2-5a3e-7b02-9d41-6f7e8a9b0c1d",
+        "batch_id": "0197a1c2-5a3e-7b02-9d41-6f7e8a9b0c1f",
         "challenge_id": "0197a1c2-5a3e-7b02-9d41-6f7e8a9b0c1e",
     }
     for ids in (victim, unknown):
@@ -134,16 +145,16 @@ def test_nobody_gets_in_without_a_key(shop, victim, name):
 
 
 def test_right_token_from_another_storefront_is_worth_nothing(partner, neighbour, victim):
-    token = factories.token_of(Challenge.objects.get())
-
-    with nothing_changes():
-        for caller in (partner, neighbour):
-            refused(caller.post(path_of("redemption-confirm", victim), {"token": token}), 404, "not_found")
+    for name, purpose in (("redemption-confirm", "redemption"), ("batch-confirm", "batch")):
+        token = factories.token_of(Challenge.objects.get(purpose=purpose))
+        with nothing_changes():
+            for caller in (partner, neighbour):
+                refused(caller.post(path_of(name, victim), {"token": token}), 404, "not_found")
 
 
 def test_lists_hold_only_what_is_ours(api, partner, shop, victim):
     assert partner.get(checkouts(shop)).json()["results"] == []
-    assert len(api.get(checkouts(shop)).json()["results"]) == 1
+    assert len(api.get(checkouts(shop)).json()["results"]) == 1 + 3
 
 
 def test_same_order_id_of_a_partner_is_another_order(api, partner, shop):

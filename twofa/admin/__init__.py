@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from twofa.admin import (
     approvers,
+    batches,
     campaigns,
+    cases,
     challenges,
     deliveries,
     devices,
@@ -18,11 +20,15 @@ from twofa.admin import (
     policy_changes,
     redemptions,
     storefronts,
+    webhook_endpoints,
+    webhooks,
 )
 
 __all__ = [
     "approvers",
+    "batches",
     "campaigns",
+    "cases",
     "challenges",
     "deliveries",
     "devices",
@@ -32,4 +38,6 @@ __all__ = [
     "policy_changes",
     "redemptions",
     "storefronts",
+    "webhook_endpoints",
+    "webhooks",
 ]

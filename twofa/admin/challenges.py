@@ -55,14 +55,28 @@ class ChallengeAdmin(ReadOnlyAdmin):
     search_fields = (
         "participant__external_id__exact",
         "redemption__order_id__exact",
+        "batch__request_id__exact",
     )
-    search_help_text = _("A participant's external id, an order id, a correlation id or a challenge's id, exactly.")
-    uuid_fields = ("id", "redemption_id")
+    search_help_text = _(
+        "A participant's external id, an order id, a request id, a correlation id or a challenge's id, exactly."
+    )
+    uuid_fields = ("id", "redemption_id", "batch_id")
     ordering = ("-id",)
     fieldsets = (
         (
             None,
-            {"fields": ("shown_purpose", "redemption", "action", "subject", "participant", "campaign", "storefront")},
+            {
+                "fields": (
+                    "shown_purpose",
+                    "redemption",
+                    "batch",
+                    "action",
+                    "subject",
+                    "participant",
+                    "campaign",
+                    "storefront",
+                )
+            },
         ),
         (_("State"), {"fields": ("shown_status", "shown_attempts", "shown_resends", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device", "channel_chosen")}),
@@ -115,7 +129,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
         return [*super().questions(term), Q(pk__in=searches.traced("challenge_id", term))]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "storefront", "redemption", "device", "subject")
+        related = ("campaign", "participant", "storefront", "redemption", "batch", "device", "subject")
         return super().get_queryset(request).select_related(*related).defer(*Challenge.SECRET_COLUMNS)
 
     def get_list_tools(self, request: HttpRequest) -> list[Tool]:

@@ -21,7 +21,7 @@ from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline
 from twofa.flows import parked_completions, redemptions
 from twofa.flows.history import Actor
-from twofa.models import Challenge, Redemption
+from twofa.models import Case, Challenge, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from twofa.models.redemption import RedemptionQuerySet
 
 Status, Points = Redemption.Status, Redemption.Points
+_CANCELLABLE = (Status.PENDING, Status.SCHEDULED)
 
 
 def cancel(redemption: Redemption, *, actor: Actor, reason: str) -> Redemption:
@@ -69,7 +70,7 @@ def _told(redemption: Redemption) -> Iterator[tuple[StrOrPromise, object]]:
         yield _("Scheduled for"), moment(redemption.scheduled_for)
 
 
-def destination(redemption: Redemption) -> Sequence[tuple[StrOrPromise, object]]:
+def destination(redemption: Redemption | RedemptionBatch) -> Sequence[tuple[StrOrPromise, object]]:
     """Return where a new token would go, and how many more may be asked for."""
     challenge = stories.challenge_of(redemption)
     if challenge is None:
@@ -91,7 +92,7 @@ ACTIONS = (
         explanation=_("Its token stops working, and the points that were set aside are given back."),
         done=_("The redemption was cancelled."),
         run=cancel,
-        offered=lambda redemption: redemption.status in (Status.PENDING, Status.SCHEDULED),
+        offered=lambda redemption: redemption.batch_id is None and redemption.status in _CANCELLABLE,
         facts=purchase,
         is_destructive=True,
     ),
@@ -105,7 +106,9 @@ ACTIONS = (
         ),
         done=_("A new token is on its way."),
         run=resend,
-        offered=lambda redemption: redemption.status == Status.PENDING and redemption.points == Points.RESERVED,
+        offered=lambda redemption: (
+            redemption.batch_id is None and redemption.status == Status.PENDING and redemption.points == Points.RESERVED
+        ),
         facts=destination,
     ),
     FlowAction(
@@ -228,9 +231,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("decision"))
     def decision(self, redemption: Redemption) -> str:
         """Say whether a token was asked for, and why."""
-        asked = _("Asked for a token") if redemption.two_factor_required else _("Not asked for a token")
-        version = _("policy version %(version)d") % {"version": redemption.policy_version}
-        return f"{asked}: {redemption.get_two_factor_reason_display()} ({version})."
+        return stories.decided(redemption)
 
     @admin.display(description=_("decided from"))
     def shown_inputs(self, redemption: Redemption) -> str:
@@ -277,7 +278,16 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
-        return [*super().get_tools(request, row), *link]
+        # The newest; its page leads to the participant's others.
+        case = Case.objects.filter(redemption=row).first() if may_view(request, Case) else None
+        cases = [] if case is None else [Tool(_("Its case"), self.page_of(case))]
+        return [*super().get_tools(request, row), *link, *self._batch_tools(request, row), *cases]
+
+    def _batch_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
+        """Return the button that leads to the batch of a line: there it is cancelled, and its token sent again."""
+        if row.batch_id is None or not may_view(request, RedemptionBatch):
+            return []
+        return [Tool(_("Its batch"), self.page_of(RedemptionBatch(pk=row.batch_id)))]
 
     def get_sections(self, request: HttpRequest, row: Redemption) -> Sequence[Section | Lead]:
         story, way = stories.read(row), self.way(request)

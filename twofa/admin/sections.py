@@ -20,6 +20,8 @@ GOOD, BAD, OPEN, ENDED = "good", "bad", "open", "ended"
 
 _TONES = {
     "completed": GOOD,
+    "partly_completed": BAD,
+    "completing": OPEN,
     "approved": GOOD,
     "active": GOOD,
     "sent": GOOD,
@@ -29,6 +31,7 @@ _TONES = {
     "failed": BAD,
     "rejected": BAD,
     "pending": OPEN,
+    "open": OPEN,
     "pending_2fa_approval": OPEN,
     "scheduled": OPEN,
     "queued": OPEN,

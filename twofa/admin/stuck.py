@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -18,10 +19,9 @@ from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
 from twofa.flows import stuck
 from twofa.flows.stuck import MOST, Stuck
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption
+from twofa.models import Case, Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
 
 if TYPE_CHECKING:
-    from django.db.models import Model
     from django_stubs_ext import StrOrPromise
 
 Row = TypeVar("Row")
@@ -32,6 +32,7 @@ _CALLS: dict[str, StrOrPromise] = {
     Points.RESERVED: _("spending the points"),
 }
 _GIVING_BACK = _("giving the points back")
+_ITS: dict[type[Model], StrOrPromise] = {Redemption: _("Its redemption"), RedemptionBatch: _("Its batch")}
 
 
 def may_see(request: HttpRequest) -> bool:
@@ -59,7 +60,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
         "opts": model_admin.opts,
         "media": model_admin.media,
         "at": moment(found.at),
-        "is_empty": found.is_empty,
+        "is_empty": not any(section.rows for section in sections),
         "sections": [section for section in sections if section.rows],
         "nothing_in": [section.title for section in sections if not section.rows],
     }
@@ -75,15 +76,34 @@ class _Page:
         self._request = request
 
     def sections(self, found: Stuck) -> list[Section]:
+        cases = [self._cases(found.cases)] if may_view(self._request, Case) else []
         return [
+            *cases,
             self._parked(found.parked),
             self._undelivered(found.undelivered),
             self._waiting(found.waiting),
             self._overdue(found.overdue),
             self._undriven(found.undriven),
             self._failing(found.failing),
+            self._unsettled(found.unsettled),
             self._unerased(found.unerased),
         ]
+
+    def _cases(self, rows: Sequence[Case]) -> Section:
+        return _section(
+            _("Cases: somebody said that it was not them"),
+            _("A device is held until somebody has asked the participant and decided."),
+            (_("since"), _("case"), _("redemption"), _("participant"), _("campaign"), _("what was stopped")),
+            rows,
+            lambda row: cells(
+                moment(row.opened_at),
+                self._link(row, _("Look into it")),
+                row.redemption or "—",
+                row.participant,
+                row.campaign,
+                Cell(_("nothing: it was approved"), tone=BAD) if row.too_late else Cell(_("it was stopped in time")),
+            ),
+        )
 
     def _parked(self, rows: Sequence[Redemption]) -> Section:
         return _section(
@@ -144,7 +164,7 @@ class _Page:
                 self._link(row, row.purpose_label),
                 row.campaign,
                 row.participant or "—",
-                self._of(row.redemption_id),
+                self._order_of(row),
             ),
         )
 
@@ -172,6 +192,17 @@ class _Page:
             ),
         )
 
+    def _unsettled(self, rows: Sequence[RedemptionBatch]) -> Section:
+        return _section(
+            _("Batches whose lines have all ended"),
+            _("Whoever ended the last line stopped before it was told. Does the sweeper run?"),
+            (_("since"), _("batch"), _("participant"), _("campaign"), _("lines")),
+            rows,
+            lambda row: cells(
+                moment(row.updated_at), self._link(row, row), row.participant, row.campaign, Cell(row.count)
+            ),
+        )
+
     def _unerased(self, rows: Sequence[DocumentFile]) -> Section:
         return _section(
             _("Files of documents that the storage did not erase"),
@@ -192,20 +223,30 @@ class _Page:
         return Cell(text, url=self._way(row))
 
     def _resend(self, row: Delivery) -> Cell:
-        redemption = row.challenge.redemption_id if row.challenge is not None else None
-        if redemption is not None and self._request.user.has_perm("twofa.resend_token"):
-            return self._action(redemption, "resend", _("Send a new token"))
-        return self._of(redemption) if redemption is not None else self._challenge(row)
+        order = None if row.challenge is None else _order(row.challenge)
+        if order is None:
+            return self._challenge(row)
+        if self._request.user.has_perm("twofa.resend_token") and self._way(order):
+            return self._action(order, "resend", _("Send a new token"))
+        return self._link(order, _ITS[type(order)])
 
     def _challenge(self, row: Delivery) -> Cell:
         return self._link(row.challenge, _("Its challenge")) if row.challenge is not None else Cell("—")
 
-    def _of(self, redemption: Any) -> Cell:
-        return Cell("—") if redemption is None else self._action(redemption, "change", _("Its redemption"))
+    def _order_of(self, challenge: Challenge) -> Cell:
+        order = _order(challenge)
+        return Cell("—") if order is None else self._link(order, _ITS[type(order)])
 
-    def _action(self, redemption: Any, name: str, label: StrOrPromise) -> Cell:
-        url = reverse(f"admin:twofa_redemption_{name}", args=(redemption,), current_app=self._site)
+    def _action(self, order: Model, name: str, label: StrOrPromise) -> Cell:
+        url = reverse(f"admin:twofa_{order._meta.model_name}_{name}", args=(order.pk,), current_app=self._site)
         return Cell(label, url=url)
+
+
+def _order(challenge: Challenge) -> Redemption | RedemptionBatch | None:
+    """Return what a challenge is about, as far as a link to it needs it."""
+    if challenge.redemption_id is not None:
+        return Redemption(pk=challenge.redemption_id)
+    return None if challenge.batch_id is None else RedemptionBatch(pk=challenge.batch_id)
 
 
 def _call(row: Redemption) -> str:

@@ -69,8 +69,10 @@ def _when(line: tuple[datetime, int, list[Cell]]) -> tuple[datetime, int]:
 
 def _event_row(event: Event, known: dict[int, Delivery], way: Callable[[Model], str]) -> list[Cell]:
     state = event.type.rpartition(".")[2]
-    tone = tone_of(state) if event.type.startswith(("redemption.", "challenge.", "delivery.")) else ""
+    tone = tone_of(state) if event.type.startswith(("redemption.", "batch.", "challenge.", "delivery.")) else ""
     data = dict(event.data)
+    # By which the event is found. Whoever reads it is on the page of that batch, or on that of one of its lines.
+    data.pop("batch", None)
     return cells(
         Cell(moment(event.created_at), url=way(event)),
         Cell(event.label, tone=tone),

@@ -31,4 +31,6 @@ class ChallengeEndpoint(Endpoint):
 def _where(challenge: Challenge) -> links.Links:
     if challenge.redemption_id is not None:
         return links.of_redemption(challenge.redemption_id)
+    if challenge.batch_id is not None:
+        return links.of_batch(challenge.batch_id)
     return links.NOWHERE if challenge.subject is None else links.of_device(challenge.subject.uuid)

@@ -32,7 +32,7 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Redemption
+from twofa.models import Challenge, Redemption, RedemptionBatch
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -216,7 +216,7 @@ def _headers(error: TwoFactorError) -> dict[str, str]:
 def _member(value: Any, links: Links) -> Any:
     """Return an extension member as JSON: rows are named by id and state, texts are spoken in the active language."""
     match value:
-        case Challenge() | Redemption():
+        case Challenge() | Redemption() | RedemptionBatch():
             return {"id": str(value.pk), "status": str(value.status)}
         case NextAction():
             return presenters.next_action(value, links)

@@ -20,11 +20,23 @@ class Links:
 NOWHERE = Links()
 
 
-def of_redemption(pk: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
-    """Return the links of a redemption, and of its participant where that is known."""
+def of_redemption(
+    pk: UUID, *, campaign: str | None = None, participant: str | None = None, batch: UUID | None = None
+) -> Links:
+    """Return the links of a redemption, and of its participant where that is known; a line is answered at its batch."""
     base = f"/redemptions/{pk}/"
-    paths = {"confirm_token": f"{base}confirm/", "resend_token": f"{base}resend/", "wait": base}
-    return Links(paths | _participant_paths(campaign, participant))
+    answered = _answered_at(base if batch is None else f"/redemption-batches/{batch}/")
+    return Links({**answered, "wait": base, **_participant_paths(campaign, participant)})
+
+
+def of_batch(pk: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
+    """Return the links of a batch, and of its participant where that is known."""
+    base = f"/redemption-batches/{pk}/"
+    return Links({**_answered_at(base), "wait": base, **_participant_paths(campaign, participant)})
+
+
+def _answered_at(base: str) -> dict[str, str]:
+    return {"confirm_token": f"{base}confirm/", "resend_token": f"{base}resend/"}
 
 
 def _participant_paths(campaign: str | None, external_id: str | None) -> dict[str, str]:

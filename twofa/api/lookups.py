@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from twofa.api.base import parse_id
 from twofa.exceptions import NotFound
-from twofa.models import EXTERNAL_ID_PATTERN, Campaign, Device, IdentityDocument, Participant, Redemption, Storefront
+from twofa.models import (
+    EXTERNAL_ID_PATTERN,
+    Campaign,
+    Device,
+    IdentityDocument,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+    Storefront,
+)
 
 # Checked before the database is asked: a NUL in a path is one more id that does not exist, not an error of the driver.
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
@@ -66,7 +77,15 @@ def document_of(storefront: Storefront, text: str) -> IdentityDocument:
 
 def participant_of_redemption(storefront: Storefront, pk: UUID) -> tuple[str, str]:
     """Return slug and external id of the participant of a storefront's redemption. Raises: NotFound."""
-    rows = Redemption.objects.filter(pk=pk, storefront=storefront)
+    return _participant_of(Redemption.objects.filter(pk=pk, storefront=storefront))
+
+
+def participant_of_batch(storefront: Storefront, pk: UUID) -> tuple[str, str]:
+    """Return slug and external id of the participant of a storefront's batch. Raises: NotFound."""
+    return _participant_of(RedemptionBatch.objects.filter(pk=pk, storefront=storefront))
+
+
+def _participant_of(rows: QuerySet[Redemption] | QuerySet[RedemptionBatch]) -> tuple[str, str]:
     found = rows.values_list("campaign__slug", "participant__external_id").first()
     if found is None:
         raise NotFound

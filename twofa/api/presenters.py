@@ -16,7 +16,16 @@ from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
 from twofa.flows import next_actions
 from twofa.flows.onboarding import REJECTED, Step
-from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, Purpose, Redemption
+from twofa.models import (
+    Campaign,
+    Challenge,
+    Device,
+    IdentityDocument,
+    Participant,
+    Purpose,
+    Redemption,
+    RedemptionBatch,
+)
 
 
 def moment(at: datetime) -> str:
@@ -140,6 +149,7 @@ def device(row: Device, waiting: Challenge | None) -> shapes.Device:
         "status": row.status,
         "is_default": row.is_default,
         "usable_from": optional_moment(row.usable_from),
+        "held": row.is_held,
         "challenge": shown if is_own else None,
         "authorization": None if is_own else shown,
         "next_action": next_action(_next_of_device(row, waiting), links.of_device(row.uuid)),
@@ -147,6 +157,8 @@ def device(row: Device, waiting: Challenge | None) -> shapes.Device:
 
 
 def _next_of_device(row: Device, waiting: Challenge | None) -> next_actions.NextAction:
+    if row.is_held:
+        return next_actions.HELD
     if waiting is None:
         pending = row.status == Device.Status.PENDING
         return next_actions.NextAction("resend_token") if pending else next_actions.NONE
@@ -163,7 +175,7 @@ def next_of_challenge(row: Challenge) -> next_actions.NextAction:
 def redemption(row: Redemption) -> shapes.Redemption:
     """Return a redemption; ``campaign``, ``participant`` and, where required, ``challenge`` are loaded."""
     slug, external_id = row.campaign.slug, row.participant.external_id
-    where = links.of_redemption(row.pk, campaign=slug, participant=external_id)
+    where = links.of_redemption(row.pk, campaign=slug, participant=external_id, batch=row.batch_id)
     return {
         "id": str(row.pk),
         "campaign": slug,
@@ -178,23 +190,54 @@ def redemption(row: Redemption) -> shapes.Redemption:
         "batch": None if row.batch_id is None else str(row.batch_id),
         "approver": None if row.approver is None else {"participant": row.approver.external_id},
         "scheduled_for": optional_moment(row.scheduled_for),
-        "two_factor": {
-            "required": row.two_factor_required,
-            "reason": row.two_factor_reason,
-            "challenge": challenge(row.challenge) if row.two_factor_required else None,
-        },
+        "two_factor": _two_factor(row, row.deciding_challenge),
         "next_action": next_action(next_actions.of_redemption(row), where),
-        "failure": _failure(row),
+        "failure": _failure(row.failure_code, row.failure_detail),
         "correlation_id": row.correlation_id,
         "created_at": moment(row.created_at),
         "completed_at": optional_moment(row.completed_at),
     }
 
 
-def _failure(row: Redemption) -> shapes.Failure | None:
-    if not row.failure_code:
+def batch(row: RedemptionBatch) -> shapes.RedemptionBatch:
+    """Return a batch with its lines; it is as ``flows.batches`` reads it."""
+    slug, external_id = row.campaign.slug, row.participant.external_id
+    asked = row.challenge if row.two_factor_required else None
+    where = links.of_batch(row.pk, campaign=slug, participant=external_id)
+    return {
+        "id": str(row.pk),
+        "campaign": slug,
+        "request_id": row.request_id,
+        "participant": external_id,
+        "approver": None if row.approver is None else {"participant": row.approver.external_id},
+        "status": row.status,
+        "test": row.test,
+        "count": row.count,
+        "total": points(row.total),
+        "unit": row.unit,
+        "digest": None if asked is None else asked.short_digest,
+        "two_factor": _two_factor(row, asked),
+        "redemptions": [redemption(line) for line in row.lines],
+        "next_action": next_action(next_actions.of_batch(row), where),
+        "failure": _failure(row.failure_code),
+        "correlation_id": row.correlation_id,
+        "created_at": moment(row.created_at),
+        "completed_at": optional_moment(row.completed_at),
+    }
+
+
+def _two_factor(row: Redemption | RedemptionBatch, asked: Challenge | None) -> shapes.TwoFactor:
+    return {
+        "required": row.two_factor_required,
+        "reason": row.two_factor_reason,
+        "challenge": None if asked is None else challenge(asked),
+    }
+
+
+def _failure(code: str, detail: str = "") -> shapes.Failure | None:
+    if not code:
         return None
-    return {"code": row.failure_code, "detail": row.failure_detail or str(RedemptionRefused.default_detail)}
+    return {"code": code, "detail": detail or str(RedemptionRefused.default_detail)}
 
 
 def page(results: Iterable[Any], of: Page[Any]) -> dict[str, Any]:

@@ -10,40 +10,20 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
-from django.utils.translation import gettext
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.campaigns import PAGING
-from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text
+from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Raw, Text
 from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption
 from twofa.api.operations import Parameter, operation
+from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, ensure_way, named, stored_items
 from twofa.api.pagination import paginate
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import checkouts, redemptions
-from twofa.flows.recipients import Named
 from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption
 from twofa.models.clock import Clock
-
-MOST_ITEMS = 100
-
-
-class ItemInput(Input):
-    """A line; `amount` is the line's total."""
-
-    sku = Text(max_length=128)
-    name = Text(max_length=150)
-    quantity = Quantity()
-    amount = Amount()
-
-
-class ApproverInput(Input):
-    """Who approves in the participant's place, and by which channel to reach them."""
-
-    document_number = Text(max_length=32)
-    channel = Choice(choices=Channel.values, required=False, allow_null=True)
 
 
 class OrderInput(Input):
@@ -60,14 +40,8 @@ class OrderInput(Input):
     scheduled_for = Moment(required=False, allow_null=True)
 
     def cross_check(self, values: dict[str, Any]) -> None:
-        if values.get("approver") and (values.get("channel") or values.get("device")):
-            detail = gettext("The token goes to the approver: say in “approver” by which channel, or leave it out.")
-            field = "channel" if values.get("channel") else "device"
-            raise ValidationError({field: ErrorDetail(detail, "not_with_approver")})
-        items = values.get("items")
-        if items and sum(item["amount"] for item in items) != values["amount"]:
-            detail = gettext("The amounts of the items must add up to “amount”.")
-            raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
+        ensure_way(values)
+        ensure_sum(values)
 
 
 class ConfirmationInput(Input):
@@ -348,17 +322,15 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
 
 
 def _order(members: dict[str, Any]) -> checkouts.Order:
-    approver = members.get("approver")
-    items = [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
     return checkouts.Order(
         participant=members["participant"],
         order_id=members["order_id"],
         amount=members["amount"],
         description=members["description"],
-        items=items,
+        items=stored_items(members),
         channel=members.get("channel"),
         device=members.get("device"),
-        approver=None if approver is None else Named(approver["document_number"], approver.get("channel")),
+        approver=named(members),
         scheduled_for=members.get("scheduled_for"),
     )
 

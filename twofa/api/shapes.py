@@ -11,6 +11,7 @@ from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
 from twofa.models import IdentityDocument as DocumentRow
 from twofa.models import Redemption as RedemptionRow
+from twofa.models import RedemptionBatch as BatchRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ def known(*values: str) -> Note:
 
 Moment = Annotated[str, note(format="date-time", examples=["2026-01-31T12:00:00.123456Z"])]
 Points = Annotated[str, note(pattern=r"^[0-9]{1,12}\.[0-9]{2}$", examples=["15000.00"])]
+Total = Annotated[str, note(pattern=r"^[0-9]{1,14}\.[0-9]{2}$", examples=["15000.00"])]
 Id = Annotated[str, note(format="uuid")]
 Destination = Annotated[str, note("Masked, for display only; the same for everybody.", examples=["+55 •• •••••-••34"])]
 ChannelName = Annotated[str, known(*Channel.values)]
@@ -111,6 +113,9 @@ class Device(TypedDict):
     status: Annotated[str, known(*DeviceRow.Status.values)]
     is_default: bool
     usable_from: Annotated[Moment | None, note("In the future: cooling off. Null: not active yet.")]
+    held: Annotated[
+        bool, note("True: somebody reported a message, and staff have to release it. Nothing is sent there.")
+    ]
     challenge: Annotated[Challenge | None, note("Answered at `/devices/{id}/verify/`.")]
     authorization: Annotated[
         Challenge | None, note("On the current default device; answered at `/devices/{id}/authorize/`.")
@@ -228,8 +233,31 @@ class Redemption(TypedDict):
     completed_at: Moment | None
 
 
+class RedemptionBatch(TypedDict):
+    """Several redemptions, approved by one token."""
+
+    id: Id
+    campaign: str
+    request_id: str
+    participant: str
+    approver: Approver | None
+    status: Annotated[str, known(*BatchRow.Status.values)]
+    test: bool
+    count: int
+    total: Total
+    unit: str
+    digest: Annotated[str | None, note("Beside the total in the message as well, for people to compare.")]
+    two_factor: TwoFactor
+    redemptions: Annotated[list[Redemption], note("In the order of the request, each with its own outcome.")]
+    next_action: NextAction
+    failure: Annotated[Failure | None, note("Of the batch as a whole; each line has its own.")]
+    correlation_id: str
+    created_at: Moment
+    completed_at: Annotated[Moment | None, note("When the last line ended, where at least one was completed.")]
+
+
 class Reference(TypedDict):
-    """A challenge or a redemption named in an error."""
+    """A challenge, a redemption or a batch named in an error."""
 
     id: Id
     status: str
@@ -256,6 +284,8 @@ class Problem(TypedDict):
     attempts_remaining: NotRequired[int]
     challenge: NotRequired[Reference]
     redemption: NotRequired[Reference]
+    batch: NotRequired[Reference]
+    line: NotRequired[Annotated[int, note("Which line of a batch it is about, from 0 on.")]]
     missing: NotRequired[list[str]]
     next_action: NotRequired[NextAction]
     reason: NotRequired[str]

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import transaction
 
 from twofa.exceptions import NotFound
-from twofa.flows import redemptions, verdicts
-from twofa.flows.history import WORKER, Trail
+from twofa.flows import batch_ends, batches, redemptions, verdicts
+from twofa.flows.history import WORKER, Actor, Trail
 from twofa.models import ACCEPTED_KEPT, Challenge, Storefront
 from twofa.models.clock import Clock, now
 
@@ -28,6 +28,9 @@ def expire(challenge: Challenge) -> None:
     if challenge.redemption_id is not None:
         redemptions.expire(challenge.redemption_id)
         return
+    if challenge.batch_id is not None:
+        batch_ends.expire(challenge.batch_id)
+        return
     with transaction.atomic(durable=True):
         locked = Challenge.objects.select_for_update(no_key=True, of=("self",)).get(pk=challenge.pk)
         at = now()
@@ -35,6 +38,20 @@ def expire(challenge: Challenge) -> None:
             trail = Trail(WORKER, at)
             verdicts.end(locked, Challenge.Status.EXPIRED, at=at, trail=trail)
             trail.write()
+
+
+def cancel_order(challenge: Challenge, *, actor: Actor, reason: str) -> bool:
+    """Cancel the order that a challenge is about, if it still waits, and give its points back; tell whether it has one.
+
+    A confirm that came first stands.
+    """
+    if challenge.redemption_id is not None:
+        redemptions.cancel_open(challenge.redemption_id, actor=actor, reason=reason)
+    elif challenge.batch_id is not None:
+        batches.cancel_open(challenge.batch_id, actor=actor, reason=reason)
+    else:
+        return False
+    return True
 
 
 def forget_accepted(at: datetime) -> int:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from uuid import UUID
 
-from twofa.flows import issuing, onboarding, redemptions, verdicts
+from twofa.flows import challenges, issuing, onboarding, verdicts
 from twofa.flows.history import Actor, Trail
-from twofa.models import Challenge, Device, Method, Participant, Purpose
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Method, Participant
 from twofa.models.clock import now
 
 Action = Challenge.Action
 
 
-def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str = "") -> list[UUID]:
-    """Do ``action`` to a device of a locked participant; return redemptions that must be cancelled after the commit."""
+def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str = "") -> list[Challenge]:
+    """Do ``action`` to a device of a locked participant; return challenges whose orders are to be cancelled."""
     if action == Action.VERIFY:
         _activate(device, trail)
     elif action == Action.MAKE_DEFAULT:
@@ -28,10 +27,10 @@ def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str
     return []
 
 
-def finish(ended: Iterable[UUID], *, actor: Actor) -> None:
-    """Cancel redemptions whose token went to a device that is no more; their points are given back."""
-    for pk in ended:
-        redemptions.cancel_open(pk, actor=actor, reason="device_revoked")
+def finish(ended: Iterable[Challenge], *, actor: Actor) -> None:
+    """Cancel orders whose token went to a device that is no more; their points are given back."""
+    for challenge in ended:
+        challenges.cancel_order(challenge, actor=actor, reason="device_revoked")
 
 
 def end_challenge(challenge: Challenge, *, actor: Actor, reason: str = "") -> None:
@@ -85,7 +84,7 @@ def _switch_off(device: Device, trail: Trail) -> None:
     tell("participant.switched_off", participant, trail, destination=device.destination)
 
 
-def _revoke(device: Device, trail: Trail, reason: str) -> list[UUID]:
+def _revoke(device: Device, trail: Trail, reason: str) -> list[Challenge]:
     was_default, was_active = device.is_default, device.status == Device.Status.ACTIVE
     if was_active:
         # Before it is revoked, so that it is told as well: whoever still has it learns why no token comes any more.
@@ -124,14 +123,14 @@ def _end_verifications(participant: Participant, trail: Trail, *, keeping_author
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
 
 
-def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
-    """End what is open on a device or about it; return the redemptions, whose rows are locked before challenges."""
+def _end_challenges(device: Device, trail: Trail) -> list[Challenge]:
+    """End what is open on a device or about it; return those of orders, whose rows are locked before challenges."""
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
-    about = rows.filter(subject=device) | rows.filter(device=device).exclude(purpose=Purpose.REDEMPTION)
+    about = rows.filter(subject=device) | rows.filter(device=device).exclude(purpose__in=DIGESTS_OF_ORDERS)
     for challenge in about.order_by("pk"):
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
-    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, redemption__isnull=False)
-    return list(open_.values_list("redemption_id", flat=True))
+    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, purpose__in=DIGESTS_OF_ORDERS)
+    return list(open_.only("redemption_id", "batch_id"))
 
 
 def tell(

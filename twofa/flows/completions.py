@@ -14,11 +14,11 @@ from django.db import transaction
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import RedemptionRefused, TemporaryFailure
-from twofa.flows import calls, notices, onboarding, reservations
+from twofa.flows import batch_reservations, calls, notices, onboarding, reservations, settlements
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
-from twofa.models import CompletionMode, Participant, Redemption, Storefront, writes
+from twofa.models import Campaign, CompletionMode, Participant, Redemption, Storefront, writes
 
 logger = correlation.get_logger(__name__)
 
@@ -26,15 +26,20 @@ Status, Points = Redemption.Status, Redemption.Points
 
 
 def finish(redemption: Redemption, *, storefront: Storefront) -> Redemption:
-    """Complete an approved redemption: in this request, or by a worker, as the storefront's mode or the campaign's is.
-
-    The storefront's comes first: one whose customers wait at a desk and one that sends files at night may serve the
-    same campaign.
-    """
-    if (storefront.completion_mode or redemption.campaign.completion_mode) == CompletionMode.SYNC:
+    """Complete an approved redemption: in this request, or by a worker."""
+    if mode(redemption.campaign, storefront) == CompletionMode.SYNC:
         return complete(redemption.pk, presented=redemption)
     jobs.publish(jobs.COMPLETE, redemption.pk)
     return redemption
+
+
+def mode(campaign: Campaign, storefront: Storefront) -> str:
+    """Return where completions run that a storefront's call approved.
+
+    The storefront's own mode comes first: one whose customers wait at a desk and one that sends files at night may
+    serve the same campaign.
+    """
+    return storefront.completion_mode or campaign.completion_mode
 
 
 def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
@@ -53,6 +58,8 @@ def complete(pk: UUID, *, presented: Redemption | None = None) -> Redemption:
         redemption = with_known(_record_failure(pk, error, announced=announced), presented)
     if redemption.status == Status.FAILED and redemption.points == Points.RESERVED:
         redemption = with_known(reservations.release(pk), redemption)
+    if redemption.batch_id is not None and redemption.is_final:
+        settlements.settle(redemption.batch_id)
     return redemption
 
 
@@ -202,6 +209,8 @@ def _failed(redemption: Redemption, refusal: RedemptionRefused, trail: Trail) ->
 def drive(pk: UUID) -> None:
     """Do what is due for one redemption: reserve, complete or release."""
     redemption = _put_off(pk)
+    if batch_reservations.drive(redemption):
+        return
     if redemption.points == Points.NONE:
         try:
             redemption = reservations.reserve_remote(pk)

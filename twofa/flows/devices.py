@@ -19,9 +19,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.conf import conf
-from twofa.exceptions import Invalid, NotActive, NotFound, TwoFactorError, WrongState
+from twofa.exceptions import Invalid, NotActive, NotFound, OnboardingIncomplete, TwoFactorError, WrongState
 from twofa.flows import changes, destinations, facts, issuing, onboarding, renewals, shared_contacts, verdicts
 from twofa.flows.history import Actor, Trail
+from twofa.flows.next_actions import HELD
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
 from twofa.models.clock import now
@@ -123,6 +124,8 @@ def _ask(
     campaign = participant.campaign
     if not (campaign.is_active and participant.is_active):
         raise NotActive
+    if contact.is_held:
+        raise OnboardingIncomplete(missing=["device"], next_action=HELD)
     budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
@@ -197,14 +200,14 @@ def _answer(
 @retried_once
 def _judge(
     pk: int, actions: tuple[Action, ...], storefront: Storefront, token: object, actor: Actor
-) -> tuple[Registration, TwoFactorError | None, list[UUID]]:
+) -> tuple[Registration, TwoFactorError | None, list[Challenge]]:
     """Judge one token in one transaction, and do what it approves; nothing is raised once something was written."""
     with transaction.atomic(durable=True):
         device = _locked(pk)
         challenge = _latest(device, actions, storefront)
         if challenge is None:
             raise WrongState
-        ended: list[UUID] = []
+        ended: list[Challenge] = []
         if challenge.is_final:
             error = verdicts.replay(challenge, token)
             if error is None and shared_contacts.was_refused(device, challenge):
@@ -280,7 +283,7 @@ def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
 
     Raises: NotActive, OnboardingIncomplete, ResendCooldown, SendBudget, FailedAttemptsBudget.
     """
-    ended: list[UUID] = []
+    ended: list[Challenge] = []
     with transaction.atomic():
         locked = _locked(device.pk)
         if locked.status == Device.Status.ACTIVE:
@@ -302,7 +305,7 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
 
     Raises: WrongState where it is revoked already.
     """
-    ended: list[UUID] = []
+    ended: list[Challenge] = []
     with transaction.atomic():
         locked = _locked(device.pk)
         if locked.status == Device.Status.REVOKED:
@@ -312,7 +315,7 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
     changes.finish(ended, actor=actor)
 
 
-def _revoke_now(device: Device, actor: Actor, reason: str = "", *, may_be_last: bool = False) -> list[UUID]:
+def _revoke_now(device: Device, actor: Actor, reason: str = "", *, may_be_last: bool = False) -> list[Challenge]:
     trail = Trail(actor, now())
     ended = changes.apply(device, Action.REVOKE, trail, reason=reason)
     if may_be_last and not Device.objects.active().filter(participant=device.participant).exists():

@@ -1,4 +1,4 @@
-"""Writing the audit trail: events gathered in a transaction, stored with it, signalled after it."""
+"""Writing the audit trail: events gathered in a transaction, stored with it and its webhooks, signalled after it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from django.dispatch import Signal
 
 from twofa import alerts, correlation, signals
 from twofa.alerts import Alert
+from twofa.flows.announcing import Announcements
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
     Approver,
     Campaign,
+    Case,
     Challenge,
     Delivery,
     Device,
-    Event,
     IdentityDocument,
     Participant,
     PolicyChange,
     Redemption,
+    RedemptionBatch,
     Storefront,
-    writes,
+    WebhookEndpoint,
 )
 
 SIGNALS: dict[str, Signal] = {
@@ -42,6 +44,16 @@ SIGNALS: dict[str, Signal] = {
     "redemption.cancelled": signals.redemption_cancelled,
     "redemption.tampered": signals.transaction_tampered,
     "redemption.parked": signals.completion_parked,
+    "batch.pending": signals.batch_opened,
+    "batch.exempted": signals.batch_opened,
+    "batch.approved": signals.batch_approved,
+    "batch.completed": signals.batch_completed,
+    "batch.partly_completed": signals.batch_partly_completed,
+    "batch.failed": signals.batch_failed,
+    "batch.rejected": signals.batch_rejected,
+    "batch.expired": signals.batch_expired,
+    "batch.cancelled": signals.batch_cancelled,
+    "batch.tampered": signals.batch_tampered,
     "campaign.change_proposed": signals.policy_change_proposed,
     "campaign.change_approved": signals.policy_change_decided,
     "campaign.change_rejected": signals.policy_change_decided,
@@ -57,20 +69,25 @@ SIGNALS: dict[str, Signal] = {
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
+    "case.opened": signals.case_opened,
     "document.submitted": signals.document_submitted,
     "document.approved": signals.document_approved,
     "document.rejected": signals.document_rejected,
     "document.expired": signals.document_expired,
     "participant.onboarded": signals.participant_onboarded,
     "participant.erased": signals.participant_erased,
+    "webhook_endpoint.disabled": signals.webhook_endpoint_disabled,
 }
 ALERTS: dict[str, Alert] = {
+    "batch.tampered": Alert.TRANSACTION_TAMPERED,
     "redemption.tampered": Alert.TRANSACTION_TAMPERED,
     "campaign.self_approval_refused": Alert.FOUR_EYES_BYPASS,
     "campaign.password_refused": Alert.STAFF_PASSWORD_REFUSED,
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
+    "webhook_endpoint.disabled": Alert.WEBHOOK_ENDPOINT_DISABLED,
+    "case.opened": Alert.REPORTED_NOT_ME,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -79,6 +96,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     Participant: "participant",
     Device: "device",
     Redemption: "redemption",
+    # No column of an event: its participant and its challenge are what the event is found by, its id is in the data.
+    RedemptionBatch: "batch",
     Challenge: "challenge",
     Delivery: "delivery",
     # No column of an event: its campaign is what the event is found by, and the number is in its data.
@@ -87,6 +106,10 @@ _SUBJECTS: dict[type[models.Model], str] = {
     IdentityDocument: "document",
     # (the same; its participant, who is told of it first, is the requester)
     Approver: "approver",
+    # (the same, its storefront)
+    WebhookEndpoint: "webhook_endpoint",
+    # (the same)
+    Case: "case",
 }
 
 
@@ -132,6 +155,7 @@ class Trail:
     _events: list[dict[str, Any]] = field(default_factory=list)
     _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
     _alerts: list[tuple[Alert, dict[str, Any]]] = field(default_factory=list)
+    _announcements: Announcements = field(default_factory=Announcements)
 
     def add(self, type_: str, *about: models.Model, **data: Any) -> None:
         """Note what happened to the rows ``about``; the first one is what the signal carries."""
@@ -146,6 +170,8 @@ class Trail:
         for row in about:
             _refer(event, row)
         self._events.append(event)
+        if about:
+            self._announcements.note(event, about[0])
         if type_ in SIGNALS:
             self._told.append((SIGNALS[type_], {_SUBJECTS[type(about[0])]: about[0]}))
         if type_ in ALERTS:
@@ -163,9 +189,9 @@ class Trail:
         return replace(self, actor=actor)
 
     def write(self) -> None:
-        """Store the events with the transaction, and send their signals after its commit."""
+        """Store the events, and what storefronts are told of them, with the transaction; send signals after it."""
         if self._events:
-            writes.record(Event, self._events)
+            self._announcements.record(self._events)
         for signal, payload in self._told:
             if signal.receivers:
                 after_commit(_tell, signal, payload)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from twofa.models import Challenge, Delivery, Redemption
+from twofa.models import Challenge, Delivery, Redemption, RedemptionBatch
 
 POLL_SECONDS = 2
+REVIEW_POLL_SECONDS = 30
+"""After so many seconds it is worth looking again whether staff have decided."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +23,27 @@ class NextAction:
 
 NONE = NextAction("none")
 CONFIRM = NextAction("confirm_token")
+HELD = NextAction("wait", poll_after=REVIEW_POLL_SECONDS)
+"""Of a device that staff have to release: nothing else helps."""
 
 
 def of_redemption(redemption: Redemption) -> NextAction:
     """Return what to do about a redemption, as it was read."""
-    if redemption.status == Redemption.Status.PENDING:
-        return of_challenge(redemption.challenge, redemption.read_at)
+    challenge = redemption.deciding_challenge
+    if redemption.status == Redemption.Status.PENDING and challenge is not None:
+        return of_challenge(challenge, redemption.read_at)
     if redemption.status == Redemption.Status.SCHEDULED and not redemption.is_time:
         return NextAction("wait", available_at=redemption.scheduled_for)
     if redemption.status in Redemption.COMPLETABLE:
         return NextAction("wait", poll_after=POLL_SECONDS)
     return NONE
+
+
+def of_batch(batch: RedemptionBatch) -> NextAction:
+    """Return what to do about a batch, as it was read."""
+    if batch.status == RedemptionBatch.Status.PENDING:
+        return of_challenge(batch.challenge, batch.read_at)
+    return NextAction("wait", poll_after=POLL_SECONDS) if batch.status == RedemptionBatch.Status.COMPLETING else NONE
 
 
 def of_challenge(challenge: Challenge, at: datetime) -> NextAction:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from twofa.exceptions import WrongState
-from twofa.flows import completions, reservations
+from twofa.flows import completions, reservations, settlements
 from twofa.flows.history import Actor, Trail
 from twofa.flows.turns import locked
 from twofa.models import Redemption
@@ -51,4 +51,7 @@ def fail(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         trail = Trail(actor, at)
         trail.add("redemption.failed", redemption, reason=reason)
         trail.write()
-    return reservations.release(pk)
+    released = reservations.release(pk)
+    if released.batch_id is not None:
+        settlements.settle(released.batch_id)
+    return released

@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from twofa import correlation
-from twofa.flows import challenges, changes, redemptions
+from twofa.flows import challenges, changes
 from twofa.flows.history import Actor
 from twofa.models import Challenge
 from twofa.models.clock import now
@@ -44,8 +44,6 @@ def end_pending(*, actor: Actor, reason: str) -> tuple[int, int]:
 def _end(challenge: Challenge, actor: Actor, reason: str) -> None:
     if challenge.is_past_deadline(now()):
         challenges.expire(challenge)
-    elif challenge.redemption_id is not None:
-        redemptions.cancel_open(challenge.redemption_id, actor=actor, reason=reason)
-    else:
+    elif not challenges.cancel_order(challenge, actor=actor, reason=reason):
         with transaction.atomic(durable=True):
             changes.end_challenge(challenge, actor=actor, reason=reason)

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption
+from twofa.flows import cases, settlements
+from twofa.models import Case, Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 T = TypeVar("T", bound=Model)
@@ -44,9 +45,11 @@ _DELIVERY = (
     "created_at",
     "campaign__name",
     "challenge__redemption",
+    "challenge__batch",
     "participant__external_id",
 )
-_CHALLENGE = ("purpose", "redemption", "deadline", "status", "campaign__name", "participant__external_id")
+_CHALLENGE = ("purpose", "redemption", "batch", "deadline", "status", "campaign__name", "participant__external_id")
+_BATCH = ("request_id", "count", "status", "updated_at", "campaign__name", "participant__external_id")
 _FILE = (
     "page",
     "created_at",
@@ -57,6 +60,7 @@ _FILE = (
     "participant__external_id",
     "participant__campaign__name",
 )
+_CASE = ("too_late", "opened_at", "campaign__name", "participant__external_id", "redemption__order_id")
 _FAILED_CALLS = 2
 """A call that is just being made counts as one try; from the second one on, one has failed."""
 
@@ -66,6 +70,8 @@ class Stuck:
     """The newest of each kind, one more than :data:`MOST` where there are more."""
 
     at: datetime
+    cases: list[Case]
+    """Reports "it was not me" that nobody has closed: what came too late to be stopped first, then the oldest."""
     parked: list[Redemption]
     """Completions that the machine has given up: nobody knows whether the points were spent."""
     undelivered: list[Delivery]
@@ -78,6 +84,8 @@ class Stuck:
     """Redemptions whose next call of the points system is due and that no sweeper made."""
     failing: list[Redemption]
     """Calls of the points system that fail again and again, and will be tried again."""
+    unsettled: list[RedemptionBatch]
+    """Batches whose lines have all ended and that nobody ended."""
     unerased: list[DocumentFile]
     """Files of documents that the storage did not erase when it was asked to. Their keys are gone already."""
 
@@ -88,7 +96,7 @@ class Stuck:
 
 
 def find() -> Stuck:
-    """Return what is stuck now; costs eight statements, each of them by an index of what is open."""
+    """Return what is stuck now; costs nine statements, each of them by an index of what is open."""
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
@@ -97,6 +105,7 @@ def find() -> Stuck:
     )
     return Stuck(
         at=at,
+        cases=_newest(cases.opened().select_related("campaign", "participant", "redemption").only(*_CASE)),
         parked=_newest(redemptions.parked().order_by("-parked_at")),
         undelivered=_newest(
             deliveries.filter(
@@ -116,6 +125,13 @@ def find() -> Stuck:
         ),
         undriven=_newest(redemptions.due(late).order_by("-due_at")),
         failing=_newest(redemptions.filter(_failing(), due_at__gt=late).order_by("-updated_at")),
+        unsettled=_newest(
+            settlements.due()
+            .filter(updated_at__lte=late)
+            .select_related("campaign", "participant")
+            .only(*_BATCH)
+            .order_by("-updated_at")
+        ),
         unerased=_newest(
             DocumentFile.objects.overdue()
             .select_related("document", "participant__campaign")
@@ -126,6 +142,7 @@ def find() -> Stuck:
 
 
 def _newest(rows: QuerySet[T]) -> list[T]:
+    """Return the first rows, in their own order."""
     return list(rows[: MOST + 1])
 
 

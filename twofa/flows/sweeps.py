@@ -23,6 +23,8 @@ from twofa.flows import (
     policy_changes,
     schedules,
     seals,
+    settlements,
+    webhooks,
 )
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
@@ -47,10 +49,12 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "executed": _step(schedules.execute_due, at),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
+            "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
             "forgotten": challenges.forget_accepted(at),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
+            "webhooks": _step(webhooks.push_due, at),
             # The last: a storage may take its time, and what it keeps waiting here is nothing but the next sweep.
             "erased": _step(_erase, at),
         }

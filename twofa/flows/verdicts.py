@@ -29,9 +29,9 @@ from twofa.exceptions import (
 from twofa.flows import issuing, recipients
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
-from twofa.flows.next_actions import NextAction, of_challenge
+from twofa.flows.next_actions import HELD, NextAction, of_challenge
 from twofa.flows.transactions import after_commit
-from twofa.models import Challenge, Verdict
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Verdict
 
 logger = correlation.get_logger(__name__)
 
@@ -141,7 +141,8 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
         return error
     is_verification = challenge.action == Challenge.Action.VERIFY
     if not is_verification and not standing.device_usable:
-        refusal = OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        action = HELD if standing.device_held else NextAction("onboarding")
+        refusal = OnboardingIncomplete(missing=["device"], next_action=action)
         return refusal if recipients.approver_of(challenge) is None else recipients.of_approver(refusal)
     return None
 
@@ -153,7 +154,7 @@ def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
 def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
     logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
     end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
-    if challenge.redemption_id is None:
-        # A redemption's own event tells it, in every place where it may be found out.
+    if challenge.purpose not in DIGESTS_OF_ORDERS:
+        # An order's own event tells it, in every place where it may be found out.
         after_commit(alerts.sound, Alert.TRANSACTION_TAMPERED, challenge=challenge.pk)
     return TransactionChanged(challenge=challenge)

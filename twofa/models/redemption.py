@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from twofa import tokens
+from twofa.exceptions import TransitionRefused
 from twofa.models.campaign import Campaign
 from twofa.models.ids import uuid7
 from twofa.models.participant import Participant
@@ -21,6 +22,9 @@ from twofa.models.states import StateMachine, final_states
 from twofa.models.storefront import Storefront
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
     from twofa.models.challenge import Challenge
 
 
@@ -142,6 +146,8 @@ class Redemption(StateMachine):
     challenge: Challenge
     is_active: bool
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
+    is_asked_alone: bool
+    """Whether it has a challenge of its own, which no line of a batch has; set by the flow that locks a batch."""
     executable_until: datetime | None
     """When it is too late for the first try of what was scheduled; set by the same flow."""
     message_switches: dict[str, bool]
@@ -240,6 +246,46 @@ class Redemption(StateMachine):
         """Change state at ``at``, and count the version by which clients drop what they see out of order."""
         self.change(updated_at=at, version=self.version + 1, guard=("version",), **changes)
 
+    @classmethod
+    def move_all(
+        cls,
+        rows: Sequence[Redemption],
+        *,
+        at: datetime,
+        each: Mapping[str, Mapping[UUID, Any]] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Change several rows, which the caller has locked, as :meth:`move` changes one: in one statement.
+
+        ``each`` gives a column a value of its own for each row, by its key. Raises: TransitionRefused.
+        """
+        if not rows:
+            return
+        for row in rows:
+            row.ensure_may(changes)
+        keys, varied = [row.pk for row in rows], each or {}
+        present = {"status__in": {row.status for row in rows}, "points__in": {row.points for row in rows}}
+        changed = cls.objects.filter(pk__in=keys, **present).update(
+            version=F("version") + 1,
+            updated_at=at,
+            **changes,
+            **{name: _by_key(cls._meta.get_field(name), values) for name, values in varied.items()},
+        )
+        if changed != len(rows):
+            raise TransitionRefused(expected=present)
+        for row in rows:
+            for name, value in {**changes, **{name: values[row.pk] for name, values in varied.items()}}.items():
+                setattr(row, name, value)
+            row.version, row.updated_at = row.version + 1, at
+
+    @property
+    def deciding_challenge(self) -> Challenge | None:
+        """Return the challenge that decides about it, of a line its batch's; None where no token is asked for."""
+        if not self.two_factor_required:
+            return None
+        # Nor where somebody took a line out of its batch by hand: it has none of its own.
+        return getattr(self if self.batch is None else self.batch, "challenge", None)
+
     @property
     def is_final(self) -> bool:
         """Tell whether its status can no longer change."""
@@ -259,3 +305,7 @@ class Redemption(StateMachine):
     def owing_release(cls) -> Q:
         """Return the condition of rows whose points must still be given back."""
         return Q(points=cls.Points.RESERVED, status__in=[s for s in cls.FINAL if s != cls.Status.COMPLETED])
+
+
+def _by_key(field: Any, values: Mapping[UUID, Any]) -> Case:
+    return Case(*(When(pk=key, then=Value(value, output_field=field)) for key, value in values.items()))

@@ -21,6 +21,8 @@ from twofa.models.storefront import Storefront
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from django.db.models.fields.related_descriptors import RelatedManager
+
     from twofa.models.challenge import Challenge
     from twofa.models.redemption import Redemption
 
@@ -83,7 +85,9 @@ class RedemptionBatch(StateMachine):
     completed_at = models.DateTimeField(_("completed at"), null=True)
 
     challenge: Challenge
-    redemptions: models.Manager[Redemption]
+    redemptions: RelatedManager[Redemption]
+    lines: list[Redemption]
+    """Its redemptions in the order in which they were asked for; set by the flow that locks or reads this row."""
     read_at: datetime
     """The database's time when a flow read or changed this row."""
 

@@ -31,14 +31,17 @@ class StateMachine(models.Model):
         The row lock of the flow makes a lost race rare, this condition makes it harmless: whoever comes second
         changes no row and is told so. Raises: TransitionRefused.
         """
-        moved = [column for column in self.MACHINES if column in changes]
-        for column in moved:
-            if changes[column] not in self.MACHINES[column][getattr(self, column)]:
-                raise TransitionRefused(column=column, before=getattr(self, column), after=changes[column])
+        self.ensure_may(changes)
         expected = {column: getattr(self, column) for column in (*self.MACHINES, *guard)}
         writes.update(self, changes, expected, lost=TransitionRefused(expected=expected))
         for name, value in changes.items():
             setattr(self, name, value)
+
+    def ensure_may(self, changes: Mapping[str, Any]) -> None:
+        """Raise where a table does not have a step of ``changes``. Raises: TransitionRefused."""
+        for column, transitions in self.MACHINES.items():
+            if column in changes and changes[column] not in transitions[getattr(self, column)]:
+                raise TransitionRefused(column=column, before=getattr(self, column), after=changes[column])
 
 
 def final_states(transitions: Transitions) -> frozenset[str]:
