@@ -194,9 +194,9 @@ def test_preview_shows_what_would_be_sent_and_saves_nothing(campaign: Campaign, 
     portuguese, _spanish, english = response.context["previews"]
 
     assert english.text == "Não 🎧 15,000 points, Wireless headphones. 7K2M9Q"
-    assert english.size == "1 SMS: 49 characters of UCS-2"
+    assert english.size == "one SMS: 49 characters of UCS-2"
     assert "7K2M9Q" in portuguese.text
-    assert portuguese.size.startswith("1 SMS: ")
+    assert portuguese.size.startswith("one SMS: ")
     assert "GSM-7" in portuguese.size
 
 

@@ -15,7 +15,6 @@ from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from twofa import delivery, texts, wording
 from twofa.admin.actions import acting, explain
@@ -278,7 +277,8 @@ def _preview(language: StrOrPromise, form: TextForm) -> Preview:
 def _size(text: str) -> str:
     """Return what an SMS costs, in words."""
     size = wording.segments(text)
-    count = ngettext("%(count)d SMS", "%(count)d SMS, each paid for", size.segments) % {"count": size.segments}
+    several = str(_("%(count)d SMS, each paid for")) % {"count": size.segments}
+    count = _("one SMS") if size.segments == 1 else several
     counted = _("%(characters)d characters of %(encoding)s") % {
         "characters": size.characters,
         "encoding": size.encoding,
