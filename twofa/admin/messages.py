@@ -11,7 +11,7 @@ from django.contrib import messages as told
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAY_CHANGE_MESSAGES = "twofa.change_messages"
 _SEEN = "seen"
+_TEXT_PAGE = rf"^(?P<object_id>\d+)/messages/(?P<event>[a-z_]+\.[a-z_]+)/(?P<channel>{'|'.join(Channel.values)})/\Z"
 _LABELS: dict[str, StrOrPromise] = {"subject": _("Subject"), "text": _("Text"), "html": _("HTML")}
 _HELP: dict[str, StrOrPromise] = {
     "html": _("Optional. Empty: the lines of the text, in the frame of all e-mails."),
@@ -145,7 +146,7 @@ def urls(model_admin: TwofaAdmin) -> list[URLPattern]:
 
     return [
         path("<int:object_id>/messages/", of(page), name="twofa_campaign_messages"),
-        path("<int:object_id>/messages/<str:event>/<str:channel>/", of(text_page), name="twofa_campaign_message"),
+        re_path(_TEXT_PAGE, of(text_page), name="twofa_campaign_message"),
     ]
 
 
@@ -202,7 +203,7 @@ def text_page(
     model_admin: TwofaAdmin, request: HttpRequest, campaign: Campaign, *, event: str, channel: str
 ) -> HttpResponse:
     """Show what one message says on one channel, in all languages; preview and save what is typed."""
-    if event not in KINDS or channel not in Channel.values:
+    if event not in KINDS:
         raise Http404
     known = messages.texts_of(campaign, event, channel)
     given = request.POST if request.method == "POST" else None
