@@ -54,6 +54,7 @@ KEYS: dict[str, StrOrPromise] = {
     "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
+    "batch": _("batch"),
     "campaigns": _("campaigns"),
     "cause": _("why"),
     "channel": _("channel"),
