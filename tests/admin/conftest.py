@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.models import (
+    Approver,
     Campaign,
     Challenge,
     Delivery,
@@ -45,6 +47,18 @@ class World:
     document: IdentityDocument
     batch: RedemptionBatch
 
+    @cached_property
+    def approver(self) -> Approver:
+        """An entitlement, with the approver and the deputy that it needs."""
+        approver, deputy = (factories.participant(self.shop.campaign) for _person in range(2))
+        return Approver.objects.create(
+            campaign=self.shop.campaign,
+            participant=approver,
+            requester=self.shop.participant,
+            deputy=deputy,
+            max_amount="1000.00",
+        )
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with a page."""
@@ -61,6 +75,7 @@ class World:
             "event": Event.objects.filter(redemption=self.redemption).first(),
             "policychange": self.proposal,
             "identitydocument": self.document,
+            "approver": self.approver,
         }
 
 

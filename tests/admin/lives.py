@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests import batches, factories, papers
+from tests import factories, papers
+from tests.admin import batch_lives
+from tests.companies import DEPUTY, Company
 from tests.factories import token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
@@ -25,6 +27,7 @@ from twofa.exceptions import (
     TransactionChanged,
 )
 from twofa.flows import (
+    approvers,
     campaigns,
     completions,
     devices,
@@ -76,7 +79,8 @@ def live_all(settings: Any) -> None:
     _ends()
     _messages()
     _points(settings)
-    _batches(settings)
+    batch_lives.live(settings)
+    _orders()
     _devices()
     _papers()
 
@@ -213,33 +217,18 @@ def _points(settings: Any) -> None:
     settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
 
 
-def _batches(settings: Any) -> None:
-    shop = factories.Shop(max_open_challenges=9)
-
-    def outcomes(*refusals: Exception | None) -> None:
-        RecordingBackend.failures["complete"] = iter(refusals)
-
-    batches.approve(shop, shop.open_batch())
-    refused = RedemptionRefused("no_stock")
-    outcomes(None, refused)
-    batches.approve(shop, shop.open_batch())
-    outcomes(refused, RedemptionRefused("closed"), refused)
-    batches.approve(shop, shop.open_batch())
-    batches.reject(shop, shop.open_batch(), 5)
-    batches.cancel(shop, shop.open_batch())
-    changed = shop.open_batch()
-    tamper(changed.lines[0], amount="1.00")
-    with pytest.raises(TransactionChanged):
-        batches.approve(shop, changed)
-    factories.Shop(two_factor_mode="off").open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RemoteBackend"
-    RecordingBackend.failures["reserve"] = iter([None, refused])
-    with pytest.raises(RedemptionRefused):
-        factories.Shop().open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
-    shop.open_batch()
-    travel(timedelta(minutes=31))
-    sweeps.sweep()
+def _orders() -> None:
+    company = Company(two_factor_mode="off", approver_threshold=Decimal("100.00"))
+    deputy = company.person(DEPUTY)
+    limits = {"deputy": deputy, "max_amount": Decimal("500.00"), "valid_until": now() + timedelta(days=30)}
+    by = factories.staff()
+    approvers.change(company.entitlement, by=by, actor=STAFF, reason="Holidays.", changes=limits)
+    when = now() + timedelta(days=1)
+    for how in (company.ask, company.open):
+        redemption = how(scheduled_for=when)
+        confirm(company, redemption, token_of(redemption.challenge))
+    cancel(company, redemption)
+    approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
 
 
 def _devices() -> None:

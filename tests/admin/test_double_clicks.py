@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
 
-from tests import papers
+from tests import factories, papers
 from tests.admin.conftest import PASSWORD, World, make_world, page
 from tests.admin.sites import DOCUMENT, parked
 from tests.admin.trees import Tree
@@ -28,10 +28,13 @@ REASON = {"reason": "The participant called."}
 WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `prepared` which row it is done to"
 # The event that the action leaves behind, once, however often it is sent.
 ONCE: dict[Action, str] = {
+    ("approver", "limits"): "approver.changed",
+    ("approver", "revoke"): "approver.revoked",
     ("campaign", "two-factor"): "campaign.policy_changed",
     ("device", "reset"): "device.revoked",
     ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
+    ("participant", "entitle"): "approver.entitled",
     ("participant", "change-method"): "participant.method_changed",
     ("participant", "switch-off"): "participant.switched_off",
     ("policychange", "approve"): "campaign.policy_changed",
@@ -75,6 +78,8 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
         papers.decided(world.document)
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
+        ("approver", "limits"): {"max_amount": "5.00", **REASON},
+        ("participant", "entitle"): {"approver": factories.participant(world.shop.campaign).external_id, **REASON},
         ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }

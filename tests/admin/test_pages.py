@@ -29,6 +29,7 @@ MODELS = (
     "event",
     "policychange",
     "identitydocument",
+    "approver",
 )
 WRITTEN = ("campaign", "storefront")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
@@ -79,6 +80,7 @@ def addresses(world: World) -> Iterator[str]:
         yield page(model, "change", row.pk)
         yield page(model, "history", row.pk)
     yield page("delivery", "sandbox")
+    yield page("redemption", "schedules")
 
 
 def test_every_model_with_a_page_is_in_these_tests():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -21,9 +20,9 @@ NOTHING = Budgets(
     open_challenges=0,
     failed_attempts=0,
     sends_of_participant=0,
+    recipient_active=True,
     sends_to_destination=0,
     sends_of_campaign=0,
-    spent=Decimal(0),
 )
 
 

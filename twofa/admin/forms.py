@@ -46,8 +46,8 @@ def help_texts() -> dict[str, StrOrPromise]:
         ),
         "completion_mode": _("When the points leave, once the right token has come. A storefront may have its own."),
         "approver_threshold": _(
-            "Compared as the threshold is. The token goes to somebody whom staff entitled to approve for the participant. "
-            "Empty: only where the storefront names an approver."
+            "Compared as the threshold is. The token goes to somebody whom staff entitled to approve for the "
+            "participant. Empty: only where the storefront names an approver."
         ),
     }
 
