@@ -12,7 +12,17 @@ from django.contrib.auth import get_user_model
 from twofa import contacts
 from twofa.flows import batch_checkouts, checkouts, participants, storefronts
 from twofa.flows.history import WORKER, Actor
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Redemption, RedemptionBatch, Storefront
+from twofa.models import (
+    Campaign,
+    Case,
+    Challenge,
+    Device,
+    Participant,
+    Purpose,
+    Redemption,
+    RedemptionBatch,
+    Storefront,
+)
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
 
@@ -165,3 +175,16 @@ def login_challenge(shop: Shop) -> Challenge:
     row._state.adding = True
     row.save(force_insert=True)
     return row
+
+
+def link_of(challenge: Challenge, contact: Device | None = None) -> tuple[Any, str]:
+    """What the link “it was not me” has in its address: the challenge's id, and the seal for a contact."""
+    row = Challenge.objects.get(pk=challenge.pk)
+    return row.pk, row.denial_seal((contact or row.device).pk)
+
+
+def case(challenge: Challenge, **columns: Any) -> Case:
+    """An open case about a challenge, whose device is not held."""
+    row = Challenge.objects.get(pk=challenge.pk)
+    about = {name: getattr(row, name) for name in ("campaign_id", "participant_id", "redemption_id", "device_id")}
+    return Case.objects.create(challenge=row, opened_at=now(), correlation_id="c-1", **{**about, **columns})

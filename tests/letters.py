@@ -7,13 +7,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Redemption
+from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Redemption, RedemptionBatch
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ADDRESSES = {"sms": "+5511987650034", "whatsapp": "+5511987650034", "email": "ana@example.com"}
 LOCALES = ("pt-br", "es", "en")
 PURPOSES = {
     "redemption.token": ("redemption", ""),
+    "redemption.token approver": ("redemption", ""),
+    "schedule.token": ("redemption", ""),
+    "schedule.token approver": ("redemption", ""),
+    "batch.token": ("batch", ""),
+    "batch.token approver": ("batch", ""),
     "login.token": ("login", ""),
     "contact.token": ("contact", ""),
     "device.token": ("device", "verify"),
@@ -29,7 +34,19 @@ NOTICES = (
     "device.revoked",
     "participant.switched_off",
     "participant.method_changed",
+    "redemption.completed",
+    "redemption.rejected",
+    "document.approved",
+    "document.rejected",
 )
+_ORDER = {"amount": "15000.00", "unit": "pontos", "item": "Fone de ouvido sem fio"}
+TOLD: dict[str, dict[str, str]] = {
+    "redemption.completed": _ORDER,
+    "redemption.rejected": _ORDER,
+    "document.approved": {"document": "cnh", "reason": ""},
+    "document.rejected": {"document": "cnh", "reason": "unreadable"},
+}
+SCHEDULE = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 def redemption_of(campaign: Campaign, participant: Participant, **changes: Any) -> Redemption:
@@ -58,15 +75,29 @@ def row(event: str, channel: str = "sms", *, locale: str = "pt-br", **changes: A
         event=event.split()[0],
         channel=channel,
         address=ADDRESSES[channel],
-        context={} if event in PURPOSES else {"destination": "+55 •• •••••-••34"},
+        context={} if event in PURPOSES else TOLD.get(event, {"destination": "+55 •• •••••-••34"}),
     )
-    redemption = redemption_of(campaign, participant, **changes.pop("redemption", {}))
+    scheduled = {"scheduled_for": SCHEDULE} if event.startswith("schedule") else {}
+    redemption = redemption_of(campaign, participant, **scheduled | changes.pop("redemption", {}))
     if event in PURPOSES:
         delivered.generation = 2
         delivered.challenge = challenge_of(delivered, event, redemption, **changes.pop("challenge", {}))
+    if event.endswith("approver"):
+        delivered.challenge.participant = Participant(id=4, campaign=campaign, name="Ana Souza")
     for name, value in changes.items():
         setattr(delivered, name, value)
     return delivered
+
+
+def batch_of(delivered: Delivery) -> RedemptionBatch:
+    return RedemptionBatch(
+        id=UUID(int=7),
+        campaign=delivered.campaign,
+        participant=delivered.participant,
+        count=40,
+        total=Decimal("600000.00"),
+        unit="pontos",
+    )
 
 
 def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **changes: Any) -> Challenge:
@@ -78,6 +109,7 @@ def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **chan
         "purpose": purpose,
         "action": action,
         "redemption": redemption if purpose == "redemption" else None,
+        "batch": batch_of(delivered) if purpose == "batch" else None,
         "subject": Device(id=3, uuid=UUID(int=3), destination="+55 •• •••••-••34") if action else None,
         "channel": delivered.channel,
         "address": delivered.address,
@@ -101,4 +133,6 @@ def _digest_of(challenge: Challenge) -> bytes:
     """What the token was issued for: the row as it stands."""
     if challenge.redemption is not None:
         return challenge.redemption.digest()
+    if challenge.batch is not None:
+        return challenge.batch.digest([])
     return challenge.subject.digest(challenge.action) if challenge.subject is not None else bytes(32)

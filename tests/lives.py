@@ -8,13 +8,14 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 
 from tests.api.client import Api
-from tests.factories import Shop, device, key, login_challenge, participant, staff, token_of, wrong_token
+from tests.endpoints import make_endpoint
+from tests.factories import Shop, case, device, key, login_challenge, participant, staff, token_of, wrong_token
 from tests.forms import picture
 from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, deliver_due
 from twofa import contacts
-from twofa.flows import devices, disclosures, exports, redemptions
-from twofa.models import Delivery, Device, Participant
+from twofa.flows import cases, devices, disclosures, exports, redemptions
+from twofa.models import Delivery, Device, Participant, Redemption
 
 EXTERNAL_ID = "zuleica.quaresma-4711"
 NAME = "Zuleica Quaresma"
@@ -32,6 +33,7 @@ class Life:
         self.shop = Shop()
         self.shop.device.delete()  # the mask of any other phone may be the same as one of hers
         self.api = Api(key(self.shop.storefront))
+        make_endpoint(of=self.shop.storefront)
         self._enroll()
         self._spend()
         self._show_papers()
@@ -78,6 +80,7 @@ class Life:
         deliver_due()
         confirm(shop, completed, token_of(completed.challenge))
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")
+        self._report(completed)
         login = login_challenge(shop)
         devices.answer_login(shop.device, wrong_token(login))
 
@@ -99,6 +102,10 @@ class Life:
                 action_flag=CHANGE,
                 change_message=f"Changed {NAME}.",
             )
+
+    def _report(self, redemption: Redemption) -> None:
+        note = f"{NAME} rang from {PHONE}"
+        cases.close(case(redemption.challenge), by=staff(), actor=STAFF, outcome="mistake", note=note)
 
     def _end_what_is_open(self) -> None:
         """Nothing of hers holds points."""

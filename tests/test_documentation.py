@@ -16,11 +16,11 @@ from tests.stories import confirm, deliver_due
 from twofa import signals
 from twofa.exceptions import TokenInvalid
 from twofa.flows.history import ALERTS, SIGNALS
-from twofa.models import ActorKind, Challenge, Delivery, Device, Event, Redemption
+from twofa.models import ActorKind, Case, Challenge, Delivery, Device, Event, Redemption
 from twofa.models.event import EVENT_LABELS
 
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")))
-MODELS = (Redemption, Challenge, Delivery, Device)
+MODELS = (Redemption, Challenge, Delivery, Device, Case)
 MACHINES = [
     pytest.param(model.__name__, column, machine, id=f"{model.__name__}.{column}")
     for model in MODELS

@@ -17,8 +17,9 @@ from django.db.models import Field
 
 from tests.example.blocks import ROOT
 from tests.letters import ADDRESSES, NOTICES, PURPOSES, row
-from twofa import delivery
-from twofa.models import POLICY_FIELDS, Campaign
+from twofa import delivery, texts
+from twofa.models import KINDS, POLICY_FIELDS, Campaign
+from twofa.texts.variables import COMMON as COMMON_OF_STAFF
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +83,8 @@ def told(value: Any) -> str:
     """Return a default as the page writes it."""
     if value is None:
         return "none"
+    if value == "":
+        return "empty"
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
         return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s"
@@ -212,3 +215,21 @@ def test_variables_of_a_message_are_those_of_the_page(event: str, monkeypatch: p
 
     assert set(map(frozenset, given)) == {frozenset(COMMON | own | {"token"})}
     assert own <= EXPLAINED
+
+
+def test_messages_of_the_page_are_those_that_staff_switch():
+    switched = {event.replace(".", "_"): "on" if kind.is_on else "off" for event, kind in KINDS.items()}
+
+    assert {folder: cells[3] for folder, cells in EVENTS.items()} == switched
+
+
+def test_texts_of_staff_need_and_may_show_what_the_page_says():
+    written = sections_of("messages.md")["Texts that staff write"]
+    told = {codes_of(cells[0])[0]: cells[1:] for cells in rows_of(written)}
+    common = set(codes_of(written.partition("may show ")[2].partition(".")[0]))
+
+    assert set(told) == {event for event in KINDS if texts.known(event) != tuple(COMMON_OF_STAFF)}
+    assert common == set(COMMON_OF_STAFF)
+    for event, (needs, besides) in told.items():
+        assert tuple(codes_of(needs)) == texts.required(event, part="text")
+        assert common | set(codes_of(needs)) | set(codes_of(besides)) == set(texts.known(event))

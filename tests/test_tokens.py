@@ -268,3 +268,43 @@ def test_key_is_the_same_as_bytes_and_as_text(settings):
     as_bytes = token()
     settings.TWOFA_TOKEN_KEYS = {"k1": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
     assert token() == as_bytes
+
+
+# --- capabilities -----------------------------------------------------------------------------------------------------
+
+ABOUT = (UUID(int=1), 7)
+
+
+def test_capability_is_the_one_that_was_computed_once(settings):
+    """Links that are in mailboxes must stay good. Never change this value: give what changes another label."""
+    settings.TWOFA_TOKEN_KEYS = {"k1": bytes(range(32))}
+    assert tokens.capability("not-me", ABOUT, kid="k1") == "r0HPAxghkGs7UrJdDtuurg"
+
+
+def test_capability_has_128_bits_in_the_alphabet_of_addresses():
+    given = tokens.capability("not-me", ABOUT, kid="k1")
+    assert len(given) == 22
+    assert set(given) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@pytest.mark.parametrize("about", [(UUID(int=2), 7), (UUID(int=1), 8), (UUID(int=1),)])
+def test_capability_is_for_one_value_under_one_label(about: tokens.Encodable):
+    given = tokens.capability("not-me", ABOUT, kid="k1")
+    assert tokens.granted(given, "not-me", [about]) is None
+    assert tokens.granted(given, "accepted", [ABOUT]) is None
+    assert tokens.granted(given, "not-me", [about, ABOUT]) == 1
+
+
+def test_capability_outlives_the_key_that_issues_and_not_its_own(settings):
+    ring = settings.TWOFA_TOKEN_KEYS
+    given = tokens.capability("not-me", ABOUT, kid="k1")
+    other = bytes(reversed(range(32)))
+    settings.TWOFA_TOKEN_KEYS = {"new": other, **ring}
+    assert tokens.granted(given, "not-me", [ABOUT]) == 0
+    settings.TWOFA_TOKEN_KEYS = {"new": other}
+    assert tokens.granted(given, "not-me", [ABOUT]) is None
+
+
+@pytest.mark.parametrize("given", ["", "A" * 22, "é", "\ud800", "\0"])
+def test_what_is_no_capability_grants_nothing(given: str):
+    assert tokens.granted(given, "not-me", [ABOUT]) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -126,3 +127,47 @@ def test_alphabet_of_sms_is_known():
 def is_gsm7(text: str) -> bool:
     """Tell whether SMS can carry a text in its own alphabet."""
     return set(text) <= wording._GSM7
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "characters", "count"),
+    [
+        ("", "GSM-7", 0, 1),
+        ("a" * 160, "GSM-7", 160, 1),
+        ("a" * 161, "GSM-7", 161, 2),
+        ("a" * 306, "GSM-7", 306, 2),
+        ("a" * 307, "GSM-7", 307, 3),
+        ("€" * 80, "GSM-7", 160, 1),
+        ("€" * 81, "GSM-7", 162, 2),
+        # An escape and its character stay together: a segment of 153 holds 76 of them, and one is left over.
+        ("€" * 153, "GSM-7", 306, 3),
+        ("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà", "GSM-7", 44, 1),
+        ("\f^{}\\[~]|€", "GSM-7", 20, 1),
+        ("ã" * 70, "UCS-2", 70, 1),
+        ("ã" * 71, "UCS-2", 71, 2),
+        ("ã" * 134, "UCS-2", 134, 2),
+        ("ã" * 135, "UCS-2", 135, 3),
+        ("🎧" * 35, "UCS-2", 70, 1),
+        ("🎧" * 36, "UCS-2", 72, 2),
+        # (the same of the two halves of an emoji)
+        ("🎧" * 67, "UCS-2", 134, 3),
+        ("`", "UCS-2", 1, 1),
+        ("ç", "UCS-2", 1, 1),
+        ("•", "UCS-2", 1, 1),
+    ],
+)
+def test_sms_is_counted_as_it_is_paid_for(text: str, encoding: str, characters: int, count: int):
+    assert wording.segments(text) == wording.Size(encoding, characters, count)
+
+
+def test_alphabet_of_sms_has_as_many_characters_as_its_standard():
+    """3GPP TS 23.038: 128 places, one of which is the escape; ten more behind the escape."""
+    assert (len(wording._GSM7_BASIC), len(wording._GSM7_EXTENSION)) == (127, 10)
+    assert not wording._GSM7_BASIC & wording._GSM7_EXTENSION
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"), [("pt-br", "27/11/2026 09:05"), ("es", "27/11/2026 09:05"), ("en", "2026-11-27 09:05")]
+)
+def test_time_is_written_as_it_is_read(locale: str, said: str):
+    assert wording.moment(datetime(2026, 11, 27, 9, 5, tzinfo=UTC), locale) == said

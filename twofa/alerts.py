@@ -37,6 +37,8 @@ class Alert(StrEnum):
     PURGE_FAILED = "purge_failed"
     CONTACT_REFUSED = "contact_refused"
     MESSAGE_TEXT_FAILED = "message_text_failed"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    REPORTED_NOT_ME = "reported_not_me"
 
 
 LEVELS: dict[Alert, int] = {
@@ -52,6 +54,8 @@ LEVELS: dict[Alert, int] = {
     Alert.PURGE_FAILED: logging.ERROR,
     Alert.CONTACT_REFUSED: logging.WARNING,
     Alert.MESSAGE_TEXT_FAILED: logging.ERROR,
+    Alert.WEBHOOK_ENDPOINT_DISABLED: logging.ERROR,
+    Alert.REPORTED_NOT_ME: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "DOCUMENT_KEYS": {},
     "DOCUMENT_SCANNER": None,
     "CHANNELS": {},
+    "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
     "THROTTLE_RATES": {},
@@ -40,12 +41,16 @@ DEFAULTS: dict[str, Any] = {
     "DOCUMENTS_PER_PARTICIPANT": 20,
     "DOCUMENT_BYTES_PER_PARTICIPANT": 60 * 1024 * 1024,
     "RETENTION": {},
+    "WEBHOOK_PRIVATE_HOSTS": (),
 }
 RETENTION: dict[str, timedelta] = {
     "documents": timedelta(days=30),
     "onboarding": timedelta(days=90),
     "contacts": timedelta(days=90),
     "idempotency": timedelta(hours=24),
+    "webhooks": timedelta(days=30),
+    "failed_webhooks": timedelta(days=90),
+    "cases": timedelta(days=365),
 }
 """How long what is personal is kept: the defaults of ``TWOFA_RETENTION``, but for ``events``, which are kept."""
 LEAST_RETENTION: dict[str, timedelta] = {
@@ -56,6 +61,10 @@ LEAST_RETENTION: dict[str, timedelta] = {
     "events": timedelta(hours=24),
     # What the API promises of an ``Idempotency-Key``.
     "idempotency": timedelta(hours=24),
+    # Staff look into the log of webhooks on the day after.
+    "webhooks": timedelta(hours=24),
+    "failed_webhooks": timedelta(hours=24),
+    "cases": timedelta(0),
 }
 """What no setting may go below."""
 
@@ -121,6 +130,11 @@ class Conf:
         """``TWOFA_CHANNELS``: alias -> ``{"BACKEND": dotted path, "OPTIONS": constructor keywords}``."""
         channels: Mapping[str, Mapping[str, Any]] = self._get("CHANNELS")
         return channels
+
+    @property
+    def public_url(self) -> str:
+        """``TWOFA_PUBLIC_URL``: where participants reach ``twofa.urls``; empty (default): no link in any message."""
+        return str(self._get("PUBLIC_URL") or "").rstrip("/")
 
     @property
     def fulfillment_backend(self) -> Any:
@@ -223,6 +237,11 @@ class Conf:
         """``TWOFA_RETENTION["events"]``: beginning of a type (``"delivery"``) -> how long; empty: all are kept."""
         periods: Mapping[str, timedelta] = self._get("RETENTION").get("events") or {}
         return {prefix: max(period, LEAST_RETENTION["events"]) for prefix, period in periods.items()}
+
+    @property
+    def webhook_private_hosts(self) -> frozenset[str]:
+        """``TWOFA_WEBHOOK_PRIVATE_HOSTS``: hosts that webhooks may go to over http, any port and any address (none)."""
+        return frozenset(self._get("WEBHOOK_PRIVATE_HOSTS"))
 
     def given(self, name: str) -> Any:
         """Return ``TWOFA_<name>`` as the host wrote it, or its default: for the checks, which look before they leap."""

@@ -12,10 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from twofa import wording
+from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
-    LOCALES,
     TOKEN_LIFE_CAP,
     Campaign,
     Challenge,
@@ -27,14 +26,16 @@ from twofa.models import (
     Redemption,
     RedemptionBatch,
     is_token,
+    spoken,
 )
 
-_LANGUAGES = tuple(locale for locale, _name in LOCALES)
 _DEFAULT_UNIT = "points"
 _LINES_SHOWN = 10
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
-_LIMITS = {Channel.SMS: {"campaign": 24, "item": 32, "requester": 24}}
+_SMS = {"campaign": 24, "item": 32, "requester": 16}
+# A time, a second name and the tail of a notice take room of their own.
+_SMS_LONG = {"campaign": 20, "item": 24, "requester": 16}
 _AMPLE = {"campaign": 150, "item": 120, "requester": 80}
 
 Limits = Mapping[str, int]
@@ -44,8 +45,7 @@ def locale_of(delivery: Delivery) -> str:
     """Return the language of whom a message goes to, else of the host, among those that there are texts for."""
     participant = delivery.participant
     chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
-    base = str(chosen).lower().split("-")[0]
-    return next((language for language in _LANGUAGES if language.split("-")[0] == base), "en")
+    return spoken(str(chosen))
 
 
 def of(delivery: Delivery, locale: str) -> dict[str, Any]:
@@ -53,16 +53,18 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
 
     Called in the language of the message.
     """
-    limits = _limits(delivery.channel)
-    context = _common(delivery.campaign, delivery.channel, locale)
-    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", "")}
     challenge = delivery.challenge
+    is_plain = challenge is not None and not _asks_another(delivery, challenge) and delivery.event != "schedule.token"
+    limits = _limits(delivery.channel, is_plain=is_plain)
+    context = _common(delivery.campaign, delivery.channel, locale, limits)
+    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", ""), "not_me": ""}
     if challenge is None:
         context |= _about_notice(delivery, locale, limits)
     else:
+        context["not_me"] = not_me(delivery, challenge)
         context |= _about_challenge(challenge)
         if challenge.redemption is not None:
-            context |= _about_redemption(challenge.redemption, locale, limits)
+            context |= about_redemption(challenge.redemption, locale, limits)
             context["requester"] = _requester(delivery, challenge, limits)
         if challenge.batch is not None:
             context |= _about_batch(challenge.batch, challenge, locale)
@@ -70,21 +72,28 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     return _for_sms(context) if delivery.channel == Channel.SMS else context
 
 
-def _limits(channel: str) -> Limits:
-    return _LIMITS.get(Channel(channel), _AMPLE)
+def _limits(channel: str, *, is_plain: bool) -> Limits:
+    if channel != Channel.SMS:
+        return _AMPLE
+    return _SMS if is_plain else _SMS_LONG
 
 
-def _common(campaign: Campaign, channel: str, locale: str) -> dict[str, Any]:
+def _common(campaign: Campaign, channel: str, locale: str, limits: Limits) -> dict[str, Any]:
     return {
-        "campaign": wording.plain(campaign.name, limit=_limits(channel)["campaign"]),
+        "campaign": wording.plain(campaign.name, limit=limits["campaign"]),
         "channel": channel,
         "locale": locale,
     }
 
 
+def _asks_another(delivery: Delivery, challenge: Challenge) -> bool:
+    """Tell whether the message goes to somebody else than whoever asked for it: to who approves for them."""
+    return delivery.participant_id != challenge.participant_id
+
+
 def _requester(delivery: Delivery, challenge: Challenge, limits: Limits) -> str:
     """Return who asks, where the message goes to somebody else who approves for them; else an empty text."""
-    if challenge.participant is None or delivery.participant_id == challenge.participant_id:
+    if challenge.participant is None or not _asks_another(delivery, challenge):
         return ""
     return _name(challenge.participant, limits)
 
@@ -92,6 +101,26 @@ def _requester(delivery: Delivery, challenge: Challenge, limits: Limits) -> str:
 def _name(participant: Participant, limits: Limits) -> str:
     # As unsafe as an item: it comes from a storefront.
     return wording.safe(participant.name, limit=limits["requester"])
+
+
+def not_me(delivery: Delivery, challenge: Challenge) -> str:
+    """Return the link by which whoever gets this message says "it was not me", or nothing where there is none.
+
+    It holds the challenge's id and a seal, and nothing of the person: links end up in logs and histories. In an SMS or
+    a WhatsApp message only where the campaign says so, for whoever is used to links from us follows those of thieves.
+    """
+    has_link = _has_link(delivery.campaign, delivery.channel)
+    if not has_link or delivery.device_id is None or challenge.participant_id is None:
+        return ""
+    try:
+        seal = challenge.denial_seal(delivery.device_id)
+    except tokens.UnknownKey:  # of a notice about a challenge that ended long ago
+        return ""
+    return f"{conf.public_url}/not-me/{challenge.pk}/{seal}/"
+
+
+def _has_link(campaign: Campaign, channel: str) -> bool:
+    return bool(conf.public_url) and (channel == Channel.EMAIL or campaign.links_in_messages)
 
 
 def _about_challenge(challenge: Challenge) -> dict[str, Any]:
@@ -107,7 +136,8 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
     return about
 
 
-def _about_redemption(redemption: Redemption, locale: str, limits: Limits) -> dict[str, Any]:
+def about_redemption(redemption: Redemption, locale: str, limits: Limits = _AMPLE) -> dict[str, Any]:
+    """Return what a message says of a redemption: the page behind its link says the same."""
     about = {
         **_about_order(redemption.amount, redemption.unit, redemption.description, locale, limits),
         "items": [_line(item, locale, limits) for item in redemption.items[:_LINES_SHOWN]],
@@ -150,9 +180,9 @@ def _document(kind: str) -> str:
 
 
 def _because(told: Mapping[str, str]) -> dict[str, str]:
-    if "reason" not in told:
+    reason = told.get("reason")
+    if not reason:
         return {}
-    reason = told["reason"]
     known = reason in IdentityDocument.Reason.values
     return {"reason": str(IdentityDocument.Reason(reason).label) if known else ""}
 
@@ -194,15 +224,16 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
 
     ``approving``: as it goes to somebody who approves for another one. The token is none that was ever issued.
     """
-    limits = _limits(channel)
+    limits = _limits(channel, is_plain=is_token(event) and event != "schedule.token" and not approving)
     order = _about_order("15000.00", campaign.unit, _("Wireless headphones"), locale, limits)
     context: dict[str, Any] = {
-        **_common(campaign, channel, locale),
+        **_common(campaign, channel, locale, limits),
         **order,
         "token": _TOKEN[: campaign.token_length] if is_token(event) else "",
         "sequence": 2,
         "minutes": max(campaign.token_ttl // timedelta(minutes=1), 1),
         "destination": "+55 •• •••••-••34",
+        "not_me": f"{conf.public_url}/not-me/…/" if _has_link(campaign, channel) else "",
         "purpose": "step_up:transfer",
         "action": "add",
         "items": [_line(item, locale, limits) for item in _sample_items()],

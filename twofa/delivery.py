@@ -106,6 +106,7 @@ def source(campaign: Campaign, event: str, channel: str, locale: str) -> str:
             "items_left": 0,
             "action": "add",
             "requester": "",
+            "not_me": "",
             "locale": locale,
         }
         return _default(Delivery(campaign=campaign, event=event, channel=channel), context)["text"]

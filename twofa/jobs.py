@@ -22,6 +22,7 @@ from twofa.conf import conf
 DELIVER = "twofa.tasks.deliver"
 COMPLETE = "twofa.tasks.complete"
 COMPLETE_BATCH = "twofa.tasks.complete_batch"
+PUSH = "twofa.tasks.push"
 SWEEP = "twofa.tasks.sweep"
 PURGE = "twofa.tasks.purge"
 

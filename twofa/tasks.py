@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import Task, shared_task
 
 from twofa import correlation, jobs
-from twofa.flows import batch_completions, completions, deliveries, purges, sweeps
+from twofa.flows import batch_completions, completions, deliveries, purges, sweeps, webhooks
 
 
 class CorrelatedTask(Task):  # type: ignore[type-arg]
@@ -42,6 +42,12 @@ def complete(redemption_id: str) -> None:
 def complete_batch(batch_id: str) -> None:
     """Complete the lines of one approved batch, or give the points of an ended one back."""
     batch_completions.drive(UUID(batch_id))
+
+
+@shared_task(name=jobs.PUSH, base=CorrelatedTask, ignore_result=True)
+def push(endpoint_id: str) -> None:
+    """Send the webhooks that are due to one endpoint."""
+    webhooks.push(UUID(endpoint_id))
 
 
 @shared_task(name=jobs.SWEEP, base=CorrelatedTask, ignore_result=True)

@@ -13,6 +13,7 @@ Because it is computed, a repeated delivery sends the same text, and no queue ev
 
 from __future__ import annotations
 
+import base64
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ NUMERIC = "numeric"
 # Crockford's base 32 has no I, L, O, U: nothing in it is misread on a small screen or over the phone.
 ALPHABETS = {ALPHANUMERIC: "0123456789ABCDEFGHJKMNPQRSTVWXYZ", NUMERIC: "0123456789"}
 _CONFUSABLES = str.maketrans({"O": "0", "I": "1", "L": "1", " ": None, "-": None})
+_CAPABILITY_BYTES = 16
 # What a person may paste: the token with separators. A longer text is refused before any work is done on it.
 _MAX_INPUT = 64
 
@@ -225,3 +227,37 @@ def signer(label: str, *, kid: str) -> Callable[[Encodable], bytes]:
     """Return :func:`fingerprint` for many values under one key, which is looked up once. Raises: UnknownKey."""
     key = subkey(ring_key(kid), label)
     return lambda value: hmac.digest(key, encode(value), "sha256")
+
+
+def webhook_secret(endpoint: UUID, seed: bytes, *, kid: str) -> bytes:
+    """Return the 32 bytes with which webhooks to an endpoint are signed. Raises: UnknownKey.
+
+    Derived as a token is, so that the database alone signs nothing: with a secret in clear on the row, a leaked dump
+    would let anybody tell every storefront that points were spent (Standard Webhooks 1.0.0 asks for 24 to 64 bytes).
+    """
+    return fingerprint("webhook", (endpoint, seed), kid=kid)
+
+
+def capability(label: str, value: Encodable, *, kid: str) -> str:
+    """Return the part of a link that lets whoever holds it do one thing about ``value``. Raises: UnknownKey.
+
+    128 bits of a keyed digest, for 2^64 tries a second would not find one in a lifetime, and nothing is stored that a
+    copy of the database could be searched for. In the alphabet of addresses (RFC 4648, section 5), without padding.
+    """
+    sealed = fingerprint(label, value, kid=kid)[:_CAPABILITY_BYTES]
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def granted(given: str, label: str, values: Iterable[Encodable]) -> int | None:
+    """Return which of ``values`` a capability is for, by its place, or None where it is for none of them.
+
+    Under any key of the ring: a link outlives the key that issues. All are compared, and in constant time, so that the
+    time taken tells neither a prefix nor how many there are before the right one. A key that was taken out of the ring,
+    because somebody else has it, takes its links with it.
+    """
+    found, offered = None, given.encode("utf-8", "surrogatepass")
+    for place, value in enumerate(values):
+        for kid in conf.token_keys:
+            if hmac.compare_digest(offered, capability(label, value, kid=kid).encode()):
+                found = place
+    return found

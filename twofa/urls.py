@@ -1,4 +1,4 @@
-"""The API's paths. A host includes this module at any prefix.
+"""The API's paths, and the page for participants. A host includes this module at any prefix.
 
 Ids are plain texts here and judged by the views: so a malformed one is answered like one that does not exist, after
 the key was asked for, and not by the host's own page.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from twofa.api import batches, campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
+from twofa.pages import not_me
 
 app_name = "twofa"
 
@@ -43,6 +44,8 @@ urlpatterns = [
     path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
     path("receipts/<str:alias>/", receipts.ReceiptsEndpoint.as_view(), name="receipts"),
     path("receipts/<str:alias>/<str:provider>/", receipts.ReceiptsEndpoint.as_view(), name="provider-receipts"),
+    path("not-me/style.css", not_me.StylePage.as_view(), name="pages-style"),
+    path("not-me/<str:challenge_id>/<str:seal>/", not_me.NotMePage.as_view(), name="not-me"),
     path("schema/", docs.SchemaEndpoint.as_view(), name="schema"),
     path("docs/", docs.DocsEndpoint.as_view(), name="docs"),
     path("docs/assets/<str:name>", docs.AssetEndpoint.as_view(), name="docs-asset"),

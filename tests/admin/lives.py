@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from tests import factories, papers
 from tests.admin import batch_lives
 from tests.companies import DEPUTY, Company
-from tests.factories import token_of, wrong_token
+from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
@@ -29,12 +29,16 @@ from twofa.exceptions import (
 from twofa.flows import (
     approvers,
     campaigns,
+    cases,
     completions,
+    denials,
     devices,
     disclosures,
     document_files,
     erasures,
     exports,
+    holds,
+    messages,
     parked_completions,
     participants,
     policy_changes,
@@ -46,11 +50,14 @@ from twofa.flows import (
     seals,
     storefronts,
     sweeps,
+    webhook_endpoints,
+    webhooks,
 )
 from twofa.flows.history import Trail
 from twofa.flows.reviews import Ruling
 from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
 from twofa.models.clock import now
+from twofa.webhooks import Outcome, Sender
 
 PAUSE = timedelta(seconds=31)
 POLICY: dict[str, Any] = {
@@ -78,10 +85,12 @@ def live_all(settings: Any) -> None:
     _proposals(settings)
     _ends()
     _messages()
+    _texts()
     _points(settings)
-    batch_lives.live(settings)
     _orders()
+    batch_lives.live(settings)
     _devices()
+    _denials()
     _papers()
 
 
@@ -109,8 +118,24 @@ def _staff() -> None:
     storefronts.update(shop, actor=STAFF, changes={"name": "The shop", "is_active": False, "campaigns": []})
     key, _text = storefronts.issue_key(shop, actor=STAFF)
     storefronts.revoke_key(key, actor=STAFF)
+    _webhooks()
     roles.restore(actor=STAFF)
     exports.record(actor=STAFF, filters=["status__exact=rejected", "q=u-1"], rows=3)
+
+
+def _webhooks() -> None:
+    shop = factories.Shop()
+    url = "https://shop.example/hooks"
+    endpoint, _text = webhook_endpoints.open_endpoint(shop.storefront, actor=STAFF, url=url, events=["redemption"])
+    webhook_endpoints.update(endpoint, actor=STAFF, changes={"events": ["device"], "description": "The shop's"})
+    webhook_endpoints.rotate_secret(endpoint, actor=STAFF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sender, "post", lambda *_args, **_given: Outcome("gone", 410))
+        webhook_endpoints.test(endpoint, actor=STAFF)
+        devices.reset(shop.device, actor=STAFF, reason="The phone was lost.")
+        webhooks.push(endpoint.pk)
+    webhook_endpoints.enable(endpoint, actor=STAFF)
+    webhook_endpoints.replay_failed(endpoint, actor=STAFF)
 
 
 def _proposals(settings: Any) -> None:
@@ -188,6 +213,17 @@ def _messages() -> None:
     cancel(shop, late)
 
 
+def _texts() -> None:
+    shop, key = factories.Shop(sends_per_participant_per_day=1), {"event": "login.token", "channel": "sms"}
+    for text in ({"text": "{{ token }}"}, {}):
+        messages.write(shop.campaign, actor=STAFF, parts=text, locale="pt-br", **key)
+    messages.switch(shop.campaign, actor=STAFF, is_on=False, **key)
+    ScriptedChannel.follow()
+    redemption = shop.open()
+    deliver_due()
+    reject(shop, redemption, shop.campaign.max_attempts)
+
+
 def _points(settings: Any) -> None:
     shop = factories.Shop(two_factor_mode="off")
 
@@ -248,6 +284,13 @@ def _devices() -> None:
     disclosures.show_document_number(shop.participant, actor=STAFF, reason="The participant called.")
     devices.reset(Device.objects.get(pk=second.pk), actor=STAFF, reason="The phone was lost.")
     deliver_due()
+
+
+def _denials() -> None:
+    shop = factories.Shop()
+    case = denials.deny(*link_of(shop.open().challenge))
+    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="Her son.")
 
 
 def _papers() -> None:

@@ -124,6 +124,8 @@ def _argument(name: str, template: str, parameter: str, world: World) -> object:
         return "twofa"
     if parameter == "content_type_id":
         return ContentType.objects.get_for_model(type(world.shop.campaign)).pk
+    if name == "twofa_campaign_message" and parameter in ("event", "channel"):
+        return {"event": "redemption.token", "channel": "email"}[parameter]
     if name == "twofa_identitydocument_review":
         return world.shop.participant.pk
     if parameter == "number":

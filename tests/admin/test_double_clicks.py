@@ -19,7 +19,8 @@ from tests.admin.trees import Tree
 from tests.fulfillment import RecordingBackend
 from tests.stories import travel
 from twofa.admin.base import TwofaAdmin
-from twofa.models import Event
+from twofa.models import Event, WebhookEndpoint
+from twofa.models.clock import now
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -31,6 +32,10 @@ ONCE: dict[Action, str] = {
     ("approver", "limits"): "approver.changed",
     ("approver", "revoke"): "approver.revoked",
     ("campaign", "two-factor"): "campaign.policy_changed",
+    ("case", "close"): "case.closed",
+    ("case", "release-device"): "device.released",
+    ("case", "reset-device"): "device.revoked",
+    ("device", "release"): "device.released",
     ("device", "reset"): "device.revoked",
     ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
@@ -46,13 +51,19 @@ ONCE: dict[Action, str] = {
     ("redemption", "retry-completion"): "redemption.completed",
     ("redemptionbatch", "cancel"): "batch.cancelled",
     ("redemptionbatch", "resend"): "challenge.renewed",
+    ("storefront", "add-webhook"): "webhook_endpoint.opened",
     ("storefront", "issue-key"): "storefront.key_issued",
     ("storefrontkey", "revoke"): "storefront.key_revoked",
+    ("webhook", "replay"): "webhook_endpoint.replayed",
+    ("webhookendpoint", "enable"): "webhook_endpoint.enabled",
+    ("webhookendpoint", "replay-failed"): "webhook_endpoint.replayed",
+    ("webhookendpoint", "rotate-secret"): "webhook_endpoint.secret_rotated",
 }
-# What is looked at twice was looked at twice, and both are noted.
+# What is looked at, or tried, twice was looked at twice, and both are noted.
 EACH: dict[Action, str] = {
     ("device", "show-contact"): "device.contact_revealed",
     ("participant", "show-document-number"): "participant.document_revealed",
+    ("webhookendpoint", "test"): "webhook_endpoint.tested",
 }
 # Asked for twice it is as both wanted it, and both are told so: the API promises the same of a cancellation.
 IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel"), ("redemptionbatch", "cancel")}
@@ -72,14 +83,21 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     if action == ("participant", "show-document-number"):
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
+    if action[1] in ("release", "release-device", "reset-device"):
+        world.shop.device.held_at = now()
+        world.shop.device.save()
     if action == ("identitydocument", "reopen"):
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):
         papers.decided(world.document)
+    if action == ("webhookendpoint", "enable"):
+        WebhookEndpoint.objects.update(disabled_at=now(), disabled_reason="dead")
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
+        ("case", "close"): {"outcome": "mistake", "note": "Spoken with."},
         ("approver", "limits"): {"max_amount": "5.00", **REASON},
         ("participant", "entitle"): {"approver": factories.participant(world.shop.campaign).external_id, **REASON},
+        ("storefront", "add-webhook"): {"url": "https://shop.example/other"},
         ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }
@@ -180,5 +198,5 @@ def test_what_is_shown_twice_is_noted_twice(action: Action, threads: Callable[..
 
     answers = threads([lambda browser=browser: browser.post(address, typed) for browser in browsers])
 
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer.status_code for answer in answers} <= {200, 302}
     assert sorted(Event.objects.filter(type=EACH[action]).values_list("actor", flat=True)) == ["joana", "maria"]

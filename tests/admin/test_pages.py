@@ -29,9 +29,12 @@ MODELS = (
     "event",
     "policychange",
     "identitydocument",
+    "case",
     "approver",
+    "webhookendpoint",
+    "webhook",
 )
-WRITTEN = ("campaign", "storefront")
+WRITTEN = ("campaign", "storefront", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')

@@ -19,14 +19,18 @@ def device(channel: str, **columns) -> Device:
     return Device(channel=channel, **given)
 
 
-def choose(*devices: Device, allowed=("sms", "whatsapp", "email"), method="none", countries=(), **wanted) -> Device:
-    campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries))
+def choose(
+    *devices: Device, allowed=("sms", "whatsapp", "email"), method="none", countries=(), off=(), **wanted
+) -> Device:
+    switches = {f"login.token/{channel}": False for channel in off}
+    campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries), message_switches=switches)
     return destinations.choose(
         devices,
         participant=Participant(two_factor_method=method),
         campaign=campaign,
         at=T,
         allowed_channels=list(allowed),
+        event="login.token",
         **wanted,
     )
 
@@ -84,9 +88,15 @@ def test_countries_of_the_policy_are_kept_to():
         choose(sms, email, countries=["PT"], channel="sms")
 
 
-def next_contact(*devices: Device, tried=(), allowed=("sms", "whatsapp", "email"), countries=()) -> Device | None:
-    campaign = Campaign(allowed_channels=list(allowed), allowed_countries=list(countries))
-    return destinations.next_contact(devices, campaign=campaign, at=T, allowed_channels=list(allowed), tried=set(tried))
+def next_contact(
+    *devices: Device, tried=(), allowed=("sms", "whatsapp", "email"), countries=(), switches=None
+) -> Device | None:
+    campaign = Campaign(
+        allowed_channels=list(allowed), allowed_countries=list(countries), message_switches=switches or {}
+    )
+    return destinations.next_contact(
+        devices, campaign=campaign, at=T, allowed_channels=list(allowed), event="login.token", tried=set(tried)
+    )
 
 
 def test_next_contact_is_on_a_channel_not_tried_in_the_order_of_the_policy():
@@ -102,6 +112,66 @@ def test_next_contact_may_approve_and_may_be_sent_to():
     assert next_contact(device("email", status="revoked")) is None
     assert next_contact(device("sms"), countries=["PT"]) is None
     assert next_contact(device("email"), allowed=("sms",)) is None
+
+
+def test_channel_on_which_the_message_is_switched_off_gives_way_to_the_next():
+    sms, email = device("sms"), device("email")
+    sms.is_default = True
+    assert choose(sms, email, off=["sms"]) is email
+    assert next_contact(sms, email, switches={"login.token/sms": False}) is email
+    assert next_contact(sms, email, switches={"device.token/sms": False}) is sms
+    with pytest.raises(ChannelUnavailable):
+        choose(sms, email, off=["sms"], channel="sms")
+
+
+def test_message_that_is_switched_off_everywhere_is_unavailable_and_no_matter_of_onboarding():
+    sms, email = device("sms"), device("email")
+    with pytest.raises(ChannelUnavailable):
+        choose(sms, email, off=["sms", "email"])
+    with pytest.raises(ChannelUnavailable):
+        choose(sms, off=["sms"])
+    with pytest.raises(OnboardingIncomplete):
+        choose(sms, off=["sms"], allowed=["email"])
+    with pytest.raises(OnboardingIncomplete):
+        choose(off=["sms"])
+
+
+def test_change_of_devices_is_asked_for_where_its_message_is_on():
+    sms, email, subject = device("sms", pk=1, is_default=True), device("email", pk=2), device("whatsapp", pk=3)
+
+    def asked(**switches: bool) -> Device:
+        campaign = Campaign(message_switches={f"device_change.token/{name}": on for name, on in switches.items()})
+        allowed = ["sms", "whatsapp", "email"]
+        return destinations.authorizing([sms, email], subject, campaign=campaign, at=T, allowed_channels=allowed)
+
+    assert asked() is sms
+    assert asked(sms=False) is email
+    with pytest.raises(ChannelUnavailable):
+        asked(sms=False, email=False)
+
+
+def test_registration_needs_a_channel_that_sends_its_token():
+    campaign = Campaign(message_switches={"device.token/sms": False})
+    with pytest.raises(ChannelUnavailable):
+        destinations.ensure_allowed(campaign, "sms", ADDRESSES["sms"], event="device.token")
+    destinations.ensure_allowed(campaign, "email", ADDRESSES["email"], event="device.token")
+
+
+@pytest.mark.parametrize(
+    ("switches", "countries", "told"),
+    [
+        ({}, [], "sms"),
+        ({"redemption.rejected/sms": False}, [], "email"),
+        ({}, ["PT"], "email"),
+        ({"redemption.rejected/sms": False, "redemption.rejected/email": False}, [], None),
+    ],
+)
+def test_notice_goes_to_the_first_device_that_it_may_go_to(switches, countries, told):
+    campaign = Campaign(message_switches=switches, allowed_countries=countries)
+    devices = [device("sms", usable_from=T + timedelta(days=1)), device("email")]
+    found = destinations.for_notice(devices, campaign=campaign, event="redemption.rejected")
+
+    assert (None if found is None else found.channel) == told
 
 
 @pytest.mark.django_db
@@ -120,9 +190,16 @@ def test_channel_without_a_provider_carries_nothing(settings):
     email = device("email")
     assert choose(device("sms"), email) is email
     with pytest.raises(ChannelUnavailable):
-        destinations.ensure_allowed(Campaign(allowed_channels=["sms", "email"]), "sms", ADDRESSES["sms"])
-    destinations.ensure_allowed(Campaign(allowed_channels=["sms"], test=True), "sms", ADDRESSES["sms"])
+        destinations.ensure_allowed(
+            Campaign(allowed_channels=["sms", "email"]), "sms", ADDRESSES["sms"], event="device.token"
+        )
+    destinations.ensure_allowed(
+        Campaign(allowed_channels=["sms"], test=True), "sms", ADDRESSES["sms"], event="device.token"
+    )
     with pytest.raises(DestinationNotAllowed):
         destinations.ensure_allowed(
-            Campaign(allowed_channels=["sms"], allowed_countries=["PT"], test=True), "sms", ADDRESSES["sms"]
+            Campaign(allowed_channels=["sms"], allowed_countries=["PT"], test=True),
+            "sms",
+            ADDRESSES["sms"],
+            event="device.token",
         )

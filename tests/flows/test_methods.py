@@ -67,6 +67,20 @@ def test_staff_switch_two_factor_off_with_a_reason_and_every_contact_is_told(sho
     assert notices("participant.switched_off") == sorted([shop.device.address, mail.address])
 
 
+def test_switches_choose_the_way_of_an_alarm_and_do_not_silence_it(shop, maria):
+    mail = factories.device(shop.participant, "email")
+    phone, both = shop.device.address, sorted([mail.address, shop.device.address])
+    Campaign.objects.update(message_switches={"participant.method_changed/sms": False})
+    set_method(shop, maria, "email")
+    assert notices("participant.method_changed") == [mail.address]
+    off = {f"participant.method_changed/{channel}": False for channel in ("sms", "whatsapp", "email")}
+    Campaign.objects.update(message_switches=off)
+    set_method(shop, maria, "sms")
+
+    assert notices("participant.method_changed") == sorted([mail.address, *both])
+    assert phone in both
+
+
 def test_contact_that_cools_off_is_told_as_well(shop, maria):
     cooling = factories.device(shop.participant, "email", usable_from=now() + timedelta(hours=1))
     set_method(shop, maria, "sms")

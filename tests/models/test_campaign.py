@@ -163,4 +163,40 @@ def test_limits_of_the_host_are_stricter_and_never_looser(settings):
 def test_policy_fields_are_columns():
     columns = {field.name for field in Campaign._meta.concrete_fields}
     assert set(POLICY_FIELDS) <= columns
-    assert columns - set(POLICY_FIELDS) == {"id", "slug", "name", "test", "policy_version", "created_at"}
+    assert columns - set(POLICY_FIELDS) == {
+        "id",
+        "slug",
+        "name",
+        "test",
+        "message_switches",
+        "policy_version",
+        "created_at",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["shop.example.com", "example.com.br", "xn--caf-dma.example", "a.bc", "1.example.org", ""]
+)
+def test_domain_of_autofill_is_a_host_name(name: str):
+    factories.campaign(autofill_domain=name).full_clean()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://shop.example.com",
+        "shop.example.com/x",
+        "shop",
+        "Shop.example.com",
+        "a b.com",
+        "-a.com",
+        "a-.com",
+        "a..com",
+    ]
+    + ["10.0.0.1", "a.com\n", "a.com #482913", "@a.com", "café.com", "a.c", ".com", "a.com.", "x" * 64 + ".com"],
+)
+def test_domain_of_autofill_that_is_none_is_refused(name: str):
+    with pytest.raises(ValidationError) as caught:
+        Campaign(slug="summer", name="Summer", autofill_domain=name).full_clean()
+
+    assert set(caught.value.message_dict) == {"autofill_domain"}

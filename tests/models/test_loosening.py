@@ -50,6 +50,7 @@ LOOSER = [
     ({"device_cooling_off": timedelta(days=2)}, {"device_cooling_off": timedelta(days=1)}),
     ({"allowed_countries": ["BR"]}, {"allowed_countries": ["BR", "AR"]}),
     ({"allowed_countries": ["BR"]}, {"allowed_countries": []}),
+    ({}, {"autofill_domain": "shop.example.com"}),
 ]
 
 
@@ -68,6 +69,7 @@ def test_looser_direction_is_known_and_the_other_one_is_not_looser(before: dict[
         ({}, {"allowed_channels": ["email", "whatsapp", "sms"]}),
         ({}, {"completion_mode": "async"}),
         ({}, {"unit": "miles"}),
+        ({"autofill_domain": "shop.example.com"}, {"autofill_domain": ""}),
         ({}, {"is_active": False}),
         ({"is_active": False}, {"is_active": True}),
         ({"default_method": "sms"}, {"default_method": "email"}),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Challenge, Delivery, Device, IdentityDocument, Redemption, writes
+from twofa.models import Case, Challenge, Delivery, Device, IdentityDocument, Redemption, Webhook, writes
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -43,6 +43,7 @@ LAW = {
         ("expired", "purged"),
     },
     (IdentityDocument, "decision"): {("", "approved"), ("", "rejected"), ("approved", "expired")},
+    (Case, "status"): {("open", "closed")},
     (Device, "status"): {("pending", "active"), ("pending", "revoked"), ("active", "revoked")},
     (Delivery, "status"): {
         ("queued", "sending"),
@@ -58,6 +59,16 @@ LAW = {
         ("sent", "delivered"),
         ("sent", "failed"),
     },
+    (Webhook, "status"): {
+        ("queued", "sending"),
+        ("queued", "failed"),
+        ("sending", "sending"),
+        ("sending", "queued"),
+        ("sending", "sent"),
+        ("sending", "failed"),
+        ("sent", "queued"),
+        ("failed", "queued"),
+    },
 }
 
 
@@ -72,7 +83,7 @@ def test_state_changes_along_the_law_and_not_otherwise(model, column, monkeypatc
     written = []
     monkeypatch.setattr(writes, "update", lambda _row, changes, _expected, lost: written.append(changes))
     for before, after in itertools.product(model.MACHINES[column], repeat=2):
-        row = model(pk=7 if model in (Device, Delivery) else uuid7(), **{column: before})
+        row = model(pk=7 if model in (Device, Delivery, Webhook) else uuid7(), **{column: before})
         written.clear()
         try:
             row.change(**{column: after})

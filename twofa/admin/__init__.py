@@ -10,6 +10,7 @@ from twofa.admin import (
     approvers,
     batches,
     campaigns,
+    cases,
     challenges,
     deliveries,
     devices,
@@ -19,12 +20,15 @@ from twofa.admin import (
     policy_changes,
     redemptions,
     storefronts,
+    webhook_endpoints,
+    webhooks,
 )
 
 __all__ = [
     "approvers",
     "batches",
     "campaigns",
+    "cases",
     "challenges",
     "deliveries",
     "devices",
@@ -34,4 +38,6 @@ __all__ = [
     "policy_changes",
     "redemptions",
     "storefronts",
+    "webhook_endpoints",
+    "webhooks",
 ]

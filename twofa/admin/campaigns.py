@@ -139,7 +139,7 @@ class CampaignAdmin(FourEyesAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "unit", "is_active", "test", "in_words")}),
         (_("Two-factor"), {"fields": ("two_factor_mode", "threshold", "default_method", "completion_mode")}),
-        (_("Channels"), {"fields": ("allowed_channels", "allowed_countries", "autofill_domain")}),
+        (_("Channels"), {"fields": ("allowed_channels", "allowed_countries", "autofill_domain", "links_in_messages")}),
         (
             _("Token"),
             {

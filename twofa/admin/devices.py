@@ -11,13 +11,25 @@ from twofa.admin import disclosures
 from twofa.admin.actions import FlowAction
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import Section
+from twofa.admin.sections import BAD, Section, badge
 from twofa.admin.timelines import LATEST_EVENTS, timeline
-from twofa.flows import devices
+from twofa.flows import devices, holds
 from twofa.flows.disclosures import show_contact
 from twofa.models import Device, Event
 
 LATEST = 50
+RELEASE = FlowAction(
+    name="release",
+    label=_("Release the device"),
+    permissions=("twofa.view_device", "twofa.release_device"),
+    explanation=_(
+        "Tokens go to this device again, and what it approves counts. Be sure that you speak with the participant, by "
+        "a number that you had before: whoever has the device could say that it was a mistake."
+    ),
+    done=_("The device was released."),
+    run=holds.release,
+    offered=lambda device: device.is_held,
+)
 
 
 @admin.register(Device)
@@ -35,7 +47,7 @@ class DeviceAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("channel", "destination", "name", "participant", "uuid")}),
-        (_("State"), {"fields": ("shown_status", "is_default", "usable_from")}),
+        (_("State"), {"fields": ("shown_status", "is_default", "usable_from", "held_at")}),
         (_("Times"), {"fields": ("created_at", "activated_at", "revoked_at")}),
     )
     flow_actions = (
@@ -47,6 +59,7 @@ class DeviceAdmin(ReadOnlyAdmin):
             done="",
             run=show_contact,
         ),
+        RELEASE,
         FlowAction(
             name="reset",
             label=_("Reset the device"),
@@ -74,6 +87,11 @@ class DeviceAdmin(ReadOnlyAdmin):
                 self, request, row, title=_("The contact"), label=row.get_channel_display(), text=str(outcome)
             )
         return super().answer(request, action, row, outcome)
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, row: Device) -> str:
+        """Show that a held device waits for staff: that it is active looks as if all were well."""
+        return badge(BAD, _("held: waits for staff")) if row.is_held else super().shown_status(row)
 
     def get_sections(self, request: HttpRequest, row: Device) -> list[Section]:
         # By participant as well, because that is what the index begins with.

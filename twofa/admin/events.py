@@ -30,7 +30,7 @@ SUBJECTS: tuple[tuple[str, StrOrPromise, tuple[str, ...]], ...] = (
     ("challenge", _("challenge"), Challenge.SECRET_COLUMNS),
     ("delivery", _("delivery"), ("address",)),
 )
-UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemptions")
+UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemptions", "webhook_endpoint")
 """Subjects whose events are of no redemption: rare ones, which have an index of their own."""
 
 
@@ -52,6 +52,7 @@ class AboutFilter(admin.SimpleListFilter):
             ("points", _("points")),
             ("challenge", _("challenges")),
             ("delivery", _("messages")),
+            ("webhook_endpoint", _("webhook endpoints")),
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:

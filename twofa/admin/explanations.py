@@ -67,6 +67,10 @@ def _pending(story: Story) -> list[str]:
 
 def _rejected(story: Story) -> list[str]:
     wrong = story.wrong
+    event = story.last("redemption.rejected")
+    if event is not None and "reason" in event.data:
+        why = {"at": moment(event.created_at), "reason": words.reason(str(event.data["reason"]))}
+        return [_("Rejected on %(at)s: %(reason)s.") % why, _attempts(story) if wrong else ""]
     if not wrong:
         return [_("Rejected on %(at)s.") % {"at": moment(story.at("redemption.rejected"))}]
     sentence = ngettext(

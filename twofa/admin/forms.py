@@ -24,6 +24,9 @@ def help_texts() -> dict[str, StrOrPromise]:
     return {
         "two_factor_mode": _("Checkouts opened from now on follow it. Open ones keep the rule they began with."),
         "allowed_channels": _("Tried in this order when a message fails."),
+        "links_in_messages": _(
+            "The link “it was not me” is in every e-mail. In an SMS it teaches people to follow links."
+        ),
         "token_length": _("Characters. At least 6 digits, or 4 letters and digits; at most 12."),
         "token_ttl": _("From the hand-off to the provider. At least 1 minute, at most %(most)s.")
         % {"most": duration(Campaign.token_ttl_limit())},

@@ -40,12 +40,13 @@ _VALUES: dict[str, StrOrPromise] = {
     "sequence": _("the number of this token: the newest is the one that is valid"),
     "destination": _("the masked contact that it is about, where it is about one"),
     "locale": _("the language: pt-br, es or en"),
+    "not_me": _("the link by which somebody says that it was not them; empty where messages have none"),
     "token": _("the token"),
     "minutes": _("how long it is valid"),
     "amount": _("how many points"),
     "unit": _("what they are called"),
     "item": _("what they are for"),
-    "items": _("the single things: {% for line in items %}, with line.name, line.quantity, line.amount"),
+    "items": _("the single things, each with a name, a quantity and an amount"),
     "items_left": _("how many of them are not named"),
     "requester": _("who asks, where somebody else approves; else empty"),
     "when": _("for when it is scheduled"),
@@ -71,9 +72,11 @@ class SwitchForm(forms.Form):
 class TextForm(forms.Form):
     """A campaign's own text of one message in one language; empty it is ours."""
 
-    def __init__(self, *args: Any, campaign: Campaign, event: str, channel: str, locale: str, **kwargs: Any) -> None:
-        self.known: Mapping[str, str] = kwargs["initial"]
-        super().__init__(*args, prefix=locale, **kwargs)
+    def __init__(
+        self, data: Any, *, known: Mapping[str, str], campaign: Campaign, event: str, channel: str, locale: str
+    ) -> None:
+        super().__init__(data, initial=dict(known), prefix=locale)
+        self.known = known
         self.about = {"event": event, "channel": channel, "locale": locale}
         self.campaign = campaign
         self.fields[_SEEN] = forms.CharField(
@@ -203,22 +206,22 @@ def text_page(
     if event not in KINDS or channel not in Channel.values:
         raise Http404
     known = messages.texts_of(campaign, event, channel)
-    given = [request.POST] if request.method == "POST" else []
-    forms_ = [
-        TextForm(*given, initial=known.get(locale, {}), campaign=campaign, event=event, channel=channel, locale=locale)
-        for locale, _name in LOCALES
-    ]
-    if given and all([form.is_valid() for form in forms_]) and "_save" in request.POST:
+    given = request.POST if request.method == "POST" else None
+    about: dict[str, Any] = {"campaign": campaign, "event": event, "channel": channel}
+    forms_ = [TextForm(given, known=known.get(locale, {}), locale=locale, **about) for locale, _name in LOCALES]
+    if given is not None and all(form.is_valid() for form in forms_) and "_save" in given:
         _save(request, campaign, forms_)
         return HttpResponseRedirect(model_admin.page("message", campaign.pk, event, channel))
     title = _("%(message)s, %(channel)s") % {"message": KINDS[event].label, "channel": Channel(channel).label}
     context = {
         **_common(model_admin, request, campaign, title),
         "media": model_admin.media + forms.Media(js=["twofa/messages.js"]),
-        "has_errors": any(form.errors for form in forms_) if given else False,
+        "has_errors": any(form.errors for form in forms_) if given is not None else False,
         "languages": [(name, form, _ours(form)) for (_locale, name), form in zip(LOCALES, forms_, strict=True)],
         "previews": [_preview(name, form) for (_locale, name), form in zip(LOCALES, forms_, strict=True)],
         "variables": _variables(event),
+        "condition": "{% if destination %} … {% else %} … {% endif %}",
+        "loop": "{% for line in items %} {{ line.name }} {% endfor %}" if "items" in texts.known(event) else "",
         "back": model_admin.page("messages", campaign.pk),
     }
     return TemplateResponse(request, "twofa/admin/message.html", context)

@@ -16,11 +16,11 @@ from twofa.admin import approvers, disclosures, dossiers, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import BAD, Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Approver, Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
+from twofa.models import Approver, Case, Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
 
 LATEST = 20
 BY_OTHERS = ("change-method", "switch-off")
@@ -131,6 +131,8 @@ class ParticipantAdmin(ReadOnlyAdmin):
             sections.append(self._documents(row))
         if may_view(request, Approver):
             sections.append(approvers.section(row, self.way(request)))
+        if may_view(request, Case):
+            sections.append(self._cases(row))
         events = Event.objects.filter(participant=row)
         if may_view(request, Redemption):
             sections.append(self._redemptions(row))
@@ -148,7 +150,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
     def _device(self, device: Device) -> list[Cell]:
         return cells(
             Cell(str(device), url=self.page_of(device)),
-            Cell(device.get_status_display(), tone=tone_of(device.status)),
+            Cell(_("held"), tone=BAD)
+            if device.is_held
+            else Cell(device.get_status_display(), tone=tone_of(device.status)),
             words.plain(device.is_default),
             moment(device.usable_from),
             moment(device.activated_at),
@@ -168,6 +172,21 @@ class ParticipantAdmin(ReadOnlyAdmin):
             moment(document.created_at),
             moment(document.decided_at),
             document.decided_by or "—",
+        )
+
+    def _cases(self, participant: Participant) -> Section:
+        rows = participant.cases.select_related("redemption", "closed_by")[:LATEST]
+        headers = (_("case"), _("status"), _("redemption"), _("outcome"), _("closed"), _("who"))
+        return Section(_("Cases"), headers, [self._case(case) for case in rows], anchor="cases")
+
+    def _case(self, case: Case) -> list[Cell]:
+        return cells(
+            Cell(moment(case.opened_at), url=self.page_of(case)),
+            Cell(case.get_status_display(), tone=tone_of(case.status)),
+            case.redemption or "—",
+            case.get_outcome_display() or "—",
+            moment(case.closed_at),
+            case.closed_by or "—",
         )
 
     def _redemptions(self, participant: Participant) -> Section:

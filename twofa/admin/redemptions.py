@@ -21,7 +21,7 @@ from twofa.admin.sections import BAD, Lead, Section, badge, moment
 from twofa.admin.timelines import timeline
 from twofa.flows import parked_completions, redemptions
 from twofa.flows.history import Actor
-from twofa.models import Challenge, Redemption, RedemptionBatch
+from twofa.models import Case, Challenge, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 if TYPE_CHECKING:
@@ -278,7 +278,10 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def get_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
-        return [*super().get_tools(request, row), *link, *self._batch_tools(request, row)]
+        # The newest; its page leads to the participant's others.
+        case = Case.objects.filter(redemption=row).first() if may_view(request, Case) else None
+        cases = [] if case is None else [Tool(_("Its case"), self.page_of(case))]
+        return [*super().get_tools(request, row), *link, *self._batch_tools(request, row), *cases]
 
     def _batch_tools(self, request: HttpRequest, row: Redemption) -> list[Tool]:
         """Return the button that leads to the batch of a line: there it is cancelled, and its token sent again."""

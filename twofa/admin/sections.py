@@ -31,6 +31,7 @@ _TONES = {
     "failed": BAD,
     "rejected": BAD,
     "pending": OPEN,
+    "open": OPEN,
     "pending_2fa_approval": OPEN,
     "scheduled": OPEN,
     "queued": OPEN,

@@ -13,12 +13,15 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from twofa.admin import words
 from twofa.admin.actions import ConfirmForm, FlowAction, acting
 from twofa.admin.base import ReadOnlyAdmin, TwofaAdmin, may_view
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import ENDED, GOOD, Cell, Lead, Section, badge, cells, moment
-from twofa.flows import storefronts
-from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.admin.webhook_endpoints import NewEndpointForm, secret_page
+from twofa.admin.webhook_endpoints import state_of as state_of_endpoint
+from twofa.flows import storefronts, webhook_endpoints
+from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey, WebhookEndpoint
 from twofa.models.clock import Clock, now
 
 if TYPE_CHECKING:
@@ -58,6 +61,18 @@ class StorefrontAdmin(TwofaAdmin):
             form=IssueKeyForm,
             initial=lambda storefront: {"newest": storefronts.newest_key(storefront)},
         ),
+        FlowAction(
+            name="add-webhook",
+            label=_("Add a webhook endpoint"),
+            permissions=("twofa.view_storefront", "twofa.add_webhookendpoint"),
+            explanation=_(
+                "The storefront's backend is told there of what happens. The secret by which it knows that we tell it "
+                "is shown once, on the next page. Have a safe place for it ready."
+            ),
+            done="",
+            run=webhook_endpoints.open_endpoint,
+            form=NewEndpointForm,
+        ),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -78,7 +93,9 @@ class StorefrontAdmin(TwofaAdmin):
         """Write nothing: the flow wrote it all."""
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Storefront, outcome: Any) -> HttpResponse:
-        """Show the text of a new key: in this answer, which nothing stores, and never again."""
+        """Show the text of a new key, or secret: in this answer, which nothing stores, and never again."""
+        if action.name == "add-webhook":
+            return secret_page(self, request, row, *outcome)
         key, text = outcome
         context = {
             **self.admin_site.each_context(request),
@@ -94,7 +111,23 @@ class StorefrontAdmin(TwofaAdmin):
         return TemplateResponse(request, "twofa/admin/key.html", context)
 
     def get_sections(self, request: HttpRequest, row: Storefront) -> list[Section | Lead]:
-        return self._keys(row) if may_view(request, StorefrontKey) else []
+        keys = self._keys(row) if may_view(request, StorefrontKey) else []
+        return [*keys, self._endpoints(row)] if may_view(request, WebhookEndpoint) else keys
+
+    def _endpoints(self, storefront: Storefront) -> Section:
+        at, rows = now(), storefront.webhook_endpoints.defer(*WebhookEndpoint.SECRET_COLUMNS).order_by("id")
+        lines = [
+            cells(
+                Cell(row.url, url=self.page_of(row)),
+                state_of_endpoint(row, paused=row.is_paused(at)),
+                words.told("told", row.events),
+                row.description or "—",
+            )
+            for row in rows
+        ]
+        headers = (_("URL"), _("status"), _("what it is told"), _("description"))
+        empty = _("No endpoint: this storefront is told of nothing, and has to ask.")
+        return Section(_("Webhook endpoints"), headers, lines, empty=empty, anchor="webhooks")
 
     def _keys(self, storefront: Storefront) -> list[Section | Lead]:
         at, keys = now(), list(storefront.keys.all())

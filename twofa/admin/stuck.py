@@ -19,7 +19,7 @@ from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
 from twofa.flows import stuck
 from twofa.flows.stuck import MOST, Stuck
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
+from twofa.models import Case, Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -60,7 +60,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest) -> HttpResponse:
         "opts": model_admin.opts,
         "media": model_admin.media,
         "at": moment(found.at),
-        "is_empty": found.is_empty,
+        "is_empty": not any(section.rows for section in sections),
         "sections": [section for section in sections if section.rows],
         "nothing_in": [section.title for section in sections if not section.rows],
     }
@@ -76,7 +76,9 @@ class _Page:
         self._request = request
 
     def sections(self, found: Stuck) -> list[Section]:
+        cases = [self._cases(found.cases)] if may_view(self._request, Case) else []
         return [
+            *cases,
             self._parked(found.parked),
             self._undelivered(found.undelivered),
             self._waiting(found.waiting),
@@ -86,6 +88,22 @@ class _Page:
             self._unsettled(found.unsettled),
             self._unerased(found.unerased),
         ]
+
+    def _cases(self, rows: Sequence[Case]) -> Section:
+        return _section(
+            _("Cases: somebody said that it was not them"),
+            _("A device is held until somebody has asked the participant and decided."),
+            (_("since"), _("case"), _("redemption"), _("participant"), _("campaign"), _("what was stopped")),
+            rows,
+            lambda row: cells(
+                moment(row.opened_at),
+                self._link(row, _("Look into it")),
+                row.redemption or "—",
+                row.participant,
+                row.campaign,
+                Cell(_("nothing: it was approved"), tone=BAD) if row.too_late else Cell(_("it was stopped in time")),
+            ),
+        )
 
     def _parked(self, rows: Sequence[Redemption]) -> Section:
         return _section(

@@ -17,7 +17,11 @@ from django.utils.translation import ngettext
 
 from twofa.admin.sections import moment
 from twofa.models import (
+    LOCALES,
+    MESSAGES,
+    WEBHOOKS,
     Campaign,
+    Case,
     Channel,
     CompletionMode,
     IdentityDocument,
@@ -28,7 +32,9 @@ from twofa.models import (
     TokenAlphabet,
     TwoFactorMode,
     Verdict,
+    WebhookEndpoint,
 )
+from twofa.models.webhook_endpoint import SUBJECTS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,20 +62,25 @@ KEYS: dict[str, StrOrPromise] = {
     "basis": _("why"),
     "batch": _("batch"),
     "campaigns": _("campaigns"),
+    "case": _("case"),
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
     "completed": _("completed"),
     "deputy": _("deputy"),
+    "description": _("description"),
     "destination": _("destination"),
     "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
+    "endpoint": _("endpoint"),
     "events": _("events"),
     "failed": _("failed"),
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
     "filters": _("filters"),
+    "outcome": _("outcome"),
+    "too_late": _("after the approval"),
     "internal_comments": _("with internal comments"),
     "is_final": _("final"),
     "kind": _("kind"),
@@ -79,6 +90,7 @@ KEYS: dict[str, StrOrPromise] = {
     "message": _("message"),
     "max_amount": _("up to"),
     "mode": _("two-factor"),
+    "number": _("number"),
     "page": _("page"),
     "participants": _("participants"),
     "decision": _("decision"),
@@ -100,9 +112,12 @@ KEYS: dict[str, StrOrPromise] = {
     "rows": _("rows"),
     "scheduled_for": _("scheduled for"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
+    "told": _("what it is told"),
     "tries": _("tries"),
     "valid_until": _("valid until"),
+    "url": _("URL"),
     "verdict": _("typed"),
+    "webhook": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
@@ -145,9 +160,12 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
+    "not_me": _("whoever got the message said that it was not them"),
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
+    # Why an endpoint of webhooks was disabled.
+    **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
@@ -347,9 +365,13 @@ _READ: dict[str, Callable[[Any], str]] = {
     "completion_mode": _among(CompletionMode.choices),
     "default_method": _METHOD,
     "expired_because": reason,
+    "locale": _among(LOCALES),
+    "message": _among(MESSAGES.items()),
     "mode": mode,
+    "outcome": _among(Case.Outcome.choices),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
+    "told": lambda types: chosen(types, {**SUBJECTS, **WEBHOOKS}.items()) if types else str(_("all")),
     "token_alphabet": _among(TokenAlphabet.choices),
     "two_factor_method": _METHOD,
     "two_factor_mode": mode,

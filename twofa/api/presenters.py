@@ -149,6 +149,7 @@ def device(row: Device, waiting: Challenge | None) -> shapes.Device:
         "status": row.status,
         "is_default": row.is_default,
         "usable_from": optional_moment(row.usable_from),
+        "held": row.is_held,
         "challenge": shown if is_own else None,
         "authorization": None if is_own else shown,
         "next_action": next_action(_next_of_device(row, waiting), links.of_device(row.uuid)),
@@ -156,6 +157,8 @@ def device(row: Device, waiting: Challenge | None) -> shapes.Device:
 
 
 def _next_of_device(row: Device, waiting: Challenge | None) -> next_actions.NextAction:
+    if row.is_held:
+        return next_actions.HELD
     if waiting is None:
         pending = row.status == Device.Status.PENDING
         return next_actions.NextAction("resend_token") if pending else next_actions.NONE

@@ -113,6 +113,9 @@ class Device(TypedDict):
     status: Annotated[str, known(*DeviceRow.Status.values)]
     is_default: bool
     usable_from: Annotated[Moment | None, note("In the future: cooling off. Null: not active yet.")]
+    held: Annotated[
+        bool, note("True: somebody reported a message, and staff have to release it. Nothing is sent there.")
+    ]
     challenge: Annotated[Challenge | None, note("Answered at `/devices/{id}/verify/`.")]
     authorization: Annotated[
         Challenge | None, note("On the current default device; answered at `/devices/{id}/authorize/`.")

@@ -21,7 +21,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -33,11 +33,20 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
+Resolver = Callable[[str, int], Sequence[tuple[Any, ...]]]
+"""Returns the addresses of a host and port, as ``getaddrinfo`` does; what it raises besides ``OSError`` passes."""
+
+
+def addresses_of(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    """Return the addresses that this machine may reach. Raises: OSError, UnicodeError."""
+    return socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+
 
 class Deadline:
-    """The end of one exchange."""
+    """The end of one exchange, and who resolves names for it."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, resolve: Resolver = addresses_of) -> None:
+        self.resolve = resolve
         self._end = time.monotonic() + seconds
         self._timer: threading.Timer | None = None
         self._socket: Any = None
@@ -79,9 +88,9 @@ _current: ContextVar[Deadline | None] = ContextVar("twofa_http_deadline", defaul
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[Deadline]:
-    """Bound the exchanges of :class:`PoolManager` made in the block."""
-    deadline = Deadline(seconds)
+def within(seconds: float, *, resolve: Resolver = addresses_of) -> Iterator[Deadline]:
+    """Bound the exchanges of :class:`PoolManager` made in the block; they go to what ``resolve`` returned, once."""
+    deadline = Deadline(seconds, resolve)
     reset = _current.set(deadline)
     try:
         yield deadline
@@ -136,7 +145,7 @@ def _connect(connection: HTTPConnection, deadline: Deadline) -> socket.socket:
     # and looked for in its certificate is the connection's ``host`` as ever.
     host = connection._dns_host.strip("[]")
     failure = OSError("no address")
-    for *kind, _name, address in socket.getaddrinfo(host, connection.port, allowed_gai_family(), socket.SOCK_STREAM):
+    for *kind, _name, address in deadline.resolve(host, connection.port):
         try:
             return _open(connection, deadline, kind, address)
         except OSError as error:

@@ -149,6 +149,11 @@ BAD_SWITCH = Finding(
     "{setting} is neither True nor False: {value!r}.",
     "Give True or False; the text 'False' of an environment variable would count as True.",
 )
+BAD_PUBLIC_URL = Finding(
+    "twofa.E080",
+    "TWOFA_PUBLIC_URL is no address for links in messages: {why}.",
+    "Give where participants reach the paths of twofa.urls, such as 'https://points.example.com/api/v1'.",
+)
 BAD_RETENTION = Finding(
     "twofa.E036",
     "TWOFA_RETENTION{where} is malformed: {why}.",
@@ -279,6 +284,12 @@ DOCUMENTS_WITHOUT_KEY = Finding(
     "participants send them again.",
 )
 
+BAD_PRIVATE_HOSTS = Finding(
+    "twofa.E037",
+    "TWOFA_WEBHOOK_PRIVATE_HOSTS is malformed: {why}.",
+    "Give a list of host names, such as ['backend'], without scheme and port.",
+)
+
 EAGER_JOBS = Finding(
     "twofa.W001",
     "Celery runs eagerly, and DEBUG is off: each checkout waits for its message to be sent.",
@@ -324,6 +335,11 @@ CHALLENGES_WITHOUT_KEY = Finding(
     "twofa.W009",
     "{count} open challenges were sealed with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
     "Put the key back until they have ended. Without it their tokens cannot be checked and must be asked for anew.",
+)
+ENDPOINTS_WITHOUT_KEY = Finding(
+    "twofa.W018",
+    "The secrets of {count} webhook endpoints are made with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
+    "Put the key back, or rotate these secrets in the admin. Until then nothing is sent to these endpoints.",
 )
 USER_MODEL_NEEDS_RESOLVER = Finding(
     "twofa.W010",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage
 
@@ -15,6 +16,7 @@ from twofa.conf import DEFAULTS, LEAST_RETENTION, PREFIX, conf
 from twofa.models import LEAST_USEFUL_LIFE, TOKEN_LIFE_CAP
 from twofa.models.event import is_purgeable
 from twofa.models.policy import MAX_ATTEMPTS_CAP, MAX_TOKEN_LENGTH
+from twofa.networks import is_host
 
 DURATIONS = ("DELIVERY_LEASE", "PUBLISH_TIMEOUT", "PUBLISH_PAUSE", "KEY_LIFETIME")
 OPTIONAL = ("KEY_LIFETIME", "PARTICIPANTS_PER_CONTACT")
@@ -30,6 +32,8 @@ SWITCHES = ("FOUR_EYES",)
 MOST_BITS = 5 * MAX_TOKEN_LENGTH
 """Of the longest token of letters and digits: more cannot be had, and no policy could be saved."""
 SCOPES = ("storefront",)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Of a developer's machine: nobody is in between."""
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)\Z")
 
 
@@ -131,6 +135,42 @@ def retention() -> Iterator[CheckMessage]:
             yield findings.BAD_RETENTION(where=f"[{name!r}]", why=why)
 
 
+def _address_flaw(value: object) -> str | None:
+    """Return why links cannot begin with this address, or None where they can."""
+    if not isinstance(value, str):
+        return f"a {type(value).__name__} and not a text"
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return "it cannot be read"
+    if not host or any(character.isspace() for character in value):
+        return "it names no host"
+    # Whoever is between a participant and the page could press its button, or keep it from being pressed.
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+        return "it is not https"
+    if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
+        return "it has more than a host and a path"
+    return None
+
+
+def public_url() -> Iterator[CheckMessage]:
+    given = conf.given("PUBLIC_URL")
+    if given is not None and (why := _address_flaw(given)) is not None:
+        yield findings.BAD_PUBLIC_URL(why=why)
+
+
+def webhook_hosts() -> Iterator[CheckMessage]:
+    given = conf.given("WEBHOOK_PRIVATE_HOSTS")
+    # A text is iterable too, and each of its letters would be a host.
+    if not isinstance(given, list | tuple | set | frozenset):
+        yield findings.BAD_PRIVATE_HOSTS(why=f"a {type(given).__name__} and not a list")
+        return
+    for host in given:
+        if not isinstance(host, str) or not is_host(host):
+            yield findings.BAD_PRIVATE_HOSTS(why=f"{host!r} is no host name")
+
+
 def setting_names() -> Iterator[CheckMessage]:
     known = [PREFIX + name for name in DEFAULTS]
     for setting in conf.unknown_names():
@@ -139,4 +179,14 @@ def setting_names() -> Iterator[CheckMessage]:
         yield findings.UNKNOWN_SETTING(setting=setting, hint=hint)
 
 
-CHECKS = (durations, counts, switches, throttle_rates, policy_limits, retention, setting_names)
+CHECKS = (
+    durations,
+    counts,
+    switches,
+    throttle_rates,
+    policy_limits,
+    retention,
+    public_url,
+    webhook_hosts,
+    setting_names,
+)

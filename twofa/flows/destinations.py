@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import contacts, delivery
 from twofa.exceptions import ChannelUnavailable, DestinationNotAllowed, NotFound, OnboardingIncomplete
-from twofa.flows.next_actions import NextAction
+from twofa.flows.next_actions import HELD, NextAction
 from twofa.models import Campaign, Device, Participant, statements
 from twofa.models.clock import now
 
@@ -86,9 +86,12 @@ def authorizing(
 
     The method is chosen without a token, so it must not decide who is asked: whoever reads the participant's mail would
     choose it, and let their own device in. Where the default one cannot be reached another answers, never for itself.
+    Where one is held nobody answers: whoever reads one contact could have the other one held, and then agree alone.
 
     Raises: OnboardingIncomplete, ChannelUnavailable.
     """
+    if any(candidate.is_held for candidate in devices):
+        raise _onboarding(devices, at)
     event = "device_change.token"
     usable = [
         candidate
@@ -162,7 +165,7 @@ def _is_country_allowed(campaign: Campaign, address: str) -> bool:
 
 def usable_at(devices: Iterable[Device], at: datetime) -> datetime | None:
     """Return when the first of the devices that cool off may be used, or None where none does."""
-    cooling = [d.usable_from for d in devices if d.usable_from is not None and d.usable_from > at]
+    cooling = [d.usable_from for d in devices if d.usable_from is not None and d.usable_from > at and not d.is_held]
     return min(cooling, default=None)
 
 
@@ -173,5 +176,11 @@ def _onboarding(devices: Sequence[Device], at: datetime) -> OnboardingIncomplete
             _("The participant's new device may not approve redemptions yet."),
             missing=["device"],
             next_action=NextAction("wait", available_at=cooling),
+        )
+    if any(device.is_held for device in devices):
+        return OnboardingIncomplete(
+            _("Tokens to the participant's device are on hold until the campaign's staff have looked into a report."),
+            missing=["device"],
+            next_action=HELD,
         )
     return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))

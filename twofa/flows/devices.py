@@ -19,9 +19,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.conf import conf
-from twofa.exceptions import Invalid, NotActive, NotFound, TwoFactorError, WrongState
+from twofa.exceptions import Invalid, NotActive, NotFound, OnboardingIncomplete, TwoFactorError, WrongState
 from twofa.flows import changes, destinations, facts, issuing, onboarding, renewals, shared_contacts, verdicts
 from twofa.flows.history import Actor, Trail
+from twofa.flows.next_actions import HELD
 from twofa.flows.transactions import retried_once
 from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
 from twofa.models.clock import now
@@ -123,6 +124,8 @@ def _ask(
     campaign = participant.campaign
     if not (campaign.is_active and participant.is_active):
         raise NotActive
+    if contact.is_held:
+        raise OnboardingIncomplete(missing=["device"], next_action=HELD)
     budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)

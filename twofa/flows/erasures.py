@@ -35,10 +35,12 @@ from twofa.flows import (
     outbox,
     participants,
     redactions,
+    webhooks,
 )
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
+    Case,
     Challenge,
     Delivery,
     Device,
@@ -77,8 +79,9 @@ class Erasure:
 def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasure:
     """Erase who a participant is, everywhere but in the host's own tables; ``participant_erased`` is for those.
 
-    Raises: PolicyRefused while points are set aside for them, where the reason names them, or where events about them
-    are not what was sealed; KeyMissing, before anything is done, where nobody can say that without a key.
+    Raises: PolicyRefused while points are set aside or a case is open for them, where the reason names them, or where
+    events about them are not what was sealed; KeyMissing, before anything is done, where nobody can say that without a
+    key.
     """
     with correlation.bound(correlation.current() or correlation.accept(None)):
         if participant.erased_at is not None:
@@ -228,6 +231,12 @@ def _close(participant: Participant, actor: Actor) -> Participant:
                 _("Points are set aside for this participant. End these redemptions first: %(redemptions)s")
                 % {"redemptions": ", ".join(held)}
             )
+        cases = Case.objects.filter(participant=participant, status=Case.Status.OPEN).order_by("pk")
+        if cases:
+            raise PolicyRefused(
+                _("Somebody reported what was done as this participant. Close these cases first: %(cases)s")
+                % {"cases": ", ".join(map(str, cases))}
+            )
         begun = Event.objects.filter(participant=row.pk, type="participant.erasure_begun").exists()
         if row.erased_at is not None or (begun and not row.is_active):
             return row
@@ -297,6 +306,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
     _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")
     # What a backend or staff wrote of a failure; its code stays. No digest covers it.
     _update(Redemption.objects.filter(participant=participant), failure_detail="")
+    _update(Case.objects.filter(participant=participant), note="")
     return count
 
 
@@ -324,7 +334,7 @@ def _forget_admin_log(participant: Participant) -> int:
     if not apps.is_installed("django.contrib.admin"):
         return 0
     log = apps.get_model("admin", "LogEntry")._base_manager
-    owned: tuple[Any, ...] = (Device, Challenge, Delivery, Redemption, IdentityDocument)
+    owned: tuple[Any, ...] = (Device, Challenge, Delivery, Redemption, IdentityDocument, Case)
     about: dict[Any, Any] = {model: model.objects.filter(participant=participant) for model in owned}
     about[Participant] = Participant.objects.filter(pk=participant.pk)
     changed = 0
@@ -377,6 +387,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.erased_at = now()
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
+        erasure.counts["webhooks"] = webhooks.forget(row.pk)
         trail = Trail(actor, row.erased_at)
         trail.add("participant.erased", row, files_left=erasure.files_left, **explained(reason))
         trail.carry(user=user)

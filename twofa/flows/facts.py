@@ -156,6 +156,7 @@ def _standing(condition: str) -> statements.Select:
             "device_usable_from": ("device.usable_from", _TIME),
             "device_is_theirs": (_IS_THEIRS, _FLAG),
             "approver_entitled": (_IS_ENTITLED, _FLAG),
+            "device_held": ("device.held_at IS NOT NULL", _FLAG),
             "failed_attempts": (_FAILED_ATTEMPTS + "challenge.participant_id)", _NUMBER),
         },
     )
@@ -197,13 +198,14 @@ class Standing:
     device_usable_from: datetime | None
     device_is_theirs: bool | None
     approver_entitled: bool
+    device_held: bool
     failed_attempts: int
 
     @property
     def device_usable(self) -> bool:
-        """Tell whether the contact is active, does not cool off, and is that of whoever must answer."""
+        """Tell whether the contact is active, not held, does not cool off, and is that of whoever must answer."""
         usable_from = self.device_usable_from
-        is_ready = usable_from is not None and usable_from <= self.at
+        is_ready = not self.device_held and usable_from is not None and usable_from <= self.at
         return self.device_status == Device.Status.ACTIVE and is_ready and bool(self.device_is_theirs)
 
 

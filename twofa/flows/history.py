@@ -1,4 +1,4 @@
-"""Writing the audit trail: events gathered in a transaction, stored with it, signalled after it."""
+"""Writing the audit trail: events gathered in a transaction, stored with it and its webhooks, signalled after it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from django.dispatch import Signal
 
 from twofa import alerts, correlation, signals
 from twofa.alerts import Alert
+from twofa.flows.announcing import Announcements
 from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
     Approver,
     Campaign,
+    Case,
     Challenge,
     Delivery,
     Device,
-    Event,
     IdentityDocument,
     Participant,
     PolicyChange,
     Redemption,
     RedemptionBatch,
     Storefront,
-    writes,
+    WebhookEndpoint,
 )
 
 SIGNALS: dict[str, Signal] = {
@@ -68,12 +69,14 @@ SIGNALS: dict[str, Signal] = {
     "delivery.failed": signals.delivery_failed,
     "device.activated": signals.device_activated,
     "device.revoked": signals.device_revoked,
+    "case.opened": signals.case_opened,
     "document.submitted": signals.document_submitted,
     "document.approved": signals.document_approved,
     "document.rejected": signals.document_rejected,
     "document.expired": signals.document_expired,
     "participant.onboarded": signals.participant_onboarded,
     "participant.erased": signals.participant_erased,
+    "webhook_endpoint.disabled": signals.webhook_endpoint_disabled,
 }
 ALERTS: dict[str, Alert] = {
     "batch.tampered": Alert.TRANSACTION_TAMPERED,
@@ -83,6 +86,8 @@ ALERTS: dict[str, Alert] = {
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
+    "webhook_endpoint.disabled": Alert.WEBHOOK_ENDPOINT_DISABLED,
+    "case.opened": Alert.REPORTED_NOT_ME,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -101,6 +106,10 @@ _SUBJECTS: dict[type[models.Model], str] = {
     IdentityDocument: "document",
     # (the same; its participant, who is told of it first, is the requester)
     Approver: "approver",
+    # (the same, its storefront)
+    WebhookEndpoint: "webhook_endpoint",
+    # (the same)
+    Case: "case",
 }
 
 
@@ -146,6 +155,7 @@ class Trail:
     _events: list[dict[str, Any]] = field(default_factory=list)
     _told: list[tuple[Signal, dict[str, models.Model]]] = field(default_factory=list)
     _alerts: list[tuple[Alert, dict[str, Any]]] = field(default_factory=list)
+    _announcements: Announcements = field(default_factory=Announcements)
 
     def add(self, type_: str, *about: models.Model, **data: Any) -> None:
         """Note what happened to the rows ``about``; the first one is what the signal carries."""
@@ -160,6 +170,8 @@ class Trail:
         for row in about:
             _refer(event, row)
         self._events.append(event)
+        if about:
+            self._announcements.note(event, about[0])
         if type_ in SIGNALS:
             self._told.append((SIGNALS[type_], {_SUBJECTS[type(about[0])]: about[0]}))
         if type_ in ALERTS:
@@ -177,9 +189,9 @@ class Trail:
         return replace(self, actor=actor)
 
     def write(self) -> None:
-        """Store the events with the transaction, and send their signals after its commit."""
+        """Store the events, and what storefronts are told of them, with the transaction; send signals after it."""
         if self._events:
-            writes.record(Event, self._events)
+            self._announcements.record(self._events)
         for signal, payload in self._told:
             if signal.receivers:
                 after_commit(_tell, signal, payload)

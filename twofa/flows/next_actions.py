@@ -8,6 +8,8 @@ from datetime import datetime
 from twofa.models import Challenge, Delivery, Redemption, RedemptionBatch
 
 POLL_SECONDS = 2
+REVIEW_POLL_SECONDS = 30
+"""After so many seconds it is worth looking again whether staff have decided."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class NextAction:
 
 NONE = NextAction("none")
 CONFIRM = NextAction("confirm_token")
+HELD = NextAction("wait", poll_after=REVIEW_POLL_SECONDS)
+"""Of a device that staff have to release: nothing else helps."""
 
 
 def of_redemption(redemption: Redemption) -> NextAction:

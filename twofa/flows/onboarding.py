@@ -9,14 +9,12 @@ from datetime import datetime
 from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import destinations, document_files
 from twofa.flows.history import Trail
-from twofa.flows.next_actions import NONE, NextAction
+from twofa.flows.next_actions import HELD, NONE, REVIEW_POLL_SECONDS, NextAction
 from twofa.models import Campaign, Device, DocumentFile, IdentityDocument, Method, Participant, TwoFactorMode
 from twofa.models.clock import now
 
 ANY_DOCUMENT = ""
 """What a campaign asks for that demands identity and names no kind: any one document."""
-REVIEW_POLL_SECONDS = 30
-"""After so many seconds it is worth looking again whether staff have decided."""
 
 MISSING, UNDER_REVIEW, REJECTED, APPROVED = "missing", "under_review", "rejected", "approved"
 
@@ -29,13 +27,14 @@ class Step:
     status: str
     document: IdentityDocument | None = None
     cools_off_until: datetime | None = None
+    is_held: bool = False
 
     @property
     def may_retry(self) -> bool:
         """Tell whether something can be sent for it: also in the place of what waits, and not after a last word."""
         if self.status == REJECTED:
             return self.document is not None and not self.document.is_final
-        return self.status != APPROVED and self.cools_off_until is None
+        return self.status != APPROVED and self.cools_off_until is None and not self.is_held
 
     @property
     def is_due(self) -> bool:
@@ -82,6 +81,8 @@ def _next_action(steps: Sequence[Step]) -> NextAction:
         return NONE
     if any(step.is_due for step in steps):
         return NextAction("onboarding")
+    if any(step.is_held for step in steps):
+        return HELD
     cooling = [step.cools_off_until for step in steps if step.cools_off_until is not None]
     if cooling:
         return NextAction("wait", available_at=max(cooling))
@@ -110,6 +111,8 @@ def _device_steps(participant: Participant, devices: Iterable[Device]) -> list[S
     at = now()
     if any(device.is_usable(at) for device in devices):
         return [Step("device", APPROVED)]
+    if any(device.is_held and device.status == Device.Status.ACTIVE for device in devices):
+        return [Step("device", MISSING, is_held=True)]
     cooling = destinations.usable_at(devices, at)
     return [Step("device", MISSING, cools_off_until=cooling)]
 
@@ -197,8 +200,10 @@ def lapse(document: IdentityDocument, trail: Trail, *, reason: str) -> None:
 
 def note(participant: Participant, trail: Trail) -> None:
     """Note when a participant has all that the campaign asks for, once; called with the participant locked."""
-    # A device that cools off lacks nothing but time.
-    is_complete = all(step.status == APPROVED or step.cools_off_until for step in read(participant).steps)
+    # A device that cools off lacks nothing but time, and one that is held nothing that the participant could do.
+    is_complete = all(
+        step.status == APPROVED or step.cools_off_until or step.is_held for step in read(participant).steps
+    )
     if is_complete == (participant.onboarded_at is not None):
         return
     participant.onboarded_at = trail.at if is_complete else None

@@ -1,7 +1,8 @@
 """All that is kept of one participant, for the participant (LGPD Art. 18, II and V; Art. 19): text and pictures.
 
-What staff write for one another about a document is left out unless it is asked for. It is about the person, but it may
-tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it and decide.
+What staff write for one another about a document or a case is left out unless it is asked for. It is about the person,
+but it may tell how fraud is recognised, which Art. 19, § 1 lets a controller keep to itself: somebody has to read it
+and decide.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
     Approver,
+    Case,
     Challenge,
     Delivery,
     Device,
@@ -58,6 +60,7 @@ DOCUMENTS = (
     "id", "kind", "side", "pages", "source", "status", "decision", "reason", "comment", "is_final", "created_at",
     "decided_at", "replaced_at", "purged_at",
 )  # fmt: skip
+CASES = ("id", "challenge", "redemption", "status", "outcome", "too_late", "opened_at", "closed_at")
 EVENTS = ("id", "type", "created_at", "actor_kind", "redemption", "challenge", "data")
 FREE_TEXT = "reason"
 
@@ -116,6 +119,7 @@ def export(participant: Participant, *, actor: Actor, with_internal_comments: bo
 def _read(participant: Participant, with_internal_comments: bool) -> dict[str, Any]:
     own = {"participant": participant}
     documents = (*DOCUMENTS, "internal_comment") if with_internal_comments else DOCUMENTS
+    cases = (*CASES, "note") if with_internal_comments else CASES
     return {
         "exported_at": now(),
         "campaign": participant.campaign.name,
@@ -127,6 +131,7 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "challenges": _rows(Challenge.objects.filter(**own), CHALLENGES),
         "deliveries": _rows(Delivery.objects.filter(**own), DELIVERIES),
         "documents": _rows(IdentityDocument.objects.filter(**own), documents),
+        "cases": _rows(Case.objects.filter(**own), cases),
         "events": [_told(event) for event in _rows(Event.objects.filter(participant=participant.pk), EVENTS)],
     }
 

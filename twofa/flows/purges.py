@@ -16,7 +16,7 @@ from twofa import alerts, correlation
 from twofa.alerts import Alert
 from twofa.conf import conf
 from twofa.exceptions import KeyMissing
-from twofa.flows import abandoned_devices, document_files, document_numbers, idempotency, redactions
+from twofa.flows import abandoned_devices, cases, document_files, document_numbers, idempotency, redactions, webhooks
 from twofa.models import Challenge, Delivery, DocumentFile
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -127,6 +127,10 @@ def _challenges(at: datetime) -> Iterator[int]:
         yield from _chunks(_challenges_due(at).filter(purposes), address="", destination="", **changes)
 
 
+def _notes(at: datetime) -> Iterator[int]:
+    return _chunks(cases.noted_before(at), note="")
+
+
 def _chunks(rows: QuerySet[Model], **changes: object) -> Iterator[int]:
     """Change rows in the order of their keys, a chunk at a time; one that is no longer due is left alone."""
     seen = None
@@ -155,6 +159,8 @@ STEPS: dict[str, Step] = {
     "challenges": Step(_challenges_due, _challenges),
     # Nothing is erased by it: like the others, it is what a daily run has to put right.
     "document_numbers": Step(document_numbers.outdated, document_numbers.renew),
+    "cases": Step(cases.noted_before, _notes),
     "idempotency_records": Step(idempotency.outdated, _idempotency),
+    "webhooks": Step(webhooks.outdated, webhooks.purge),
     "events": Step(redactions.outdated, redactions.purge),
 }

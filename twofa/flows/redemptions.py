@@ -125,7 +125,7 @@ def _judge(pk: UUID, storefront: Storefront, token: object, amount: Decimal | No
             if error is None and redemption.status == Status.PENDING:
                 _approve(redemption, challenge, trail)
             elif challenge.is_final and redemption.status == Status.PENDING:
-                _end(redemption, challenge, trail)
+                end(redemption, challenge, trail)
             trail.write()
         if isinstance(error, AttemptsExhausted):
             notices.of_redemption("redemption.rejected", redemption, redemption.campaign.message_switches, trail)
@@ -168,8 +168,8 @@ def _approve(redemption: Redemption, challenge: Challenge, trail: Trail) -> None
     turns.put_down(redemption, trail)
 
 
-def _end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str = "") -> None:
-    """End a redemption as its challenge ended; its points are due to be given back."""
+def end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str = "") -> None:
+    """End a locked redemption as its challenge ended; its points are due to be given back after the commit."""
     status = _ENDS[Challenge.Status(challenge.status)]
     points = redemption.points
     if points == Points.NONE and get_backend().remote:
@@ -207,7 +207,7 @@ def resend(
 @retried_once
 def _resend(pk: UUID, storefront: Storefront | None, actor: Actor, channel: str | None, reason: str) -> Redemption:
     with transaction.atomic(durable=True):
-        challenge, redemption = _locked(pk, storefront)
+        challenge, redemption = locked(pk, storefront)
         if challenge.is_final:
             raise ChallengeClosed(challenge=challenge, redemption=redemption)
         if redemption.points != Points.RESERVED:
@@ -246,7 +246,7 @@ def cancel_open(pk: UUID, *, actor: Actor, reason: str) -> None:
 @retried_once
 def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) -> Redemption:
     with transaction.atomic(durable=True):
-        challenge, redemption = _locked(pk, storefront)
+        challenge, redemption = locked(pk, storefront)
         redemption.read_at = now()
         if redemption.status in (Status.CANCELLED, Status.SCHEDULED):
             return redemption
@@ -254,7 +254,7 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
             raise WrongState(redemption=redemption)
         trail = Trail(actor, redemption.read_at)
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
-        _end(redemption, challenge, trail, reason)
+        end(redemption, challenge, trail, reason)
         trail.write()
     return redemption
 
@@ -277,13 +277,13 @@ def expire(pk: UUID) -> None:
 @retried_once
 def _expire(pk: UUID) -> Redemption | None:
     with transaction.atomic(durable=True):
-        challenge, redemption = _locked(pk, None)
+        challenge, redemption = locked(pk, None)
         at = now()
         if challenge.is_final or not challenge.is_past_deadline(at):
             return None
         trail = Trail(WORKER, at)
         verdicts.end(challenge, Challenge.Status.EXPIRED, at=at, trail=trail)
-        _end(redemption, challenge, trail)
+        end(redemption, challenge, trail)
         trail.write()
     return redemption
 
@@ -364,7 +364,7 @@ def _is_overdue(redemption: Redemption) -> bool:
     return challenge.is_past_deadline(redemption.read_at)
 
 
-def _locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
+def locked(pk: UUID, storefront: Storefront | None) -> tuple[Challenge, Redemption]:
     """Lock participant, redemption and challenge. Raises: NotFound, or WrongState where there is no challenge."""
     statement = _LOCKED if storefront is None else _LOCKED_OWN
     rows = statement.rows(pk=pk, storefront=None if storefront is None else storefront.pk)

@@ -22,7 +22,8 @@ POLICY_EDITOR, REVIEWER, SUPPORT, AUDITOR = "Policy editor", "Reviewer", "Suppor
 APP = "twofa"
 
 # Who may loosen a policy may not issue a key: with both, one person alone switches the second factor off and redeems
-# other people's points through the API. Keys, storefronts and new campaigns stay with the host's administrators.
+# other people's points through the API. Keys, storefronts, their endpoints of webhooks, and new campaigns stay with the
+# host's administrators.
 #
 # ``switch_off_two_factor`` is in no role: after a reset the next device cools off where the campaign says so, and after
 # another method there is still a token. With two-factor off nothing stands between a stolen session and the points,
@@ -60,10 +61,16 @@ ROLES: dict[str, frozenset[str]] = {
             "view_redemptionbatch",
             "view_challenge",
             "view_delivery",
+            "view_webhookendpoint",
+            "view_webhook",
+            "replay_webhook",
             "cancel_redemption",
             "resend_token",
             "retry_completion",
             "fail_completion",
+            "view_case",
+            "close_case",
+            "release_device",
             "reset_device",
             "change_method",
         }
@@ -82,6 +89,9 @@ ROLES: dict[str, frozenset[str]] = {
             "view_redemptionbatch",
             "view_challenge",
             "view_delivery",
+            "view_webhookendpoint",
+            "view_webhook",
+            "view_case",
             "view_event",
             "export_redemptions",
         }

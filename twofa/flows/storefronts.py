@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField
+from django.db.models import BooleanField, DateTimeField
 from django.utils.translation import gettext as _
 
 from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
+from twofa.flows import announcing
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, statements
+from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, WebhookEndpoint, statements
 from twofa.models.clock import now
 
 _COLUMNS = frozenset({"name", "is_active", "completion_mode"})
@@ -23,7 +24,11 @@ _BY_PREFIX = statements.Select(
     WHERE storefront_key.prefix = %(prefix)s""",
     storefront_key=StorefrontKey,
     storefront=Storefront,
-    extra={"at": ("{clock}", DateTimeField())},
+    joined={"endpoint": WebhookEndpoint},
+    extra={
+        "at": ("{clock}", DateTimeField()),
+        "hears": ("EXISTS (SELECT 1 FROM {endpoint} WHERE endpoint.storefront_id = storefront.id)", BooleanField()),
+    },
     only={
         "storefront_key": {"hashed_key", "expires_at", "revoked_at", "last_used_at"},
         "storefront": {"name", "is_active", "completion_mode"},
@@ -141,6 +146,7 @@ def authenticate(text: str) -> Storefront:
     if not key.opens(text) or not key.is_live(at) or not storefront.is_active:
         raise NotAuthenticated
     _touch(key, at)
+    announcing.remember(storefront.pk, hears=row["hears"])
     found: Storefront = storefront
     return found
 

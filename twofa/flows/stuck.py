@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
 
-from twofa.flows import settlements
-from twofa.models import Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
+from twofa.flows import cases, settlements
+from twofa.models import Case, Challenge, Delivery, DocumentFile, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 T = TypeVar("T", bound=Model)
@@ -60,6 +60,7 @@ _FILE = (
     "participant__external_id",
     "participant__campaign__name",
 )
+_CASE = ("too_late", "opened_at", "campaign__name", "participant__external_id", "redemption__order_id")
 _FAILED_CALLS = 2
 """A call that is just being made counts as one try; from the second one on, one has failed."""
 
@@ -69,6 +70,8 @@ class Stuck:
     """The newest of each kind, one more than :data:`MOST` where there are more."""
 
     at: datetime
+    cases: list[Case]
+    """Reports "it was not me" that nobody has closed: what came too late to be stopped first, then the oldest."""
     parked: list[Redemption]
     """Completions that the machine has given up: nobody knows whether the points were spent."""
     undelivered: list[Delivery]
@@ -102,6 +105,7 @@ def find() -> Stuck:
     )
     return Stuck(
         at=at,
+        cases=_newest(cases.opened().select_related("campaign", "participant", "redemption").only(*_CASE)),
         parked=_newest(redemptions.parked().order_by("-parked_at")),
         undelivered=_newest(
             deliveries.filter(
@@ -138,6 +142,7 @@ def find() -> Stuck:
 
 
 def _newest(rows: QuerySet[T]) -> list[T]:
+    """Return the first rows, in their own order."""
     return list(rows[: MOST + 1])
 
 

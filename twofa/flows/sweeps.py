@@ -24,6 +24,7 @@ from twofa.flows import (
     schedules,
     seals,
     settlements,
+    webhooks,
 )
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
@@ -53,6 +54,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
+            "webhooks": _step(webhooks.push_due, at),
             # The last: a storage may take its time, and what it keeps waiting here is nothing but the next sweep.
             "erased": _step(_erase, at),
         }

@@ -29,7 +29,7 @@ from twofa.exceptions import (
 from twofa.flows import issuing, recipients
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
-from twofa.flows.next_actions import NextAction, of_challenge
+from twofa.flows.next_actions import HELD, NextAction, of_challenge
 from twofa.flows.transactions import after_commit
 from twofa.models import DIGESTS_OF_ORDERS, Challenge, Verdict
 
@@ -141,7 +141,8 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
         return error
     is_verification = challenge.action == Challenge.Action.VERIFY
     if not is_verification and not standing.device_usable:
-        refusal = OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        action = HELD if standing.device_held else NextAction("onboarding")
+        refusal = OnboardingIncomplete(missing=["device"], next_action=action)
         return refusal if recipients.approver_of(challenge) is None else recipients.of_approver(refusal)
     return None
 

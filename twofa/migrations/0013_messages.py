@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0011_orders'),
+        ('twofa', '0012_webhooks'),
     ]
 
     operations = [

@@ -25,7 +25,7 @@ def hash_numbers(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0013_messages'),
+        ('twofa', '0015_cases'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

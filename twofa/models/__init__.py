@@ -5,6 +5,7 @@ from __future__ import annotations
 from twofa.models import statements, writes
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
+from twofa.models.case import DENIAL_LIFE, Case
 from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
 from twofa.models.delivery import Delivery
 from twofa.models.device import Device
@@ -14,7 +15,7 @@ from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
 from twofa.models.message import KINDS, MESSAGES, Kind, is_token
 from twofa.models.message_template import MessageTemplate
-from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant
+from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
     TOKEN_LIFE_CAP,
@@ -32,11 +33,14 @@ from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.models.webhook import Webhook, WebhookReason
+from twofa.models.webhook_endpoint import PING, WEBHOOKS, WebhookEndpoint
 
 __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
+    "DENIAL_LIFE",
     "DIGESTS_OF_ORDERS",
     "EVENT_LABELS",
     "EXTERNAL_ID_PATTERN",
@@ -46,13 +50,16 @@ __all__ = [
     "MAX_LIVE_KEYS",
     "MESSAGES",
     "MOST_LINES",
+    "PING",
     "POLICY_FIELDS",
     "STEP_UP",
     "SUBJECT",
     "TOKEN_LIFE_CAP",
+    "WEBHOOKS",
     "ActorKind",
     "Approver",
     "Campaign",
+    "Case",
     "Challenge",
     "Channel",
     "CompletionMode",
@@ -79,7 +86,11 @@ __all__ = [
     "TokenAlphabet",
     "TwoFactorMode",
     "Verdict",
+    "Webhook",
+    "WebhookEndpoint",
+    "WebhookReason",
     "is_token",
+    "spoken",
     "statements",
     "writes",
 ]

@@ -38,6 +38,7 @@ POLICY_FIELDS = (
     "threshold",
     "default_method",
     "allowed_channels",
+    "links_in_messages",
     "token_length",
     "token_alphabet",
     "token_ttl",
@@ -100,6 +101,7 @@ class Campaign(models.Model):
     allowed_channels = models.JSONField(
         _("allowed channels"), default=default_channels, help_text=_("In the order of failover.")
     )
+    links_in_messages = models.BooleanField(_("links in SMS and WhatsApp"), default=False)
 
     token_length = models.PositiveSmallIntegerField(_("token length"), default=6)
     token_alphabet = models.CharField(

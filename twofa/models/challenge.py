@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -41,6 +42,8 @@ class Purpose(models.TextChoices):
     CONTACT = "contact", _("contact verification")
 
 
+_NOT_ME = "not-me"
+"""The label of what seals a link "it was not me": a key of its own, so that no other value of ours is ever one."""
 DIGESTS_OF_ORDERS = (Purpose.REDEMPTION, Purpose.BATCH)
 """What these approve is an order. The digest of any other is over an address, which one can find by trying all."""
 
@@ -306,6 +309,19 @@ class Challenge(StateMachine):
     def seal(self, label: str, token: str) -> bytes:
         """Return the keyed digest of a token of this challenge. Raises: tokens.UnknownKey."""
         return tokens.seal(label, self.id, token, kid=self.kid)
+
+    def denial_seal(self, device: int) -> str:
+        """Return what makes the link "it was not me" that is sent to a device. Raises: tokens.UnknownKey.
+
+        Bound to the device, so that the page shows what *that* message showed and no other contact of the participant;
+        not to the generation, because a message stays true when another one follows it.
+        """
+        return tokens.capability(_NOT_ME, (self.id, device), kid=self.kid)
+
+    def denied_by(self, seal: str, devices: Sequence[int]) -> int | None:
+        """Return which of ``devices`` a link "it was not me" was sent to, or None where it is none of ours."""
+        place = tokens.granted(seal, _NOT_ME, [(self.id, device) for device in devices])
+        return None if place is None else devices[place]
 
     def superseding(self, kid: str) -> bytes:
         """Return ``superseded`` with the present token added: what a rotation to the key ``kid`` writes.

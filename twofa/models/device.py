@@ -35,7 +35,7 @@ class DeviceQuerySet(models.QuerySet["Device"]):
 
     def usable(self, at: datetime) -> Self:
         """Devices that may receive tokens at ``at``: see :meth:`Device.is_usable`."""
-        return self.active().filter(usable_from__lte=at)
+        return self.active().filter(usable_from__lte=at, held_at=None)
 
     def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
         """Answer django-otp, which asks every device model for a user's devices."""
@@ -85,6 +85,8 @@ class Device(StateMachine, OTPDevice):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    # What stands in the way of a state and is no state: it comes over a pending device as well as over an active one.
+    held_at = models.DateTimeField(_("held since"), null=True, blank=True)
 
     objects = DeviceQuerySet.as_manager()
 
@@ -92,7 +94,10 @@ class Device(StateMachine, OTPDevice):
         verbose_name = _("device")
         verbose_name_plural = _("devices")
         ordering = ("-id",)
-        permissions = [("reset_device", _("Can reset a participant's device"))]
+        permissions = [
+            ("reset_device", _("Can reset a participant's device")),
+            ("release_device", _("Can release a device that is held")),
+        ]
         indexes = [
             # How many participants share a contact is asked before each message to a new device.
             models.Index(Lower("address"), condition=~Q(status="revoked"), name="twofa_device_contact"),
@@ -129,8 +134,14 @@ class Device(StateMachine, OTPDevice):
         return tokens.digest("device/1", self.participant_id, self.uuid, action, contact, self.destination)
 
     def is_usable(self, at: datetime) -> bool:
-        """Tell whether it may receive tokens at ``at``: active, and not cooling off."""
-        return self.status == self.Status.ACTIVE and self.usable_from is not None and self.usable_from <= at
+        """Tell whether it may receive tokens at ``at``: active, not held, and not cooling off."""
+        is_ready = self.usable_from is not None and self.usable_from <= at
+        return self.status == self.Status.ACTIVE and not self.is_held and is_ready
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether it waits for staff: somebody said that a token sent to it was not asked for by them."""
+        return self.held_at is not None and self.status != self.Status.REVOKED
 
     def verify_token(self, token: object) -> bool:
         """Answer this device's own open login challenge, and nothing else (django-otp's protocol).

@@ -42,6 +42,12 @@ class ParticipantQuerySet(models.QuerySet["Participant"]):
         return self.exclude(document_number="").exclude(document_kid=tokens.issuing_kid())
 
 
+def spoken(tag: str) -> str:
+    """Return which of our languages is meant by a language's tag (RFC 5646): that of its first part, else English."""
+    base = tag.lower().split("-")[0]
+    return next((locale for locale, _name in LOCALES if locale.split("-")[0] == base), "en")
+
+
 class Participant(models.Model):
     """A member of one campaign, known there by ``external_id``, and tied to one user of the host."""
 

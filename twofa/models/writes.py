@@ -82,11 +82,24 @@ def insert_all(rows: Sequence[models.Model]) -> None:
     _write(_Write(statement, keep))
 
 
-def record(model: type[models.Model], records: Sequence[Record]) -> None:
-    """Store rows that nobody needs back, each a mapping of attribute names; what is absent is null."""
+def record(
+    model: type[models.Model],
+    records: Sequence[Record],
+    *,
+    beside: Statement | None = None,
+    then: Callable[[Result], None] = lambda _result: None,
+) -> None:
+    """Store rows that nobody needs back, each a mapping of attribute names; what is absent is null.
+
+    ``beside``, for PostgreSQL alone, is a statement that writes and returns; it becomes one with this one, and ``then``
+    is given what it returned.
+    """
     database = connections[DEFAULT_DB_ALIAS]
     statement = _insertion(model, records, database, returning=False)
-    _write(_Write(statement, lambda _result: None))
+    if beside is not None:
+        text = f"WITH beside AS ({beside.text}), stored AS ({statement.text}) SELECT * FROM beside"  # noqa: S608 - of two texts of ours
+        statement = Statement(text, [*beside.params, *statement.params])
+    _write(_Write(statement, then))
 
 
 def update(row: models.Model, changes: Mapping[str, Any], expected: Mapping[str, Any], lost: Exception) -> None:
@@ -131,7 +144,7 @@ def _insertion(model: Any, records: Sequence[Record], database: Any, *, returnin
     stored = _stored(model)
     if database.vendor == "postgresql":
         rows = [{column: record.get(attname) for column, attname in stored} for record in records]
-        return Statement(_from_json(model, returning), [_encode(rows)], returning)
+        return Statement(_from_json(model, returning), [encode(rows)], returning)
     fields = [model._meta.get_field(column) for column, _attname in stored]
     values = [
         field.get_db_prep_save(record.get(field.attname), connection=database) for record in records for field in fields
@@ -201,4 +214,5 @@ def _written(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is no value of a column")
 
 
-_encode = json.JSONEncoder(default=_written, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+encode = json.JSONEncoder(default=_written, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""Writes values of columns as PostgreSQL takes them out of JSON."""

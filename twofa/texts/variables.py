@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-COMMON = ("campaign", "sequence", "destination", "locale")
+COMMON = ("campaign", "sequence", "destination", "locale", "not_me")
 _OF_TOKENS = ("token", "minutes")
 _OF_REDEMPTIONS = ("amount", "unit", "item", "items", "items_left")
 _OF_BATCHES = ("count", "total", "unit", "digest")

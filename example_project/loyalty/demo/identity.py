@@ -88,7 +88,7 @@ def _approve_all() -> None:
     for document in documents.visible(participant).order_by("pk"):
         reviews.look(document.pk, 1, reviewer=reviewer, actor=actor)
         seen = reviews.declared(participant)
-        reviews.decide(document.pk, reviews.Decision(approve=True), seen=seen, reviewer=reviewer, actor=actor)
+        reviews.decide(document.pk, reviews.Ruling(approve=True), seen=seen, reviewer=reviewer, actor=actor)
 
 
 def _redeem(story: Story) -> None:

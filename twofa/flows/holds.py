@@ -1,0 +1,57 @@
+"""Holding a device: no token is sent to it, and none is taken from it, until staff have looked.
+
+What was reported may be true: then whoever has the device, or reads its messages, must not approve anything more. Or it
+may be a slip, or somebody else who reads the participant's mail: then nothing is lost but time, for a hold takes no
+device away, lets nobody add one, and is lifted by a person who has asked the participant.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from twofa.exceptions import WrongState
+from twofa.flows import verdicts
+from twofa.flows.history import Actor, Trail
+from twofa.models import Challenge, Device, Participant, Purpose
+from twofa.models.clock import now
+
+NOT_ME = "not_me"
+
+
+def hold(device: Device, trail: Trail) -> list[UUID]:
+    """Hold a device of a locked participant, and end what is open on it.
+
+    Returns redemptions that must be cancelled after the commit: their rows are locked before challenges.
+    """
+    if device.status == Device.Status.REVOKED:
+        return []
+    if not device.is_held:
+        device.change(held_at=trail.at, guard=("held_at",))
+        trail.add("device.held", device, destination=device.destination, reason=NOT_ME)
+    return _end_challenges(device, trail)
+
+
+def release(device: Device, *, actor: Actor, reason: str) -> None:
+    """Let tokens go to a device again, by staff, who say why. Raises: WrongState where it is not held."""
+    with transaction.atomic():
+        participant = Participant.objects.select_for_update(no_key=True).get(pk=device.participant_id)
+        participant.ensure_kept()
+        locked: Device = Device.objects.get(pk=device.pk)
+        if not locked.is_held:
+            raise WrongState
+        trail = Trail(actor, now())
+        locked.change(held_at=None)
+        trail.add("device.released", locked, destination=locked.destination, reason=reason)
+        trail.write()
+
+
+def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
+    # Of purposes with a resource of their own whose rows come before challenges: ended by their own flow.
+    kept = (Purpose.REDEMPTION, Purpose.BATCH)
+    rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
+    for challenge in rows.filter(device=device).exclude(purpose__in=kept).order_by("pk"):
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=NOT_ME)
+    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, redemption__isnull=False)
+    return list(open_.order_by("pk").values_list("redemption_id", flat=True))

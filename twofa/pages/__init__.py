@@ -1,0 +1,1 @@
+"""Pages for participants, reached by links in messages: no session, no key, no JavaScript."""
