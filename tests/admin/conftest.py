@@ -16,7 +16,6 @@ from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.models import (
-    Campaign,
     Case,
     Challenge,
     Delivery,
@@ -26,7 +25,6 @@ from twofa.models import (
     Redemption,
     StorefrontKey,
 )
-from twofa.models.clock import now
 
 PASSWORD = "a password of the tests"
 
@@ -93,26 +91,10 @@ def _world(**policy: Any) -> World:
         Delivery.objects.get(pk=delivery.pk),
         key,
         secrets,
-        propose(shop.campaign),
+        factories.propose(shop.campaign),
         papers.kept(shop.participant),
         factories.case(challenge, reported_from=shop.device),
     )
-
-
-def propose(campaign: Campaign, **columns: Any) -> PolicyChange:
-    """A proposal to ask nobody any more, by somebody who is not signed in anywhere."""
-    proposer, _new = User.objects.get_or_create(username="paula", is_staff=True)
-    proposed = {
-        "policy_version": campaign.policy_version,
-        "before": {"two_factor_mode": campaign.two_factor_mode},
-        "after": {"two_factor_mode": "off"},
-        "loosens": ["two_factor_mode"],
-        "reason": "Support asked for it.",
-        "requested_by": proposer,
-        "requested_at": now(),
-        **columns,
-    }
-    return PolicyChange.objects.create(campaign=campaign, **proposed)
 
 
 @pytest.fixture(autouse=True)
