@@ -36,6 +36,7 @@ class Alert(StrEnum):
     DOCUMENT_NOT_ERASED = "document_not_erased"
     PURGE_FAILED = "purge_failed"
     CONTACT_REFUSED = "contact_refused"
+    PREFIX_PAUSED = "prefix_paused"
 
 
 LEVELS: dict[Alert, int] = {
@@ -50,6 +51,7 @@ LEVELS: dict[Alert, int] = {
     Alert.DOCUMENT_NOT_ERASED: logging.ERROR,
     Alert.PURGE_FAILED: logging.ERROR,
     Alert.CONTACT_REFUSED: logging.WARNING,
+    Alert.PREFIX_PAUSED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

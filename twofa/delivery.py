@@ -18,6 +18,7 @@ from twofa import channels, correlation, tokens, wording
 from twofa.channels import DeliveryError, Message, Receipt
 from twofa.conf import conf
 from twofa.models import LOCALES, TOKEN_LIFE_CAP, Challenge, Channel, Delivery, Redemption
+from twofa.models.delivery import MOST_COST
 
 logger = correlation.get_logger(__name__)
 
@@ -93,6 +94,7 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         return Receipt(
             provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message),
             provider=(_kept_id(getattr(receipt, "provider", ""), message) or "")[:_MAX_PROVIDER],
+            cost=_cost(alias, message, getattr(receipt, "cost", None)),
         )
     except DeliveryError as error:
         return error
@@ -102,6 +104,16 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         logger.error("Channel %s failed with %s.", alias, type(error).__name__)
         # Unknown is not "no": it is tried again, with the same text and key.
         return DeliveryError("channel_error", retryable=True)
+
+
+def _cost(alias: str, message: Message, told: object) -> Decimal | None:
+    """Return what the provider charged, or the price of the list; None where nobody knows."""
+    if isinstance(told, Decimal) and told.is_finite() and 0 <= told < MOST_COST:
+        return told
+    price = conf.cost_of(alias)
+    if price is None or alias != Channel.SMS:
+        return price
+    return price * wording.segments(message.text).segments
 
 
 def _kept_id(given: str | None, message: Message) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from decimal import Decimal
 
 HIDDEN = "•"
@@ -34,6 +35,8 @@ _GSM7 = set(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
     "\f^{}\\[~]|€"
 )
+_EXTENDED = set("\f^{}\\[~]|€")
+"""Letters of two septets: an escape, and the letter."""
 _ALIKE = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "...", "\u00a0": " "})
 
 
@@ -118,6 +121,28 @@ def gsm7(text: str) -> str:
     stays as it is.
     """
     return "".join(character if character in _GSM7 else _unaccented(character) for character in text.translate(_ALIKE))
+
+
+@dataclass(frozen=True)
+class Segments:
+    """How an SMS is cut (3GPP TS 23.040, 9.2.3.24.1): its alphabet, its length in units of it, and its parts."""
+
+    alphabet: str
+    units: int
+    segments: int
+
+
+def segments(text: str) -> Segments:
+    """Return how many segments an SMS of this text has: each is charged as a message of its own."""
+    if set(text) <= _GSM7:
+        units = len(text) + sum(character in _EXTENDED for character in text)
+        return Segments("GSM-7", units, _parts(units, whole=160, part=153))
+    units = len(text.encode("utf-16-be")) // 2
+    return Segments("UCS-2", units, _parts(units, whole=70, part=67))
+
+
+def _parts(units: int, *, whole: int, part: int) -> int:
+    return 1 if units <= whole else -(-units // part)
 
 
 def _unaccented(character: str) -> str:

@@ -15,6 +15,7 @@ from twofa.admin import (
     events,
     participants,
     policy_changes,
+    prefixes,
     redemptions,
     storefronts,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "events",
     "participants",
     "policy_changes",
+    "prefixes",
     "redemptions",
     "storefronts",
 ]

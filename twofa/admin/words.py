@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa.conf import conf
 from twofa.models import (
     Campaign,
     Channel,
@@ -56,6 +57,7 @@ KEYS: dict[str, StrOrPromise] = {
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
+    "confirmations": _("confirmed"),
     "destination": _("destination"),
     "document": _("document"),
     "documents": _("documents"),
@@ -68,9 +70,12 @@ KEYS: dict[str, StrOrPromise] = {
     "kind": _("kind"),
     "generation": _("token number"),
     "mode": _("two-factor"),
+    "number": _("number"),
     "page": _("page"),
+    "paused_until": _("paused until"),
     "participants": _("participants"),
     "decision": _("decision"),
+    "sends": _("messages"),
     "side": _("side"),
     "answer": _("answer"),
     "expired_because": _("why"),
@@ -127,6 +132,7 @@ REASONS: dict[str, StrOrPromise] = {
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
     # Why a message was not sent.
+    "prefix_paused": _("messages to these numbers are paused: hardly a token came back"),
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
     "channel_unavailable": _("the channel is not set up"),
@@ -201,6 +207,32 @@ def rough(age: timedelta | None) -> str:
 def points(amount: Decimal, unit: str) -> str:
     """Return an amount with its unit."""
     return f"{formats.number_format(amount, 2, use_l10n=True, force_grouping=True)} {unit}"
+
+
+def number(count: int) -> str:
+    """Return a count as people of the page's language write it."""
+    return str(formats.number_format(count, use_l10n=True, force_grouping=True))
+
+
+def rate(part: float | None) -> str:
+    """Return a part as a percentage, rounded: Django's formats cut off."""
+    if part is None:
+        return "—"
+    return _("%(number)s%%") % {"number": formats.number_format(round(100 * part, 1), 1, use_l10n=True)}
+
+
+def day(on: date) -> str:
+    """Return a day as the page's other times are written."""
+    return formats.date_format(on, str(_("Y-m-d")))
+
+
+def money(cost: Decimal | None) -> str:
+    """Return a cost with its currency; prices of messages are fractions of a cent, and none is rounded away."""
+    if cost is None:
+        return "—"
+    exponent = cost.normalize().as_tuple().exponent
+    places = max(2, -exponent if isinstance(exponent, int) else 2)
+    return f"{formats.number_format(cost, places, use_l10n=True, force_grouping=True)} {conf.cost_currency}".rstrip()
 
 
 def chosen(values: Iterable[str], labels: Iterable[tuple[str, Any]] = ()) -> str:

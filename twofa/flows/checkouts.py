@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import correlation
 from twofa.exceptions import NotActive, NotFound, OnboardingIncomplete, OrderConflict, TwoFactorError
-from twofa.flows import calls, completions, destinations, facts, issuing, onboarding, redemptions
+from twofa.flows import calls, completions, destinations, facts, fallbacks, issuing, onboarding, redemptions
 from twofa.flows.decisions import Decision, decide
 from twofa.flows.history import Actor, Trail
 from twofa.fulfillment import get_backend
@@ -106,8 +106,8 @@ def _open(checkout: _Checkout) -> Redemption | None:
     with transaction.atomic(durable=True):
         buyer = _locked(checkout)
         participant, campaign = buyer.participant, buyer.participant.campaign
-        contact, refusal = _contact(checkout.order, buyer)
-        budgets = _budgets(checkout, participant, contact)
+        contacts, refusal = _contacts(checkout.order, buyer)
+        contact, budgets = _aim(checkout, participant, contacts)
         if budgets.order_exists:
             return None
         if not (campaign.is_active and participant.is_active and buyer.user_active):
@@ -139,31 +139,32 @@ def _locked(checkout: _Checkout) -> _Buyer:
     return _Buyer(row["participant"], row["user_active"], [found["device"] for found in devices], row["at"])
 
 
-def _contact(order: Order, buyer: _Buyer) -> tuple[Device | None, TwoFactorError | None]:
-    """Return the device for the token, or why there is none: it is not known yet whether one is needed."""
+def _contacts(order: Order, buyer: _Buyer) -> tuple[list[Device], TwoFactorError | None]:
+    """Return the device for the token, or why there is none: it is not known yet whether one is needed.
+
+    Where the caller chose neither channel nor device, those of the other channels follow, for when it is closed.
+    """
     campaign = buyer.participant.campaign
+    policy: Any = {"campaign": campaign, "at": buyer.at, "allowed_channels": campaign.allowed_channels}
     try:
-        return destinations.choose(
-            buyer.devices,
-            participant=buyer.participant,
-            campaign=campaign,
-            at=buyer.at,
-            allowed_channels=campaign.allowed_channels,
-            channel=order.channel,
-            device=order.device,
-        ), None
+        first = destinations.choose(
+            buyer.devices, participant=buyer.participant, channel=order.channel, device=order.device, **policy
+        )
     except TwoFactorError as error:
-        return None, error
+        return [], error
+    if order.channel or order.device:
+        return [first], None
+    return [first, *destinations.next_contacts(buyer.devices, tried={first.channel}, **policy)], None
 
 
-def _budgets(checkout: _Checkout, participant: Participant, contact: Device | None) -> facts.Budgets:
-    return facts.budgets(
-        participant=participant,
-        campaign=participant.campaign,
-        address="" if contact is None else contact.address,
-        storefront_id=checkout.storefront.pk,
-        order_id=checkout.order.order_id,
-    )
+def _aim(checkout: _Checkout, participant: Participant, contacts: list[Device]) -> tuple[Device | None, facts.Budgets]:
+    asked: dict[str, Any] = {
+        "participant": participant,
+        "campaign": participant.campaign,
+        "storefront_id": checkout.storefront.pk,
+        "order_id": checkout.order.order_id,
+    }
+    return fallbacks.aim(contacts, **asked) if contacts else (None, facts.budgets(contact=None, **asked))
 
 
 def _ensure_identity(participant: Participant, refusal: TwoFactorError | None) -> None:

@@ -123,7 +123,7 @@ def _ask(
     campaign = participant.campaign
     if not (campaign.is_active and participant.is_active):
         raise NotActive
-    budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
+    budgets = facts.budgets(participant=participant, campaign=campaign, contact=contact)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
     issuing.ensure_sends(budgets, campaign, participant.pk)

@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
-from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, redactions
+from twofa.flows import changes, document_files, mentions, onboarding, outbox, participants, prefixes, redactions
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
@@ -38,6 +38,7 @@ from twofa.models import (
     Method,
     Participant,
     Redemption,
+    SafeNumber,
 )
 from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
@@ -249,6 +250,8 @@ def _forget_devices(participant: Participant, actor: Actor) -> int:
     devices = Device.objects.filter(participant=participant)
     with transaction.atomic():
         trail = Trail(actor, now())
+        for number in SafeNumber.objects.filter(prefix__in=devices.values("address")):
+            prefixes.remove_safe_number(number, actor=actor, reason="erased")
         for device in devices.select_for_update(no_key=True):
             if device.status != Device.Status.REVOKED:
                 device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
@@ -259,6 +262,7 @@ def _forget_devices(participant: Participant, actor: Actor) -> int:
 
 def _forget_messages(participant: Participant, actor: Actor) -> int:
     blank = {"address": "", "destination": ""}
+    ways = {**blank, "prefix": ""}
     deliveries = Delivery.objects.filter(Q(participant=participant) | Q(challenge__participant=participant))
     with transaction.atomic():
         trail = Trail(actor, now())
@@ -266,7 +270,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
             row.destination = ""
             outbox.move(row, trail, Delivery.Status.SUPERSEDED, reason="erased")
         trail.write()
-    count = _update(deliveries, **blank, context={}, early_report=None, provider_message_id="")
+    count = _update(deliveries, **ways, context={}, early_report=None, provider_message_id="")
     challenges = Challenge.objects.filter(participant=participant)
     _update(challenges, **blank, accepted=None)
     _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")

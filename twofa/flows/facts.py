@@ -5,6 +5,7 @@ Counts and sums by text of our own, because the ORM has no way to ask for half a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +15,20 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import BooleanField, CharField, DateTimeField, DecimalField, IntegerField
 
-from twofa.models import Campaign, Challenge, Delivery, Device, Event, Participant, Redemption, statements
+from twofa import contacts
+from twofa.models import (
+    Campaign,
+    Challenge,
+    Channel,
+    Delivery,
+    Device,
+    Event,
+    Participant,
+    PrefixPause,
+    Redemption,
+    SafeNumber,
+    statements,
+)
 
 DAY = timedelta(hours=24)
 ATTEMPT_FAILED = "challenge.attempt_failed"
@@ -25,22 +39,29 @@ _FAILED_ATTEMPTS = f"""(SELECT count(*) FROM {{event}} WHERE event.type = '{ATTE
 
 # Different participants may share an address, so no row lock orders them, and two counts made at the same time would
 # both find the last place free. SQLite needs none: its transactions are IMMEDIATE, so one at a time.
+TURNS = ("campaign_turn", "prefix_turn", "next_prefix_turn", "destination_turn", "next_destination_turn")
 _TURNS = statements.Select(
     "",
     extra={
-        "campaign": (
-            "CASE WHEN %(capped)s THEN pg_advisory_xact_lock(hashtextextended(%(campaign_turn)s, 0)) END",
+        name: (
+            f"CASE WHEN %({name})s <> '' THEN pg_advisory_xact_lock(hashtextextended(%({name})s, 0)) END",
             CharField(),
-        ),
-        "destination": (
-            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(destination_turn)s, 0)) END",
-            CharField(),
-        ),
+        )
+        for name in TURNS
     },
 )
+_IS_SAFE = """EXISTS (SELECT 1 FROM {safe_number}
+    WHERE substr(%(address)s, 1, length(safe_number.prefix)) = safe_number.prefix)"""
 _BUDGETS = statements.Select(
     "",
-    joined={"redemption": Redemption, "challenge": Challenge, "delivery": Delivery, "event": Event},
+    joined={
+        "redemption": Redemption,
+        "challenge": Challenge,
+        "delivery": Delivery,
+        "event": Event,
+        "prefix_pause": PrefixPause,
+        "safe_number": SafeNumber,
+    },
     extra={
         "at": ("{now}", _TIME),
         "order_exists": (
@@ -67,6 +88,26 @@ _BUDGETS = statements.Select(
             THEN (SELECT count(*) FROM {delivery} WHERE campaign_id = %(campaign)s AND created_at > {yesterday})
             ELSE 0 END""",
             _NUMBER,
+        ),
+        "sms_of_campaign": (
+            """CASE WHEN %(sms_capped)s
+            THEN (SELECT count(*) FROM {delivery}
+                WHERE campaign_id = %(campaign)s AND created_at > {yesterday} AND channel = 'sms')
+            ELSE 0 END""",
+            _NUMBER,
+        ),
+        "sends_to_prefix": (
+            f"""CASE WHEN %(prefix_capped)s AND NOT {_IS_SAFE}
+            THEN (SELECT count(*) FROM {{delivery}}
+                WHERE prefix = %(prefix)s AND prefix <> '' AND created_at > {{yesterday}})
+            ELSE 0 END""",
+            _NUMBER,
+        ),
+        # The safe list is looked at only where there is a pause: AND stops at what is false.
+        "paused_until": (
+            f"""(SELECT CASE WHEN max(paused_until) IS NOT NULL AND NOT {_IS_SAFE} THEN max(paused_until) END
+            FROM {{prefix_pause}} WHERE prefix = %(prefix)s AND ended_at IS NULL AND paused_until > {{now}})""",
+            _TIME,
         ),
         "spent": (
             """(SELECT coalesce(sum(amount), 0) FROM {redemption}
@@ -122,6 +163,12 @@ class Budgets:
     sends_of_participant: int
     sends_to_destination: int
     sends_of_campaign: int
+    sms_of_campaign: int
+    """Counted where the contact is an SMS, and the campaign has a budget of them."""
+    sends_to_prefix: int
+    """Counted where the campaign has a budget of them, and the contact is no safe number."""
+    paused_until: datetime | None
+    """Until when nothing is sent to the contact's prefix."""
     spent: Decimal
 
 
@@ -144,11 +191,18 @@ class Standing:
 
 
 def budgets(
-    *, participant: Participant, campaign: Campaign, address: str, storefront_id: int | None = None, order_id: str = ""
+    *,
+    participant: Participant,
+    campaign: Campaign,
+    contact: Device | None,
+    others: Sequence[Device] = (),
+    storefront_id: int | None = None,
+    order_id: str = "",
 ) -> Budgets:
-    """Take turns with whoever else sends to ``address``, or spends the campaign's budget; read clock and budgets.
+    """Take turns with whoever else sends to ``contact``, or spends the campaign's budget; read clock and budgets.
 
-    Call it with the participant locked; the turn ends with the transaction.
+    ``others`` are those that the same transaction may turn to where ``contact`` is closed: their turns are taken with
+    its own, in one order for all. Call it with the participant locked; the turns end with the transaction.
     """
     asked = (_TURNS, _BUDGETS) if connection.vendor == "postgresql" else (_BUDGETS,)
     *_turn, (row,) = statements.read(
@@ -156,13 +210,49 @@ def budgets(
         participant=participant.pk,
         campaign=campaign.pk,
         capped=campaign.sends_per_campaign_per_day is not None,
-        campaign_turn=f"twofa:campaign:{campaign.pk}",
-        address=address,
-        destination_turn=f"twofa:destination:{address}",
+        sms_capped=_is_sms_capped(campaign, contact),
+        prefix_capped=campaign.sends_per_prefix_per_day is not None,
+        address="" if contact is None else contact.address,
+        prefix="" if contact is None else prefix_of(campaign, contact),
         storefront=storefront_id,
         order=order_id,
+        **_turns(campaign, contact, others),
     )
     return Budgets(**row)
+
+
+def prefix_of(campaign: Campaign, contact: Device | Challenge) -> str:
+    """Return the prefix by which messages to a contact are counted; empty where nobody is paid for one."""
+    return "" if campaign.test else contacts.prefix(contact.channel, contact.address)
+
+
+def _is_sms_capped(campaign: Campaign, contact: Device | None) -> bool:
+    return campaign.sms_per_day is not None and contact is not None and contact.channel == Channel.SMS
+
+
+def _turns(campaign: Campaign, contact: Device | None, others: Sequence[Device]) -> dict[str, str]:
+    """Return whose turns to take, in the order in which everybody takes them.
+
+    A transaction that finds its first contact closed goes on to another. If it took that one's turn only then, two of
+    them, with two phones crosswise, would wait for each other. E-mail is never closed: nobody who holds its turn
+    asks for another.
+    """
+    aimed = [] if contact is None else [contact, *(other for other in others if other.channel != Channel.EMAIL)]
+    capped = campaign.sends_per_prefix_per_day is not None
+    is_shared = campaign.sends_per_campaign_per_day is not None or campaign.sms_per_day is not None
+    prefixes = sorted({prefix_of(campaign, device) for device in aimed} - {""}) if capped else []
+    addresses = sorted({device.address for device in aimed})
+    named = [
+        f"twofa:campaign:{campaign.pk}" if is_shared else "",
+        *_two([f"twofa:prefix:{prefix}" for prefix in prefixes]),
+        *_two([f"twofa:destination:{address}" for address in addresses]),
+    ]
+    return dict(zip(TURNS, named, strict=True))
+
+
+def _two(names: Sequence[str]) -> list[str]:
+    """Return two names: there are two channels of phones, and so no more."""
+    return [*names, "", ""][:2]
 
 
 def standing(challenge: Challenge) -> Standing:

@@ -24,7 +24,9 @@ from twofa.models import (
     IdentityDocument,
     Participant,
     PolicyChange,
+    PrefixPause,
     Redemption,
+    SafeNumber,
     Storefront,
     writes,
 )
@@ -70,6 +72,7 @@ ALERTS: dict[str, Alert] = {
     "document.self_review_refused": Alert.FOUR_EYES_BYPASS,
     "document.duplicate_found": Alert.DOCUMENT_REUSED,
     "device.contact_refused": Alert.CONTACT_REFUSED,
+    "prefix.paused": Alert.PREFIX_PAUSED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -84,6 +87,9 @@ _SUBJECTS: dict[type[models.Model], str] = {
     PolicyChange: "policy_change",
     # (the same)
     IdentityDocument: "document",
+    # (the same, but for a number)
+    PrefixPause: "prefix_pause",
+    SafeNumber: "safe_number",
 }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.exceptions import NotActive, OnboardingIncomplete, ResendCooldown, ResendsExhausted
-from twofa.flows import destinations, facts, issuing
+from twofa.flows import destinations, facts, fallbacks, issuing
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Challenge, Delivery, Device, Participant, Purpose
@@ -32,9 +32,9 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     undelivered = challenge.delivery_status in Delivery.UNDELIVERED
     if not undelivered:
         _ensure_timely(challenge, standing.at)
-    contact = _contact(challenge, channel, standing.at)
+    contacts = _contacts(challenge, channel, standing.at)
     participant = cast(Participant, challenge.participant)
-    budgets = facts.budgets(participant=participant, campaign=challenge.campaign, address=contact.address)
+    contact, budgets = fallbacks.aim(contacts, participant=participant, campaign=challenge.campaign)
     issuing.ensure_sends(budgets, challenge.campaign, participant.pk)
     trail = Trail(actor, budgets.at)
     issuing.rotate(
@@ -63,31 +63,37 @@ def ensure_paused(challenge: Challenge, at: datetime) -> None:
         raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
 
 
-def _contact(challenge: Challenge, channel: str | None, at: datetime) -> Device:
-    """Return where the new token goes: the same contact while it may be used, or the one of the channel asked for."""
+def _contacts(challenge: Challenge, channel: str | None, at: datetime) -> list[Device]:
+    """Return where the new token goes: the same contact while it may be used, or the one of the channel asked for.
+
+    Where nobody chose the channel, those of the others follow, for when the first one is closed.
+    """
     present = challenge.device
     if challenge.action == Challenge.Action.VERIFY:
         if present is None or present.status != Device.Status.PENDING:
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
         destinations.ensure_allowed(challenge.campaign, present.channel, present.address)
-        return present
+        return [present]
     participant = cast(Participant, challenge.participant)
     devices, _read_at = destinations.devices_of(participant)
     if challenge.purpose == Purpose.DEVICE:
-        return destinations.authorizing(
+        authorizing = destinations.authorizing(
             devices,
             cast(Device, challenge.subject),
             campaign=challenge.campaign,
             at=at,
             allowed_channels=challenge.allowed_channels,
         )
+        return [authorizing]
     stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
-    return destinations.choose(
+    policy: Any = {"campaign": challenge.campaign, "at": at, "allowed_channels": challenge.allowed_channels}
+    first = destinations.choose(
         devices,
         participant=participant,
-        campaign=challenge.campaign,
-        at=at,
-        allowed_channels=challenge.allowed_channels,
         channel=channel,
         device=present.uuid if stays and present is not None else None,
+        **policy,
     )
+    if channel is not None or challenge.channel_chosen:
+        return [first]
+    return [first, *destinations.next_contacts(devices, tried={first.channel}, **policy)]

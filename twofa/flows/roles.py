@@ -33,7 +33,18 @@ APP = "twofa"
 # is an event: reading in bulk is what an auditor is there for, and nobody else here is.
 ROLES: dict[str, frozenset[str]] = {
     POLICY_EDITOR: frozenset(
-        {"view_campaign", "change_campaign", "change_policy", "view_policychange", "approve_policy"}
+        {
+            "view_campaign",
+            "change_campaign",
+            "change_policy",
+            "view_policychange",
+            "approve_policy",
+            "view_prefixpause",
+            "lift_prefixpause",
+            "view_safenumber",
+            "add_safenumber",
+            "delete_safenumber",
+        }
     ),
     # Who sees that there is a document need not see the face on it: pictures and decisions are the reviewers' alone.
     REVIEWER: frozenset(
@@ -49,6 +60,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_redemption",
             "view_challenge",
             "view_delivery",
+            "view_prefixpause",
             "cancel_redemption",
             "resend_token",
             "retry_completion",
@@ -69,6 +81,8 @@ ROLES: dict[str, frozenset[str]] = {
             "view_redemption",
             "view_challenge",
             "view_delivery",
+            "view_prefixpause",
+            "view_safenumber",
             "view_event",
             "export_redemptions",
         }

@@ -14,7 +14,16 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from twofa import correlation
-from twofa.flows import challenges, completions, deliveries, document_files, idempotency, policy_changes, seals
+from twofa.flows import (
+    challenges,
+    completions,
+    deliveries,
+    document_files,
+    idempotency,
+    policy_changes,
+    prefixes,
+    seals,
+)
 from twofa.models import Challenge, Delivery, Redemption
 from twofa.models.clock import now
 
@@ -34,6 +43,8 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
         due = Redemption.objects.due(at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
+            # Before the messages that it keeps from being sent.
+            "prefixes": _step(prefixes.watch, at),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),

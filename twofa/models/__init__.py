@@ -23,8 +23,10 @@ from twofa.models.policy import (
     TwoFactorMode,
 )
 from twofa.models.policy_change import PolicyChange
+from twofa.models.prefix_pause import PrefixPause
 from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
+from twofa.models.safe_number import SafeNumber
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 
@@ -58,9 +60,11 @@ __all__ = [
     "Method",
     "Participant",
     "PolicyChange",
+    "PrefixPause",
     "Purpose",
     "Reason",
     "Redemption",
+    "SafeNumber",
     "Storefront",
     "StorefrontKey",
     "TokenAlphabet",
