@@ -126,3 +126,24 @@ def test_alphabet_of_sms_is_known():
 def is_gsm7(text: str) -> bool:
     """Tell whether SMS can carry a text in its own alphabet."""
     return set(text) <= wording._GSM7
+
+
+@pytest.mark.parametrize(
+    ("text", "alphabet", "units", "segments"),
+    [
+        ("", "GSM-7", 0, 1),
+        ("a" * 160, "GSM-7", 160, 1),
+        ("a" * 161, "GSM-7", 161, 2),
+        ("a" * 306, "GSM-7", 306, 2),
+        ("a" * 307, "GSM-7", 307, 3),
+        ("é€" * 53 + "a", "GSM-7", 160, 1),
+        ("[" * 81, "GSM-7", 162, 2),
+        ("ã" * 70, "UCS-2", 70, 1),
+        ("ã" * 71, "UCS-2", 71, 2),
+        ("ã" + "a" * 134, "UCS-2", 135, 3),
+        ("😀" * 35, "UCS-2", 70, 1),
+        ("😀" * 36, "UCS-2", 72, 2),
+    ],
+)
+def test_segments_of_an_sms(text: str, alphabet: str, units: int, segments: int):
+    assert wording.segments(text) == wording.Segments(alphabet, units, segments)

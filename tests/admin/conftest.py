@@ -22,7 +22,9 @@ from twofa.models import (
     Event,
     IdentityDocument,
     PolicyChange,
+    PrefixPause,
     Redemption,
+    SafeNumber,
     StorefrontKey,
 )
 from twofa.models.clock import now
@@ -42,6 +44,8 @@ class World:
     secrets: dict[str, bytes]
     proposal: PolicyChange
     document: IdentityDocument
+    pause: PrefixPause
+    safe_number: SafeNumber
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -58,6 +62,8 @@ class World:
             "event": Event.objects.filter(redemption=self.redemption).first(),
             "policychange": self.proposal,
             "identitydocument": self.document,
+            "prefixpause": self.pause,
+            "safenumber": self.safe_number,
         }
 
 
@@ -92,6 +98,8 @@ def _world(**policy: Any) -> World:
         secrets,
         propose(shop.campaign),
         papers.kept(shop.participant),
+        factories.prefix_pause(),
+        factories.safe_number(),
     )
 
 

@@ -28,8 +28,10 @@ MODELS = (
     "event",
     "policychange",
     "identitydocument",
+    "prefixpause",
+    "safenumber",
 )
-WRITTEN = ("campaign", "storefront")
+WRITTEN = ("campaign", "storefront", "safenumber")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')

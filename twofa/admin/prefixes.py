@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from twofa import contacts
 from twofa.admin import words
-from twofa.admin.actions import FlowAction, acting, explain
+from twofa.admin.actions import FlowAction, acting
 from twofa.admin.base import ReadOnlyAdmin, TwofaAdmin
-from twofa.admin.sections import BAD, ENDED, badge
-from twofa.exceptions import TwoFactorError
+from twofa.admin.sections import BAD, ENDED, GOOD, badge, moment
 from twofa.flows import prefixes
 from twofa.models import PrefixPause, SafeNumber
 from twofa.models.clock import Clock, now
@@ -101,23 +100,33 @@ class PrefixPauseAdmin(ReadOnlyAdmin):
 class SafeNumberAdmin(TwofaAdmin):
     """Added and removed, never changed: the trail tells who exempted what, and why."""
 
-    list_display = ("prefix", "reason", "created_by", "created")
+    list_display = ("prefix", "state", "reason", "created_by", "created", "removed")
     search_fields = ("prefix__exact",)
     search_help_text = _("A number or a beginning as it stands here, exactly.")
     sortable_by = ("created",)
     ordering = ("-pk",)
-    fields = ("prefix", "reason", "created_by", "created")
+    fields = ("prefix", "state", "reason", "created_by", "created", "removed")
     flow_actions = (
         FlowAction(
             name="remove",
             label=_("Remove it"),
-            permissions=("twofa.view_safenumber", "twofa.delete_safenumber"),
+            permissions=("twofa.view_safenumber", "twofa.change_safenumber"),
             explanation=_("Pauses of prefixes and their budget hold for these numbers again, from now on."),
             done=_("The number was removed."),
             run=prefixes.remove_safe_number,
+            offered=lambda number: number.removed_at is None,
             is_destructive=True,
         ),
     )
+
+    @admin.display(description=_("status"))
+    def state(self, number: SafeNumber) -> str:
+        living, removed = pgettext_lazy("safe number", "safe"), pgettext_lazy("safe number", "removed")
+        return badge(GOOD, living) if number.removed_at is None else badge(ENDED, removed)
+
+    @admin.display(description=_("removed at"))
+    def removed(self, number: SafeNumber) -> str:
+        return moment(number.removed_at)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields if obj is not None else ("prefix", "reason")
@@ -131,13 +140,3 @@ class SafeNumberAdmin(TwofaAdmin):
     def save_model(self, request: HttpRequest, obj: SafeNumber, form: ModelForm[SafeNumber], change: bool) -> None:
         with acting(request) as actor:
             obj.pk = prefixes.add_safe_number(actor=actor, **form.cleaned_data).pk
-
-    def answer(self, request: HttpRequest, action: FlowAction, row: SafeNumber, outcome: object) -> HttpResponse:
-        """Come back to the list: there is no page of it any more."""
-        self.message_user(request, action.done, messages.SUCCESS)
-        return HttpResponseRedirect(self.page("changelist"))
-
-    def refuse(self, request: HttpRequest, action: FlowAction, row: SafeNumber, error: TwoFactorError) -> HttpResponse:
-        """Come back to the list, as well where somebody else was faster."""
-        self.message_user(request, explain(error), messages.ERROR)
-        return HttpResponseRedirect(self.page("changelist"))

@@ -250,8 +250,10 @@ def _forget_devices(participant: Participant, actor: Actor) -> int:
     devices = Device.objects.filter(participant=participant)
     with transaction.atomic():
         trail = Trail(actor, now())
-        for number in SafeNumber.objects.filter(prefix__in=devices.values("address")):
+        safe = SafeNumber.objects.filter(prefix__in=list(devices.values_list("address", flat=True)))
+        for number in safe.living():
             prefixes.remove_safe_number(number, actor=actor, reason="erased")
+        safe.delete()
         for device in devices.select_for_update(no_key=True):
             if device.status != Device.Status.REVOKED:
                 device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)

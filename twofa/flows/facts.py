@@ -51,7 +51,7 @@ _TURNS = statements.Select(
     },
 )
 _IS_SAFE = """EXISTS (SELECT 1 FROM {safe_number}
-    WHERE substr(%(address)s, 1, length(safe_number.prefix)) = safe_number.prefix)"""
+    WHERE safe_number.removed_at IS NULL AND substr(%(address)s, 1, length(safe_number.prefix)) = safe_number.prefix)"""
 _BUDGETS = statements.Select(
     "",
     joined={

@@ -101,7 +101,11 @@ def is_paused(prefix: str, address: str, at: datetime) -> bool:
     """Tell whether nothing may be sent to a number now."""
     if not prefix or not PrefixPause.objects.running(at).filter(prefix=prefix).exists():
         return False
-    return not SafeNumber.objects.filter(prefix__in=[address[:length] for length in range(len(address) + 1)]).exists()
+    return (
+        not SafeNumber.objects.living()
+        .filter(prefix__in=[address[:length] for length in range(len(address) + 1)])
+        .exists()
+    )
 
 
 def add_safe_number(prefix: str, *, actor: Actor, reason: str) -> SafeNumber:
@@ -122,11 +126,12 @@ def add_safe_number(prefix: str, *, actor: Actor, reason: str) -> SafeNumber:
 def remove_safe_number(row: SafeNumber, *, actor: Actor, reason: str) -> None:
     """Take a number off the list. Raises: WrongState where it is not on it any more."""
     with transaction.atomic():
-        locked = SafeNumber.objects.select_for_update(no_key=True).filter(pk=row.pk).first()
-        if locked is None:
+        locked = SafeNumber.objects.select_for_update(no_key=True).get(pk=row.pk)
+        if locked.removed_at is not None:
             raise WrongState
+        locked.removed_at = now()
+        locked.save(update_fields=["removed_at"])
         _record_safe("safe_number.removed", locked, actor, reason)
-        locked.delete()
 
 
 def _record(type_: str, pause: PrefixPause, actor: Actor, **data: Any) -> None:

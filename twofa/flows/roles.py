@@ -43,7 +43,7 @@ ROLES: dict[str, frozenset[str]] = {
             "lift_prefixpause",
             "view_safenumber",
             "add_safenumber",
-            "delete_safenumber",
+            "change_safenumber",
         }
     ),
     # Who sees that there is a document need not see the face on it: pictures and decisions are the reviewers' alone.

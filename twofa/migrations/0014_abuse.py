@@ -40,16 +40,17 @@ class Migration(migrations.Migration):
             name='SafeNumber',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('prefix', models.CharField(help_text='With the country code, and without spaces: +551199999 stands for all numbers that begin so.', max_length=16, unique=True, validators=[django.core.validators.RegexValidator('^\\+[1-9][0-9]{3,14}\\Z', 'Write it like +55119, with the country code.')], verbose_name='number, or its beginning')),
+                ('prefix', models.CharField(help_text='With the country code, and without spaces: +551199999 stands for all numbers that begin so.', max_length=16, validators=[django.core.validators.RegexValidator('^\\+[1-9][0-9]{3,14}\\Z', 'Write it like +55119, with the country code.')], verbose_name='number, or its beginning')),
                 ('reason', models.CharField(help_text='Kept in the audit trail, with your name.', max_length=200, verbose_name='reason')),
                 ('created_by', models.CharField(max_length=150, verbose_name='added by')),
                 ('created_at', models.DateTimeField(verbose_name='created at')),
+                ('removed_at', models.DateTimeField(null=True, verbose_name='removed at')),
             ],
             options={
                 'verbose_name': 'safe number',
                 'verbose_name_plural': 'safe numbers',
                 'ordering': ('-id',),
-                'default_permissions': ('view', 'add', 'delete'),
+                'default_permissions': ('view', 'add', 'change'),
             },
         ),
         migrations.AddField(
@@ -91,5 +92,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='prefixpause',
             constraint=models.CheckConstraint(condition=models.Q(('lifted_by', ''), ('ended_at__isnull', False), _connector='OR'), name='twofa_prefix_pause_lifted'),
+        ),
+        migrations.AddConstraint(
+            model_name='safenumber',
+            constraint=models.UniqueConstraint(condition=models.Q(('removed_at', None)), fields=('prefix',), name='twofa_safe_number_once'),
         ),
     ]

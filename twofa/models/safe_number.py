@@ -6,15 +6,19 @@ from typing import Self
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, OuterRef
+from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Left, Length
 from django.utils.translation import gettext_lazy as _
 
 
 class SafeNumberQuerySet(models.QuerySet["SafeNumber"]):
+    def living(self) -> Self:
+        """Rows that nobody has removed."""
+        return self.filter(removed_at=None)
+
     def of(self, column: str) -> Self:
-        """Rows that an outer query's number begins with; ``column`` is where that one keeps it."""
-        return self.annotate(beginning=Left(OuterRef(column), Length("prefix"))).filter(beginning=F("prefix"))
+        """Living rows that an outer query's number begins with; ``column`` is where that one keeps it."""
+        return self.living().annotate(beginning=Left(OuterRef(column), Length("prefix"))).filter(beginning=F("prefix"))
 
 
 class SafeNumber(models.Model):
@@ -26,13 +30,13 @@ class SafeNumber(models.Model):
     prefix = models.CharField(
         _("number, or its beginning"),
         max_length=16,
-        unique=True,
         validators=[RegexValidator(r"^\+[1-9][0-9]{3,14}\Z", _("Write it like +55119, with the country code."))],
         help_text=_("With the country code, and without spaces: +551199999 stands for all numbers that begin so."),
     )
     reason = models.CharField(_("reason"), max_length=200, help_text=_("Kept in the audit trail, with your name."))
     created_by = models.CharField(_("added by"), max_length=150)
     created_at = models.DateTimeField(_("created at"))
+    removed_at = models.DateTimeField(_("removed at"), null=True)
 
     objects = SafeNumberQuerySet.as_manager()
 
@@ -40,7 +44,10 @@ class SafeNumber(models.Model):
         verbose_name = _("safe number")
         verbose_name_plural = _("safe numbers")
         ordering = ("-id",)
-        default_permissions = ("view", "add", "delete")
+        default_permissions = ("view", "add", "change")
+        constraints = [
+            models.UniqueConstraint(fields=("prefix",), condition=Q(removed_at=None), name="twofa_safe_number_once"),
+        ]
 
     def __str__(self) -> str:
         return str(self.prefix)
