@@ -351,7 +351,7 @@ PRICES = {
 
 @pytest.mark.parametrize(
     ("channel", "text", "cost"),
-    [("sms", "", "0.05"), ("sms", "ã" * 100, "0.10"), ("whatsapp", "ã" * 100, "0.02"), ("email", "", None)],
+    [("sms", "", "0.05"), ("sms", "ã" * 100, "0.20"), ("whatsapp", "ã" * 100, "0.02"), ("email", "", None)],
 )
 @override_settings(TWOFA_CHANNELS=PRICES)
 def test_cost_is_that_of_the_list_and_of_an_sms_by_its_segments(

@@ -19,7 +19,7 @@ def pump(
     *,
     confirmed: int = 0,
     prefix: str = PREFIX,
-    age: timedelta = timedelta(hours=1),
+    age: timedelta = timedelta(minutes=10),
     **columns: Any,
 ) -> list[Delivery]:
     """Messages that were handed over `age` ago, each to a number of its own; the first ones were confirmed."""

@@ -106,7 +106,8 @@ _BUDGETS = statements.Select(
         # The safe list is looked at only where there is a pause: AND stops at what is false.
         "paused_until": (
             f"""(SELECT CASE WHEN max(paused_until) IS NOT NULL AND NOT {_IS_SAFE} THEN max(paused_until) END
-            FROM {{prefix_pause}} WHERE prefix = %(prefix)s AND ended_at IS NULL AND paused_until > {{now}})""",
+            FROM {{prefix_pause}}
+            WHERE prefix = %(prefix)s AND prefix <> '' AND ended_at IS NULL AND paused_until > {{now}})""",
             _TIME,
         ),
         "spent": (
