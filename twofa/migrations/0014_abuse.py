@@ -53,6 +53,10 @@ class Migration(migrations.Migration):
                 'default_permissions': ('view', 'add', 'change'),
             },
         ),
+        migrations.RemoveIndex(
+            model_name='delivery',
+            name='twofa_delivery_campaign',
+        ),
         migrations.AddField(
             model_name='campaign',
             name='sends_per_prefix_per_day',
@@ -72,6 +76,10 @@ class Migration(migrations.Migration):
             model_name='delivery',
             name='prefix',
             field=models.CharField(blank=True, db_default='', default='', max_length=16, verbose_name='prefix'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(fields=['campaign', 'created_at', 'channel'], name='twofa_delivery_campaign'),
         ),
         migrations.AddIndex(
             model_name='delivery',

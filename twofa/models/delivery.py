@@ -175,7 +175,8 @@ class Delivery(StateMachine):
             models.Index(fields=("due_at",), condition=Q(status__in=("queued", "sending")), name="twofa_delivery_due"),
             models.Index(fields=("address", "created_at"), name="twofa_delivery_destination"),
             models.Index(fields=("participant", "created_at"), name="twofa_delivery_participant"),
-            models.Index(fields=("campaign", "created_at"), name="twofa_delivery_campaign"),
+            # With the channel, so that the SMS of a day are counted in the index alone.
+            models.Index(fields=("campaign", "created_at", "channel"), name="twofa_delivery_campaign"),
             # By the first the messages to one prefix are counted, by the second those prefixes are found that got any.
             models.Index(fields=("prefix", "created_at"), condition=~Q(prefix=""), name="twofa_delivery_prefix"),
             models.Index(fields=("created_at", "prefix"), condition=~Q(prefix=""), name="twofa_delivery_dialled"),
