@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -72,7 +71,6 @@ def found(**settings) -> list[str]:
 
 
 HERE = "tests.test_checks"
-PRICED = {"TWOFA_COST_CURRENCY": "BRL"}
 BAD_SETTINGS = {
     "E001-none": ("twofa.E001", {"TWOFA_TOKEN_KEYS": {}}),
     "E001-null": ("twofa.E001", {"TWOFA_TOKEN_KEYS": None}),
@@ -128,23 +126,6 @@ BAD_SETTINGS = {
     "E034-zero": ("twofa.E034", {"TWOFA_DEVICES_PER_PARTICIPANT": 0}),
     "E034-contact": ("twofa.E034", {"TWOFA_PARTICIPANTS_PER_CONTACT": -1}),
     "E034-yes": ("twofa.E034", {"TWOFA_COMPLETION_MAX_TRIES": True}),
-    "E026-float": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": 0.1}}}),
-    "E026-text": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": "cheap"}}}),
-    "E026-negative": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": "-1"}}}),
-    "E026-endless": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": "Infinity"}}}),
-    "E026-places": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": "0.0000001"}}}),
-    "E026-null": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": None}}}),
-    "E027-none": ("twofa.E027", {"TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": "0.05"}}}),
-    "E027-name": ("twofa.E027", {"TWOFA_COST_CURRENCY": "reais"}),
-    "E027-number": ("twofa.E027", {"TWOFA_COST_CURRENCY": 986}),
-    "E038-list": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": [20]}),
-    "E038-name": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"send": 20}}),
-    "E038-sends": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"sends": 0}}),
-    "E038-conversion": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"conversion": 10}}),
-    "E038-none": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"conversion": 0}}),
-    "E038-yes": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"conversion": True}}),
-    "E038-window": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"window": timedelta(hours=25)}}),
-    "E038-pause": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"pause": 3600}}),
     "E036-list": ("twofa.E036", {"TWOFA_RETENTION": ["documents"]}),
     "E036-name": ("twofa.E036", {"TWOFA_RETENTION": {"document": timedelta(days=1)}}),
     "E036-number": ("twofa.E036", {"TWOFA_RETENTION": {"documents": 30}}),
@@ -178,18 +159,6 @@ def test_good_periods_are_silent():
     periods = {"documents": timedelta(0), "contacts": day, "events": {"delivery.sent": day}}
     assert found(TWOFA_RETENTION=periods) == []
     assert found(TWOFA_RETENTION={"events": None}) == []
-
-
-@pytest.mark.parametrize("cost", ["0.045", "0", "1.000001", 1, Decimal("0.3")])
-def test_good_prices_are_silent(cost):
-    assert found(**PRICED, TWOFA_CHANNELS={"sms": {**EMAIL, "COST": cost}, "email": EMAIL}) == []
-    assert found(**PRICED) == []
-
-
-def test_good_breaker_is_silent():
-    assert found(TWOFA_PREFIX_BREAKER=None) == []
-    breaker = {"sends": 1, "conversion": 1, "window": timedelta(hours=24), "pause": timedelta(days=7)}
-    assert found(TWOFA_PREFIX_BREAKER=breaker) == []
 
 
 def test_no_expiry_of_keys_is_silent():

@@ -11,12 +11,12 @@ from django.test import Client
 from django.urls import reverse
 
 from tests import factories, papers
+from tests.admin.proposals import propose
 from tests.fulfillment import RecordingBackend
 from twofa import correlation
 from twofa.flows import deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.models import (
-    Campaign,
     Challenge,
     Delivery,
     Event,
@@ -27,7 +27,6 @@ from twofa.models import (
     SafeNumber,
     StorefrontKey,
 )
-from twofa.models.clock import now
 
 PASSWORD = "a password of the tests"
 
@@ -101,22 +100,6 @@ def _world(**policy: Any) -> World:
         factories.prefix_pause(),
         factories.safe_number(),
     )
-
-
-def propose(campaign: Campaign, **columns: Any) -> PolicyChange:
-    """A proposal to ask nobody any more, by somebody who is not signed in anywhere."""
-    proposer, _new = User.objects.get_or_create(username="paula", is_staff=True)
-    proposed = {
-        "policy_version": campaign.policy_version,
-        "before": {"two_factor_mode": campaign.two_factor_mode},
-        "after": {"two_factor_mode": "off"},
-        "loosens": ["two_factor_mode"],
-        "reason": "Support asked for it.",
-        "requested_by": proposer,
-        "requested_at": now(),
-        **columns,
-    }
-    return PolicyChange.objects.create(campaign=campaign, **proposed)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests import factories
-from tests.admin.conftest import PASSWORD, page, propose
+from tests.admin.conftest import PASSWORD, page
+from tests.admin.proposals import propose
 from tests.admin.test_campaigns import EDITOR, changed, values
 from tests.stories import unchanged
 from twofa import alerts

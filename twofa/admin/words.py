@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from twofa.admin.sections import moment
 from twofa.conf import conf
 from twofa.models import (
     Campaign,
@@ -349,6 +350,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "default_method": _METHOD,
     "expired_because": reason,
     "mode": mode,
+    "paused_until": lambda text: moment(datetime.fromisoformat(text)),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
     "token_alphabet": _among(TokenAlphabet.choices),

@@ -70,7 +70,9 @@ def _pause(*, prefix: str, sends: int, confirmations: int, at: datetime, until: 
     try:
         with transaction.atomic():
             pause.save(force_insert=True)
-            _record("prefix.paused", pause, WORKER, sends=sends, confirmations=confirmations, paused_until=until)
+            _record(
+                "prefix.paused", pause, WORKER, sends=sends, confirmations=confirmations, paused_until=until.isoformat()
+            )
     except IntegrityError:
         logger.info("another sweeper paused a prefix at the same moment")
         return 0
@@ -117,7 +119,7 @@ def add_safe_number(prefix: str, *, actor: Actor, reason: str) -> SafeNumber:
         with transaction.atomic():
             row = SafeNumber(prefix=prefix, reason=reason, created_by=actor.label, created_at=now())
             row.save(force_insert=True)
-            _record_safe("safe_number.added", row, actor, reason)
+            _record("safe_number.added", row, actor, reason=reason)
     except IntegrityError:
         raise PolicyRefused(_("It is on the list already.")) from None
     return row
@@ -131,18 +133,12 @@ def remove_safe_number(row: SafeNumber, *, actor: Actor, reason: str) -> None:
             raise WrongState
         locked.removed_at = now()
         locked.save(update_fields=["removed_at"])
-        _record_safe("safe_number.removed", locked, actor, reason)
+        _record("safe_number.removed", locked, actor, reason=reason)
 
 
-def _record(type_: str, pause: PrefixPause, actor: Actor, **data: Any) -> None:
+def _record(type_: str, row: PrefixPause | SafeNumber, actor: Actor, **data: Any) -> None:
     trail = Trail(actor, now())
-    told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in data.items()}
-    trail.add(type_, pause, prefix=pause.prefix, **told)
-    trail.write()
-
-
-def _record_safe(type_: str, row: SafeNumber, actor: Actor, reason: str) -> None:
-    trail = Trail(actor, now())
-    # Never whole: no event holds an address.
-    trail.add(type_, row, number=contacts.shortened(row.prefix), reason=reason)
+    # A safe number is never told whole: no event holds an address.
+    named = {"prefix": row.prefix} if isinstance(row, PrefixPause) else {"number": contacts.shortened(row.prefix)}
+    trail.add(type_, row, **named, **data)
     trail.write()
