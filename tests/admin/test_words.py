@@ -28,7 +28,7 @@ STATES = {
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
 _TYPE = re.compile(
-    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document|trail|notice|message_template|webhook_endpoint)\.[a-z_]*"
+    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document|trail|notice|message_template|webhook_endpoint|prefix|safe_number)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
 SAME = {"selfie"}
