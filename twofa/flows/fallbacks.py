@@ -17,7 +17,7 @@ from twofa.models import Campaign, Device, Participant
 
 
 def reach(buyer: Buyer, recipient: Recipient, **order: Any) -> tuple[Recipient, Budgets]:
-    """Return who receives the token of a checkout, by a contact that is not closed, and the budgets: see :func:`aim`."""
+    """Return who gets the token of a checkout, by a contact that is not closed, and the budgets: see :func:`aim`."""
     asked: dict[str, Any] = {
         "participant": buyer.participant,
         "campaign": buyer.campaign,
