@@ -13,6 +13,8 @@ from tests.test_delivery import NamingChannel
 from twofa import delivery
 from twofa.channels import Receipt
 
+pytestmark = pytest.mark.django_db  # a campaign's own texts are looked for
+
 PRICES = {
     "sms": {"BACKEND": "tests.test_delivery.NamingChannel", "COST": "0.05"},
     "whatsapp": {"BACKEND": "tests.test_delivery.NamingChannel", "COST": Decimal("0.02")},
