@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests import batches, factories, papers
+from tests import factories, papers
+from tests.admin import batch_lives
 from tests.companies import DEPUTY, Company
 from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
@@ -89,7 +90,7 @@ def live_all(settings: Any) -> None:
     _texts()
     _points(settings)
     _orders()
-    _batches(settings)
+    batch_lives.live(settings)
     _devices()
     _denials()
     _papers()
@@ -267,35 +268,6 @@ def _orders() -> None:
         confirm(company, redemption, token_of(redemption.challenge))
     cancel(company, redemption)
     approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
-
-
-def _batches(settings: Any) -> None:
-    shop = factories.Shop(max_open_challenges=9)
-
-    def outcomes(*refusals: Exception | None) -> None:
-        RecordingBackend.failures["complete"] = iter(refusals)
-
-    batches.approve(shop, shop.open_batch())
-    refused = RedemptionRefused("no_stock")
-    outcomes(None, refused)
-    batches.approve(shop, shop.open_batch())
-    outcomes(refused, RedemptionRefused("closed"), refused)
-    batches.approve(shop, shop.open_batch())
-    batches.reject(shop, shop.open_batch(), 5)
-    batches.cancel(shop, shop.open_batch())
-    changed = shop.open_batch()
-    tamper(changed.lines[0], amount="1.00")
-    with pytest.raises(TransactionChanged):
-        batches.approve(shop, changed)
-    factories.Shop(two_factor_mode="off").open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RemoteBackend"
-    RecordingBackend.failures["reserve"] = iter([None, refused])
-    with pytest.raises(RedemptionRefused):
-        factories.Shop().open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
-    shop.open_batch()
-    travel(timedelta(minutes=31))
-    sweeps.sweep()
 
 
 def _devices() -> None:

@@ -60,6 +60,7 @@ KEYS: dict[str, StrOrPromise] = {
     "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
+    "batch": _("batch"),
     "campaigns": _("campaigns"),
     "case": _("case"),
     "cause": _("why"),
