@@ -14,7 +14,7 @@ from tests.stories import STAFF, confirm, deliver_due, refused, resend, states, 
 from twofa import alerts
 from twofa.channels.memory import outbox
 from twofa.exceptions import PolicyRefused, SendBudget, WrongState
-from twofa.flows import prefixes, sweeps
+from twofa.flows import erasures, prefixes, purges, sweeps
 from twofa.models import Challenge, Delivery, Event, PrefixPause, SafeNumber
 from twofa.models.clock import now
 
@@ -358,3 +358,24 @@ def test_removed_number_is_not_safe(shop):
     assert prefixes.is_paused(PREFIX, ADDRESS, now())
     pause.delete()
     assert prefixes.watch(now()) == 1
+
+
+# --- how long it is kept ----------------------------------------------------------------------------------------------
+
+
+def test_safe_number_of_a_participant_who_is_erased_goes_with_them(shop):
+    prefixes.add_safe_number(ADDRESS, actor=STAFF, reason="A test.")
+    kept = prefixes.add_safe_number(PREFIX, actor=STAFF, reason="A range.")
+    erasures.erase(shop.participant, actor=STAFF)
+    assert list(SafeNumber.objects.all()) == [kept]
+    assert told("safe_number.removed") == [{"number": "+5511987••••••", "reason": "erased"}]
+
+
+def test_prefix_of_a_message_is_purged_with_its_address(shop):
+    redemption = shop.open()
+    deliver_due()
+    confirm(shop, redemption, outbox[0].token)
+    assert Delivery.objects.get().prefix == PREFIX
+    travel(timedelta(days=91))
+    purges.purge()
+    assert Delivery.objects.values_list("address", "destination", "prefix").get() == ("", "", "")
