@@ -34,8 +34,10 @@ MODELS = (
     "approver",
     "webhookendpoint",
     "webhook",
+    "prefixpause",
+    "safenumber",
 )
-WRITTEN = ("campaign", "storefront", "webhookendpoint")
+WRITTEN = ("campaign", "storefront", "safenumber", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')
