@@ -63,7 +63,7 @@ KEYS: dict[str, StrOrPromise] = {
     "destination": _("destination"),
     "document": _("document"),
     "documents": _("documents"),
-    "endpoint": _("endpoint"),
+    "endpoint_id": _("endpoint"),
     "events": _("events"),
     "file": _("file"),
     "files_left": _("files that are still in the storage"),
@@ -95,7 +95,7 @@ KEYS: dict[str, StrOrPromise] = {
     "tries": _("tries"),
     "url": _("URL"),
     "verdict": _("typed"),
-    "webhook": _("webhook"),
+    "webhook_id": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
