@@ -79,6 +79,7 @@ class Life:
         )
         deliver_due()
         confirm(shop, completed, token_of(completed.challenge))
+        ended_batch(shop)
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")
         self._report(completed)
         login = login_challenge(shop)
