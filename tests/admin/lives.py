@@ -16,6 +16,7 @@ from tests.admin import batch_lives
 from tests.companies import DEPUTY, Company
 from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
+from tests.flows.pumping import pump
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
@@ -43,6 +44,7 @@ from twofa.flows import (
     participants,
     policy_changes,
     portability,
+    prefixes,
     purges,
     redemptions,
     reviews,
@@ -55,7 +57,7 @@ from twofa.flows import (
 )
 from twofa.flows.history import Trail
 from twofa.flows.reviews import Ruling
-from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
+from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange, PrefixPause
 from twofa.models.clock import now
 from twofa.webhooks import Outcome, Sender
 
@@ -92,6 +94,7 @@ def live_all(settings: Any) -> None:
     _devices()
     _denials()
     _papers()
+    _prefixes()
 
 
 def _departures(settings: Any) -> None:
@@ -318,6 +321,17 @@ def _papers() -> None:
         document_files.erase_due(now())
     travel(timedelta(hours=12))
     document_files.erase_due(now())
+
+
+def _prefixes() -> None:
+    shop = factories.Shop()
+    pump(shop)
+    prefixes.watch(now())
+    prefixes.lift(PrefixPause.objects.get(), actor=STAFF, reason="Our own campaign.")
+    factories.prefix_pause(paused_until=now())
+    prefixes.watch(now())
+    number = prefixes.add_safe_number("+5511999990034", actor=STAFF, reason="The phone of the tests.")
+    prefixes.remove_safe_number(number, actor=STAFF, reason="It was sold.")
 
 
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:

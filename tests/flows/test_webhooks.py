@@ -315,6 +315,17 @@ def test_sweeper_is_not_held_up_by_slow_endpoints(wire, monkeypatch):
     assert len(wire.posted) <= 3
 
 
+def test_eager_mode_sends_in_the_process_and_leaves_failures_to_the_sweeper(endpoint, wire, monkeypatch):
+    monkeypatch.setattr(jobs, "is_eager", lambda: True)
+    queue(endpoint, 2)
+    wire.answers = [BROKEN]
+    assert sweeps.sweep()["webhooks"] == 1
+    travel(timedelta(seconds=6))
+    sweeps.sweep()
+    assert set(Webhook.objects.values_list("status", flat=True)) == {"sent"}
+    assert len(wire.posted) == 3
+
+
 # --- the purge
 
 
