@@ -72,7 +72,9 @@ def test_message_of_what_has_ended_is_not_sent(shop, redemption, ending):
     }
     act[ending]()
     deliver_due()
-    assert ScriptedChannel.calls == 0
+    # Of a refusal there is a notice.
+    notices = Delivery.objects.filter(event="redemption.rejected").count()
+    assert ScriptedChannel.calls == notices == (ending == "rejected")
     assert states(redemption)[0][2] == "superseded"
 
 
