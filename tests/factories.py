@@ -18,9 +18,11 @@ from twofa.models import (
     Challenge,
     Device,
     Participant,
+    PrefixPause,
     Purpose,
     Redemption,
     RedemptionBatch,
+    SafeNumber,
     Storefront,
 )
 from twofa.models.clock import now
@@ -85,6 +87,19 @@ def device(of: Participant, channel: str = "sms", address: str | None = None, **
     )
 
 
+def prefix_pause(**columns: Any) -> PrefixPause:
+    """A running pause of a prefix that no phone of these factories has."""
+    at = now()
+    given = {"sends": 20, "confirmations": 0, "paused_at": at, "paused_until": at + timedelta(hours=12), **columns}
+    return PrefixPause.objects.create(**{"prefix": f"+39312{next(_numbers):05}", **given})
+
+
+def safe_number(**columns: Any) -> SafeNumber:
+    """A safe number that no phone of these factories has."""
+    given = {"reason": "The office.", "created_by": "maria", "created_at": now(), **columns}
+    return SafeNumber.objects.create(**{"prefix": f"+39313{next(_numbers):05}", **given})
+
+
 class Shop:
     """A campaign, a storefront that serves it, a participant with a phone: what most tests begin with."""
 
@@ -134,6 +149,27 @@ class Shop:
         return batch_checkouts.open_batch(
             order, storefront=self.storefront, campaign=self.campaign.slug, actor=self.actor
         )[0]
+
+
+def ended_batch(shop: Shop) -> RedemptionBatch:
+    """A batch of long ago, without lines: for what is asked of any row of its kind."""
+    at = now() - timedelta(minutes=2)
+    return RedemptionBatch.objects.create(
+        storefront=shop.storefront,
+        campaign=shop.campaign,
+        participant=shop.participant,
+        request_id=f"R-{next(_numbers)}",
+        count=1,
+        total=Decimal("150.00"),
+        unit="points",
+        status=RedemptionBatch.Status.CANCELLED,
+        two_factor_required=False,
+        two_factor_reason="campaign_off",
+        policy_version=1,
+        correlation_id="ended",
+        created_at=at,
+        updated_at=at,
+    )
 
 
 def token_of(challenge: Challenge) -> str:

@@ -21,13 +21,14 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from tests import factories
+from tests.endpoints import make_endpoint
 from twofa import checks, jobs
 from twofa.checks import backends, findings, rows
 from twofa.checks.backends import unfilled_columns
 from twofa.checks.findings import Finding
 from twofa.conf import DEFAULTS, PREFIX
 from twofa.fulfillment import FulfillmentBackend
-from twofa.models import Challenge
+from twofa.models import Challenge, WebhookEndpoint
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = [finding for finding in vars(findings).values() if isinstance(finding, Finding)]
@@ -138,6 +139,10 @@ BAD_SETTINGS = {
     "E036-role": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"role": timedelta(days=900)}}}),
     "E036-role-changed": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"role.changed": timedelta(days=900)}}}),
     "E036-trail": ("twofa.E036", {"TWOFA_RETENTION": {"events": {"trail": timedelta(days=900)}}}),
+    "E037-text": ("twofa.E037", {"TWOFA_WEBHOOK_PRIVATE_HOSTS": "backend"}),
+    "E037-url": ("twofa.E037", {"TWOFA_WEBHOOK_PRIVATE_HOSTS": ["http://backend"]}),
+    "E037-port": ("twofa.E037", {"TWOFA_WEBHOOK_PRIVATE_HOSTS": ["backend:8000"]}),
+    "E037-number": ("twofa.E037", {"TWOFA_WEBHOOK_PRIVATE_HOSTS": [1]}),
     "W003": ("twofa.W003", {"TWOFA_TOKEN_KEY": {"1": KEY}}),
     "W005": ("twofa.W005", {"TWOFA_CHANNELS": {"sms": EMAIL, "whatsap": EMAIL}}),
     "W006-none": ("twofa.W006", {"TWOFA_CHANNELS": {}}),
@@ -294,6 +299,16 @@ def test_open_challenge_whose_key_left_the_ring_is_told():
 
     assert found_in_rows(TWOFA_TOKEN_KEYS={"other": OTHER_KEY}) == ["twofa.W009"]
     Challenge.objects.filter(pk=challenge.pk).update(status="cancelled", seed=None, ended_at=challenge.created_at)
+    assert found_in_rows(TWOFA_TOKEN_KEYS={"other": OTHER_KEY}) == []
+
+
+@pytest.mark.django_db
+def test_webhook_endpoint_whose_key_left_the_ring_is_told():
+    endpoint = make_endpoint()
+
+    assert found_in_rows(TWOFA_TOKEN_KEYS={endpoint.kid: KEY}) == []
+    assert found_in_rows(TWOFA_TOKEN_KEYS={"other": OTHER_KEY}) == ["twofa.W018"]
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(is_active=False)
     assert found_in_rows(TWOFA_TOKEN_KEYS={"other": OTHER_KEY}) == []
 
 

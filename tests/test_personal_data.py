@@ -14,7 +14,7 @@ from tests.lives import Life
 from tests.stories import STAFF
 from twofa.conf import LEAST_RETENTION
 from twofa.flows import erasures
-from twofa.models import IdempotencyRecord
+from twofa.models import IdempotencyRecord, Webhook
 
 PAGE = (ROOT / "docs/reference/personal-data.md").read_text()
 HOLDS_TEXT = (models.CharField, models.TextField, models.BinaryField, models.JSONField, models.FileField)
@@ -81,6 +81,8 @@ def values(name: str, participant: Any) -> list[Any]:
     model = apps.get_model("twofa", model_name)
     if model is IdempotencyRecord:
         rows = model._base_manager.all()
+    elif model is Webhook:
+        rows = model._base_manager.filter(subject="participant", subject_id=str(participant.pk))
     elif model_name == "Participant":
         rows = model._base_manager.filter(pk=participant.pk)
     elif model_name == "Challenge" and column == "transaction_digest":

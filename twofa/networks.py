@@ -64,6 +64,13 @@ def target_of(url: str, *, private_hosts: Collection[str] = ()) -> Target:
     return Target(parts["scheme"], host, port, parts["path"] or "/", is_private)
 
 
+def is_host(text: str) -> bool:
+    """Tell whether a text is the name of a host, or an address, and nothing more."""
+    written = f"[{text}]" if ":" in text else text
+    parts = _URL.match(f"https://{written}/")
+    return parts is not None and parts["host"] == written
+
+
 def _ensure_public(scheme: str, host: str, port: int) -> None:
     if scheme != "https" or port != HTTPS_PORT:
         raise ValueError("not https on port 443")

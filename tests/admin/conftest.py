@@ -1,118 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from tests import factories, papers
-from tests.fulfillment import RecordingBackend
-from twofa import correlation
-from twofa.flows import deliveries, storefronts
-from twofa.flows.history import WORKER
-from twofa.models import (
-    Campaign,
-    Case,
-    Challenge,
-    Delivery,
-    Event,
-    IdentityDocument,
-    PolicyChange,
-    Redemption,
-    StorefrontKey,
-)
-from twofa.models.clock import now
+from tests.admin.world import World, make_world
 
 PASSWORD = "a password of the tests"
-
-
-@dataclass
-class World:
-    """One row of each kind, with an open challenge whose message was sent, and all that must not be shown of them."""
-
-    shop: factories.Shop
-    redemption: Redemption
-    challenge: Challenge
-    delivery: Delivery
-    key: StorefrontKey
-    secrets: dict[str, bytes]
-    proposal: PolicyChange
-    document: IdentityDocument
-    case: Case
-
-    @property
-    def rows(self) -> dict[str, Any]:
-        """One row of each model with a page."""
-        return {
-            "campaign": self.shop.campaign,
-            "storefront": self.shop.storefront,
-            "storefrontkey": self.key,
-            "participant": self.shop.participant,
-            "device": self.shop.device,
-            "redemption": self.redemption,
-            "challenge": self.challenge,
-            "delivery": self.delivery,
-            "event": Event.objects.filter(redemption=self.redemption).first(),
-            "policychange": self.proposal,
-            "identitydocument": self.document,
-            "case": self.case,
-        }
-
-
-def make_world(**policy: Any) -> World:
-    with correlation.bound(correlation.accept(None)):
-        return _world(**policy)
-
-
-def _world(**policy: Any) -> World:
-    RecordingBackend.reset()
-    shop = factories.Shop(**policy)
-    redemption = shop.open(items=[{"sku": "H-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}])
-    delivery = Delivery.objects.get(challenge__redemption=redemption)
-    deliveries.deliver(delivery.pk)
-    challenge = Challenge.objects.get(redemption=redemption)
-    key, text = storefronts.issue_key(shop.storefront, actor=WORKER)
-    secrets = {
-        "token": challenge.derive_token().encode(),
-        "seed": bytes(challenge.seed or b""),
-        "digest": bytes(challenge.transaction_digest),
-        "address": shop.device.address.encode(),
-        "key": text.encode(),
-        "key's secret": text.partition("_")[2].partition("_")[2].encode(),
-        "key's hash": bytes(key.hashed_key),
-    }
-    return World(
-        shop,
-        redemption,
-        challenge,
-        Delivery.objects.get(pk=delivery.pk),
-        key,
-        secrets,
-        propose(shop.campaign),
-        papers.kept(shop.participant),
-        factories.case(challenge, reported_from=shop.device),
-    )
-
-
-def propose(campaign: Campaign, **columns: Any) -> PolicyChange:
-    """A proposal to ask nobody any more, by somebody who is not signed in anywhere."""
-    proposer, _new = User.objects.get_or_create(username="paula", is_staff=True)
-    proposed = {
-        "policy_version": campaign.policy_version,
-        "before": {"two_factor_mode": campaign.two_factor_mode},
-        "after": {"two_factor_mode": "off"},
-        "loosens": ["two_factor_mode"],
-        "reason": "Support asked for it.",
-        "requested_by": proposer,
-        "requested_at": now(),
-        **columns,
-    }
-    return PolicyChange.objects.create(campaign=campaign, **proposed)
 
 
 @pytest.fixture(autouse=True)

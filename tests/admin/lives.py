@@ -12,8 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests import factories, papers
+from tests.admin import batch_lives
+from tests.companies import DEPUTY, Company
 from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
+from tests.flows.pumping import pump
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
@@ -25,6 +28,7 @@ from twofa.exceptions import (
     TransactionChanged,
 )
 from twofa.flows import (
+    approvers,
     campaigns,
     cases,
     completions,
@@ -40,6 +44,7 @@ from twofa.flows import (
     participants,
     policy_changes,
     portability,
+    prefixes,
     purges,
     redemptions,
     reviews,
@@ -47,11 +52,14 @@ from twofa.flows import (
     seals,
     storefronts,
     sweeps,
+    webhook_endpoints,
+    webhooks,
 )
 from twofa.flows.history import Trail
 from twofa.flows.reviews import Ruling
-from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
+from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange, PrefixPause
 from twofa.models.clock import now
+from twofa.webhooks import Outcome, Sender
 
 PAUSE = timedelta(seconds=31)
 POLICY: dict[str, Any] = {
@@ -81,9 +89,12 @@ def live_all(settings: Any) -> None:
     _messages()
     _texts()
     _points(settings)
+    _orders()
+    batch_lives.live(settings)
     _devices()
     _denials()
     _papers()
+    _prefixes()
 
 
 def _departures(settings: Any) -> None:
@@ -110,8 +121,24 @@ def _staff() -> None:
     storefronts.update(shop, actor=STAFF, changes={"name": "The shop", "is_active": False, "campaigns": []})
     key, _text = storefronts.issue_key(shop, actor=STAFF)
     storefronts.revoke_key(key, actor=STAFF)
+    _webhooks()
     roles.restore(actor=STAFF)
     exports.record(actor=STAFF, filters=["status__exact=rejected", "q=u-1"], rows=3)
+
+
+def _webhooks() -> None:
+    shop = factories.Shop()
+    url = "https://shop.example/hooks"
+    endpoint, _text = webhook_endpoints.open_endpoint(shop.storefront, actor=STAFF, url=url, events=["redemption"])
+    webhook_endpoints.update(endpoint, actor=STAFF, changes={"events": ["device"], "description": "The shop's"})
+    webhook_endpoints.rotate_secret(endpoint, actor=STAFF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sender, "post", lambda *_args, **_given: Outcome("gone", 410))
+        webhook_endpoints.test(endpoint, actor=STAFF)
+        devices.reset(shop.device, actor=STAFF, reason="The phone was lost.")
+        webhooks.push(endpoint.pk)
+    webhook_endpoints.enable(endpoint, actor=STAFF)
+    webhook_endpoints.replay_failed(endpoint, actor=STAFF)
 
 
 def _proposals(settings: Any) -> None:
@@ -229,6 +256,20 @@ def _points(settings: Any) -> None:
     settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
 
 
+def _orders() -> None:
+    company = Company(two_factor_mode="off", approver_threshold=Decimal("100.00"))
+    deputy = company.person(DEPUTY)
+    limits = {"deputy": deputy, "max_amount": Decimal("500.00"), "valid_until": now() + timedelta(days=30)}
+    by = factories.staff()
+    approvers.change(company.entitlement, by=by, actor=STAFF, reason="Holidays.", changes=limits)
+    when = now() + timedelta(days=1)
+    for how in (company.ask, company.open):
+        redemption = how(scheduled_for=when)
+        confirm(company, redemption, token_of(redemption.challenge))
+    cancel(company, redemption)
+    approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
+
+
 def _devices() -> None:
     shop = factories.Shop()
     second = _add(shop, "+5511999990034")
@@ -280,6 +321,17 @@ def _papers() -> None:
         document_files.erase_due(now())
     travel(timedelta(hours=12))
     document_files.erase_due(now())
+
+
+def _prefixes() -> None:
+    shop = factories.Shop()
+    pump(shop)
+    prefixes.watch(now())
+    prefixes.lift(PrefixPause.objects.get(), actor=STAFF, reason="Our own campaign.")
+    factories.prefix_pause(paused_until=now())
+    prefixes.watch(now())
+    number = prefixes.add_safe_number("+5511999990034", actor=STAFF, reason="The phone of the tests.")
+    prefixes.remove_safe_number(number, actor=STAFF, reason="It was sold.")
 
 
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:

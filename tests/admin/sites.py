@@ -47,6 +47,7 @@ HIDDEN = {
     "hashed_key",
     "address",
     "document_number",
+    "document_hash",
 }
 """Columns that no page shows, whoever reads it."""
 MOST_ROWS = 4

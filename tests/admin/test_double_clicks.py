@@ -12,14 +12,14 @@ from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
 
-from tests import papers
+from tests import factories, papers
 from tests.admin.conftest import PASSWORD, World, make_world, page
 from tests.admin.sites import DOCUMENT, parked
 from tests.admin.trees import Tree
 from tests.fulfillment import RecordingBackend
 from tests.stories import travel
 from twofa.admin.base import TwofaAdmin
-from twofa.models import Event
+from twofa.models import Event, WebhookEndpoint
 from twofa.models.clock import now
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -29,6 +29,8 @@ REASON = {"reason": "The participant called."}
 WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `prepared` which row it is done to"
 # The event that the action leaves behind, once, however often it is sent.
 ONCE: dict[Action, str] = {
+    ("approver", "limits"): "approver.changed",
+    ("approver", "revoke"): "approver.revoked",
     ("campaign", "two-factor"): "campaign.policy_changed",
     ("case", "close"): "case.closed",
     ("case", "release-device"): "device.released",
@@ -37,32 +39,45 @@ ONCE: dict[Action, str] = {
     ("device", "reset"): "device.revoked",
     ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
+    ("participant", "entitle"): "approver.entitled",
     ("participant", "change-method"): "participant.method_changed",
     ("participant", "switch-off"): "participant.switched_off",
     ("policychange", "approve"): "campaign.policy_changed",
     ("policychange", "reject"): "campaign.change_rejected",
     ("policychange", "withdraw"): "campaign.change_withdrawn",
+    ("prefixpause", "lift"): "prefix.lifted",
+    ("safenumber", "remove"): "safe_number.removed",
     ("redemption", "cancel"): "redemption.cancelled",
     ("redemption", "fail"): "redemption.failed",
     ("redemption", "resend"): "challenge.renewed",
     ("redemption", "retry-completion"): "redemption.completed",
+    ("redemptionbatch", "cancel"): "batch.cancelled",
+    ("redemptionbatch", "resend"): "challenge.renewed",
+    ("storefront", "add-webhook"): "webhook_endpoint.opened",
     ("storefront", "issue-key"): "storefront.key_issued",
     ("storefrontkey", "revoke"): "storefront.key_revoked",
+    ("webhook", "replay"): "webhook_endpoint.replayed",
+    ("webhookendpoint", "enable"): "webhook_endpoint.enabled",
+    ("webhookendpoint", "replay-failed"): "webhook_endpoint.replayed",
+    ("webhookendpoint", "rotate-secret"): "webhook_endpoint.secret_rotated",
 }
-# What is looked at twice was looked at twice, and both are noted.
+# What is looked at, or tried, twice was looked at twice, and both are noted.
 EACH: dict[Action, str] = {
     ("device", "show-contact"): "device.contact_revealed",
     ("participant", "show-document-number"): "participant.document_revealed",
+    ("webhookendpoint", "test"): "webhook_endpoint.tested",
 }
 # Asked for twice it is as both wanted it, and both are told so: the API promises the same of a cancellation.
-IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel")}
+IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel"), ("redemptionbatch", "cancel")}
 
 
 def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     """The row to which an action is done, in the state in which it is offered, and what is typed into its form."""
     if action in (("redemption", "fail"), ("redemption", "retry-completion")):
         return parked(world.shop), REASON
-    if action == ("redemption", "resend"):
+    if action[0] == "redemptionbatch":
+        world.batch = world.shop.open_batch("1.00")
+    if action[1] == "resend":
         travel(timedelta(seconds=40))
     if action == ("participant", "switch-off"):
         world.shop.participant.two_factor_method = "sms"
@@ -77,9 +92,14 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):
         papers.decided(world.document)
+    if action == ("webhookendpoint", "enable"):
+        WebhookEndpoint.objects.update(disabled_at=now(), disabled_reason="dead")
     typed = {
         ("campaign", "two-factor"): {"two_factor_mode": "off"},
         ("case", "close"): {"outcome": "mistake", "note": "Spoken with."},
+        ("approver", "limits"): {"max_amount": "5.00", **REASON},
+        ("participant", "entitle"): {"approver": factories.participant(world.shop.campaign).external_id, **REASON},
+        ("storefront", "add-webhook"): {"url": "https://shop.example/other"},
         ("participant", "change-method"): {"method": "sms", **REASON},
         ("policychange", "approve"): {"password": PASSWORD},
     }
@@ -180,5 +200,5 @@ def test_what_is_shown_twice_is_noted_twice(action: Action, threads: Callable[..
 
     answers = threads([lambda browser=browser: browser.post(address, typed) for browser in browsers])
 
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer.status_code for answer in answers} <= {200, 302}
     assert sorted(Event.objects.filter(type=EACH[action]).values_list("actor", flat=True)) == ["joana", "maria"]

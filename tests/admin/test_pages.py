@@ -24,14 +24,20 @@ MODELS = (
     "participant",
     "device",
     "redemption",
+    "redemptionbatch",
     "challenge",
     "delivery",
     "event",
     "policychange",
     "identitydocument",
     "case",
+    "approver",
+    "webhookendpoint",
+    "webhook",
+    "prefixpause",
+    "safenumber",
 )
-WRITTEN = ("campaign", "storefront")
+WRITTEN = ("campaign", "storefront", "safenumber", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)
 SEARCHED = tuple(model for model in MODELS)
 _LINK = re.compile(r'(?:href|action)="([^"#]+)')
@@ -80,6 +86,7 @@ def addresses(world: World) -> Iterator[str]:
         yield page(model, "change", row.pk)
         yield page(model, "history", row.pk)
     yield page("delivery", "sandbox")
+    yield page("redemption", "schedules")
 
 
 def test_every_model_with_a_page_is_in_these_tests():

@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests import factories
-from tests.admin.conftest import PASSWORD, page, propose
+from tests.admin.conftest import PASSWORD, page
 from tests.admin.test_campaigns import EDITOR, changed, values
+from tests.admin.world import propose
 from tests.stories import unchanged
 from twofa import alerts
 from twofa.models import Campaign, Event, PolicyChange

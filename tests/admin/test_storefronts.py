@@ -104,7 +104,7 @@ def test_keys_page_tells_state_and_last_use(storefront: Storefront, boss: Client
     revoked, _text = storefronts.issue_key(storefront, actor=WORKER)
     storefronts.revoke_key(revoked, actor=WORKER)
 
-    (section,) = boss.get(page("storefront", "change", storefront.pk)).context["sections"]
+    section, _endpoints = boss.get(page("storefront", "change", storefront.pk)).context["sections"]
 
     states = {str(line[0].text): str(line[1].text) for line in section.rows}
     assert states[str(expired)] == "expired"

@@ -65,6 +65,7 @@ def test_checkout_waits_for_the_token_of_a_masked_device(api, shop):
         "description": "Headphones",
         "items": [{"sku": "HP-1", "name": "Headphones", "quantity": 2, "amount": "15000.50"}],
         "batch": None,
+        "approver": None,
         "scheduled_for": None,
         "two_factor": {
             "required": True,

@@ -18,7 +18,7 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import confirm
 from twofa.admin.base import TwofaAdmin
 from twofa.exceptions import TemporaryFailure
-from twofa.models import Campaign, Device, Event, Participant, PolicyChange
+from twofa.models import Campaign, Device, Event, Participant, PolicyChange, WebhookEndpoint
 from twofa.models.clock import now
 
 ACTIONS = [
@@ -93,6 +93,10 @@ def prepare(world: World, name: str, settings: Any) -> None:
         Device.objects.update(held_at=now())
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
+    if name in ("cancel", "resend"):
+        world.batch = world.shop.open_batch()
+    if name == "enable":
+        WebhookEndpoint.objects.update(disabled_at=now(), disabled_reason="dead")
     if name in ("retry-completion", "fail"):
         settings.TWOFA_COMPLETION_MAX_TRIES = 1
         RecordingBackend.failures["complete"] = iter([TemporaryFailure()])
@@ -112,6 +116,8 @@ def test_double_click_asks_once(
         text.fill("She called.")
     for choice in visitor.page.locator("form.twofa-once input[name=outcome]").all()[:1]:
         choice.check()
+    for address in visitor.page.locator("form.twofa-once input[type=url]").all():
+        address.fill("https://shop.example/other")
 
     click_twice(visitor)
 

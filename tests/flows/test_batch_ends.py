@@ -137,8 +137,8 @@ def test_many_lines_are_released_by_a_worker(shop, monkeypatch):
     published = []
     monkeypatch.setattr("twofa.jobs.publish", lambda name, pk, **_options: published.append((name, pk)))
     batch = shop.open_batch(*["1.00"] * 6)
+    tamper(batch.lines[0], amount="2.00")
     with pytest.raises(TransactionChanged):
-        tamper(batch.lines[0], amount="2.00")
         confirm(shop, batch, token_of(batch.challenge))
     assert RecordingBackend.count("release") == 0
     assert ("twofa.tasks.complete_batch", batch.pk) in published

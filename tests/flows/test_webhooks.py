@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from tests import factories
+from tests.endpoints import BROKEN, GONE, OK, Wire, again, make_endpoint, queue
 from tests.stories import STAFF, cancel, travel, unchanged
 from twofa import alerts, jobs, signals
 from twofa.flows import purges, sweeps, webhook_endpoints, webhooks
@@ -21,24 +22,6 @@ from twofa.models.ids import uuid7
 from twofa.webhooks import Outcome, Sender
 
 pytestmark = pytest.mark.django_db
-
-OK, BROKEN, GONE = Outcome(status=200), Outcome("broken", 500), Outcome("gone", 410)
-
-
-class Wire:
-    """Stands for the network: answers as it is told, and remembers what was posted."""
-
-    def __init__(self) -> None:
-        self.answers: list[Outcome] = []
-        self.posted: list[dict[str, Any]] = []
-
-    def post(self, _sender: Sender, url: str, **given: Any) -> Outcome:
-        self.posted.append({"url": url, **given})
-        return self.answers.pop(0) if self.answers else OK
-
-    @property
-    def ids(self) -> list[str]:
-        return [posted["message_id"] for posted in self.posted]
 
 
 @pytest.fixture
@@ -65,37 +48,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture
 def endpoint() -> WebhookEndpoint:
     return make_endpoint()
-
-
-def make_endpoint(path: str = "", **columns: Any) -> WebhookEndpoint:
-    row, _text = webhook_endpoints.open_endpoint(
-        factories.storefront(), actor=STAFF, url=f"https://shop.example/hooks{path}"
-    )
-    WebhookEndpoint.objects.filter(pk=row.pk).update(**columns)
-    row.refresh_from_db()
-    return row
-
-
-def queue(of: WebhookEndpoint, number: int = 1, **columns: Any) -> list[Webhook]:
-    at = now() - timedelta(seconds=1)
-    given = {
-        "endpoint": of,
-        "type": "redemption.completed",
-        "subject": "redemption",
-        "subject_id": str(uuid7()),
-        "version": 3,
-        "data": {"id": "x", "version": 3},
-        "due_at": at,
-        "correlation_id": "c-1",
-        "created_at": at,
-        **columns,
-    }
-    return [Webhook.objects.create(**given) for _number in range(number)]
-
-
-def again(row: Any) -> Any:
-    row.refresh_from_db()
-    return row
 
 
 # --- sending
@@ -226,7 +178,7 @@ def test_410_disables_at_once_and_nothing_waits_any_more(endpoint, wire):
     assert (again(endpoint).disabled_reason, endpoint.is_open()) == ("gone", False)
     event = Event.objects.get(type="webhook_endpoint.disabled")
     assert event.storefront_id == endpoint.storefront_id
-    assert event.data == {"endpoint": str(endpoint.pk), "reason": "gone"}
+    assert event.data == {"endpoint_id": str(endpoint.pk), "reason": "gone"}
     with unchanged():
         webhooks.push(endpoint.pk)
 
@@ -361,6 +313,17 @@ def test_sweeper_is_not_held_up_by_slow_endpoints(wire, monkeypatch):
     monkeypatch.setattr(Sender, "post", slow)
     sweeps.sweep()
     assert len(wire.posted) <= 3
+
+
+def test_eager_mode_sends_in_the_process_and_leaves_failures_to_the_sweeper(endpoint, wire, monkeypatch):
+    monkeypatch.setattr(jobs, "is_eager", lambda: True)
+    queue(endpoint, 2)
+    wire.answers = [BROKEN]
+    assert sweeps.sweep()["webhooks"] == 1
+    travel(timedelta(seconds=6))
+    sweeps.sweep()
+    assert set(Webhook.objects.values_list("status", flat=True)) == {"sent"}
+    assert len(wire.posted) == 3
 
 
 # --- the purge

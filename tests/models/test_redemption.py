@@ -104,6 +104,8 @@ def test_redemption_is_due_from_its_time_on_where_it_has_one(shop):
 def test_approved_redemption_that_is_parked_waits_for_staff_and_no_other(shop, status, is_parked):
     redemption = shop.open()
     state = {"status": status, "parked_at": now() if is_parked else None, "approved_digest": b"d" * 32}
+    if status == "scheduled":
+        state |= {"scheduled_for": now()}
     if status == "completed":
         state |= {"points": "completed", "completed_at": now()}
     Redemption.objects.update(**state)

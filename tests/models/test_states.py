@@ -6,7 +6,17 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Case, Challenge, Delivery, Device, IdentityDocument, Redemption, writes
+from twofa.models import (
+    Case,
+    Challenge,
+    Delivery,
+    Device,
+    IdentityDocument,
+    Redemption,
+    RedemptionBatch,
+    Webhook,
+    writes,
+)
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -31,6 +41,15 @@ LAW = {
         ("scheduled", "completed"),
         ("scheduled", "failed"),
         ("scheduled", "cancelled"),
+    },
+    (RedemptionBatch, "status"): {
+        ("pending_2fa_approval", "completing"),
+        ("pending_2fa_approval", "rejected"),
+        ("pending_2fa_approval", "expired"),
+        ("pending_2fa_approval", "cancelled"),
+        ("completing", "completed"),
+        ("completing", "partly_completed"),
+        ("completing", "failed"),
     },
     (Redemption, "points"): {("none", "reserved"), ("reserved", "completed"), ("reserved", "released")},
     (IdentityDocument, "status"): {
@@ -59,6 +78,16 @@ LAW = {
         ("sent", "delivered"),
         ("sent", "failed"),
     },
+    (Webhook, "status"): {
+        ("queued", "sending"),
+        ("queued", "failed"),
+        ("sending", "sending"),
+        ("sending", "queued"),
+        ("sending", "sent"),
+        ("sending", "failed"),
+        ("sent", "queued"),
+        ("failed", "queued"),
+    },
 }
 
 
@@ -73,7 +102,7 @@ def test_state_changes_along_the_law_and_not_otherwise(model, column, monkeypatc
     written = []
     monkeypatch.setattr(writes, "update", lambda _row, changes, _expected, lost: written.append(changes))
     for before, after in itertools.product(model.MACHINES[column], repeat=2):
-        row = model(pk=7 if model in (Device, Delivery) else uuid7(), **{column: before})
+        row = model(pk=7 if model in (Device, Delivery, Webhook) else uuid7(), **{column: before})
         written.clear()
         try:
             row.change(**{column: after})

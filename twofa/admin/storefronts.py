@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from twofa.admin import words
 from twofa.admin.actions import ConfirmForm, FlowAction, acting
 from twofa.admin.base import ReadOnlyAdmin, TwofaAdmin, may_view
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import ENDED, GOOD, Cell, Lead, Section, badge, cells, moment
-from twofa.admin.webhook_endpoints import NewEndpointForm, listed, secret_page
+from twofa.admin.webhook_endpoints import NewEndpointForm, secret_page
 from twofa.admin.webhook_endpoints import state_of as state_of_endpoint
 from twofa.flows import storefronts, webhook_endpoints
 from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey, WebhookEndpoint
@@ -119,7 +120,7 @@ class StorefrontAdmin(TwofaAdmin):
             cells(
                 Cell(row.url, url=self.page_of(row)),
                 state_of_endpoint(row, paused=row.is_paused(at)),
-                listed(row.events),
+                words.told("told", row.events),
                 row.description or "—",
             )
             for row in rows

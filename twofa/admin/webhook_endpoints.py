@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
-from twofa.admin import words
 from twofa.admin.actions import ConfirmForm, FlowAction, Tool, acting
 from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.lists import SomeRelatedFilter
@@ -23,7 +22,7 @@ from twofa.admin.sections import BAD, ENDED, GOOD, OPEN, Cell, Lead, Section, ba
 from twofa.flows import webhook_endpoints
 from twofa.models import WEBHOOKS, Webhook, WebhookEndpoint, WebhookReason
 from twofa.models.clock import Clock, now
-from twofa.models.webhook_endpoint import subjects
+from twofa.models.webhook_endpoint import SUBJECTS
 from twofa.webhooks import Outcome
 
 if TYPE_CHECKING:
@@ -31,28 +30,19 @@ if TYPE_CHECKING:
 
 CHANGE = ("twofa.view_webhookendpoint", "twofa.change_webhookendpoint")
 LATEST = 20
-_SUBJECTS: dict[str, StrOrPromise] = {
-    "redemption": _("redemptions"),
-    "batch": _("batches"),
-    "challenge": _("challenges"),
-    "token": _("tokens"),
-    "device": _("devices"),
-    "document": _("identity documents"),
-    "participant": _("participants"),
-}
 
 
 def types() -> list[tuple[StrOrPromise, list[tuple[str, StrOrPromise]]]]:
     """Return what an endpoint may choose to hear: by what it is about, all of it or single types."""
     return [
         (
-            _SUBJECTS.get(subject, subject),
+            label,
             [
                 (subject, _("all, and those that are added later")),
-                *((type_, label) for type_, label in WEBHOOKS.items() if type_.partition(".")[0] == subject),
+                *((type_, name) for type_, name in WEBHOOKS.items() if type_.partition(".")[0] == subject),
             ],
         )
-        for subject in subjects()
+        for subject, label in SUBJECTS.items()
     ]
 
 
@@ -154,6 +144,7 @@ class WebhookEndpointAdmin(TwofaAdmin):
     form = EndpointForm
     list_display = ("url", "storefront", "state", "failing", "created")
     list_filter = (("storefront", SomeRelatedFilter), "is_active", ("disabled_at", admin.EmptyFieldListFilter))
+    linked_lookups = ("disabled_at__isempty",)
     list_select_related = ("storefront",)
     search_fields = ("url__exact", "storefront__name__exact")
     search_help_text = _("A URL or the name of a storefront, exactly, or an endpoint's id.")
@@ -201,7 +192,7 @@ class WebhookEndpointAdmin(TwofaAdmin):
             explanation=_("Each is sent under the id that it had, so that a storefront drops what it has already."),
             done=_("They wait to be sent again."),
             run=webhook_endpoints.replay_failed,
-            offered=webhook_endpoints.has_failed,
+            offered=lambda endpoint: endpoint.is_open() and webhook_endpoints.has_failed(endpoint),
             form=ConfirmForm,
             facts=where,
         ),
@@ -305,8 +296,3 @@ def _secrets(row: WebhookEndpoint) -> Section:
         lines.append(cells(row.secret_number - 1, row.previous_kid, state, moment(row.previous_until)))
     headers = (_("secret"), _("key id"), _("status"), _("until"))
     return Section(_("Secrets"), headers, lines, anchor="secrets")
-
-
-def listed(events: Sequence[str]) -> str:
-    """Return what an endpoint hears, in words."""
-    return words.chosen(events, WEBHOOKS.items()) if events else str(_("all"))

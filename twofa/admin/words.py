@@ -19,6 +19,7 @@ from twofa.admin.sections import moment
 from twofa.models import (
     LOCALES,
     MESSAGES,
+    WEBHOOKS,
     Campaign,
     Case,
     Channel,
@@ -31,7 +32,9 @@ from twofa.models import (
     TokenAlphabet,
     TwoFactorMode,
     Verdict,
+    WebhookEndpoint,
 )
+from twofa.models.webhook_endpoint import SUBJECTS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -57,17 +60,21 @@ KEYS: dict[str, StrOrPromise] = {
     "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
+    "batch": _("batch"),
     "campaigns": _("campaigns"),
     "case": _("case"),
     "cause": _("why"),
     "channel": _("channel"),
     "columns": _("changed"),
-    "deputy": _("deputy"),
     "completed": _("completed"),
+    "deputy": _("deputy"),
+    "description": _("description"),
+    "confirmations": _("confirmed"),
     "destination": _("destination"),
     "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
+    "endpoint_id": _("endpoint"),
     "events": _("events"),
     "failed": _("failed"),
     "file": _("file"),
@@ -84,9 +91,12 @@ KEYS: dict[str, StrOrPromise] = {
     "message": _("message"),
     "max_amount": _("up to"),
     "mode": _("two-factor"),
+    "number": _("number"),
     "page": _("page"),
+    "paused_until": _("paused until"),
     "participants": _("participants"),
     "decision": _("decision"),
+    "sends": _("messages"),
     "side": _("side"),
     "subject": _("subject"),
     "text": _("text"),
@@ -105,9 +115,12 @@ KEYS: dict[str, StrOrPromise] = {
     "rows": _("rows"),
     "scheduled_for": _("scheduled for"),
     "total_of_24_hours": _("redeemed within 24 hours, with this one"),
+    "told": _("what it is told"),
     "tries": _("tries"),
     "valid_until": _("valid until"),
+    "url": _("URL"),
     "verdict": _("typed"),
+    "webhook_id": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
@@ -154,7 +167,10 @@ REASONS: dict[str, StrOrPromise] = {
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
+    # Why an endpoint of webhooks was disabled.
+    **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
+    "prefix_paused": _("messages to these numbers are paused: hardly a token came back"),
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
     "channel_unavailable": _("the channel is not set up"),
@@ -235,6 +251,18 @@ def rough(age: timedelta | None) -> str:
 def points(amount: Decimal, unit: str) -> str:
     """Return an amount with its unit."""
     return f"{formats.number_format(amount, 2, use_l10n=True, force_grouping=True)} {unit}"
+
+
+def number(count: int) -> str:
+    """Return a count as people of the page's language write it."""
+    return str(formats.number_format(count, use_l10n=True, force_grouping=True))
+
+
+def rate(part: float | None) -> str:
+    """Return a part as a percentage, rounded: Django's formats cut off."""
+    if part is None:
+        return "—"
+    return _("%(number)s%%") % {"number": formats.number_format(round(100 * part, 1), 1, use_l10n=True)}
 
 
 def chosen(values: Iterable[str], labels: Iterable[tuple[str, Any]] = ()) -> str:
@@ -357,8 +385,10 @@ _READ: dict[str, Callable[[Any], str]] = {
     "message": _among(MESSAGES.items()),
     "mode": mode,
     "outcome": _among(Case.Outcome.choices),
+    "paused_until": lambda text: moment(datetime.fromisoformat(text)),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
+    "told": lambda types: chosen(types, {**SUBJECTS, **WEBHOOKS}.items()) if types else str(_("all")),
     "token_alphabet": _among(TokenAlphabet.choices),
     "two_factor_method": _METHOD,
     "two_factor_mode": mode,

@@ -18,18 +18,8 @@ from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.fields import Amount, Choice, Input, Items, Text
 from twofa.api.lookups import ensure_slug, participant_of_batch
 from twofa.api.operations import operation
-from twofa.api.redemptions import (
-    CONFIRMATION,
-    MOST_ITEMS,
-    NOTHING,
-    RESEND,
-    ApproverInput,
-    ItemInput,
-    ensure_sum,
-    ensure_way,
-    named,
-    stored_items,
-)
+from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, ensure_way, named, stored_items
+from twofa.api.redemptions import CONFIRMATION, NOTHING, RESEND
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import batch_checkouts, batches
 from twofa.models import EXTERNAL_ID_PATTERN, MOST_LINES, Channel, RedemptionBatch

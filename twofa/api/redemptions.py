@@ -10,40 +10,20 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
-from django.utils.translation import gettext
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.campaigns import PAGING
-from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Quantity, Raw, Text
+from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Raw, Text
 from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption
 from twofa.api.operations import Parameter, operation
+from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, ensure_way, named, stored_items
 from twofa.api.pagination import paginate
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import checkouts, redemptions
-from twofa.flows.recipients import Named
 from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption
 from twofa.models.clock import Clock
-
-MOST_ITEMS = 100
-
-
-class ItemInput(Input):
-    """A line; `amount` is the line's total."""
-
-    sku = Text(max_length=128)
-    name = Text(max_length=150)
-    quantity = Quantity()
-    amount = Amount()
-
-
-class ApproverInput(Input):
-    """Who approves in the participant's place, and by which channel to reach them."""
-
-    document_number = Text(max_length=32)
-    channel = Choice(choices=Channel.values, required=False, allow_null=True)
 
 
 class OrderInput(Input):
@@ -62,22 +42,6 @@ class OrderInput(Input):
     def cross_check(self, values: dict[str, Any]) -> None:
         ensure_way(values)
         ensure_sum(values)
-
-
-def ensure_way(values: dict[str, Any]) -> None:
-    """Raise where the way to the participant is chosen although another person approves. Raises: ValidationError."""
-    if values.get("approver") and (values.get("channel") or values.get("device")):
-        detail = gettext("The token goes to the approver: say in “approver” by which channel, or leave it out.")
-        field = "channel" if values.get("channel") else "device"
-        raise ValidationError({field: ErrorDetail(detail, "not_with_approver")})
-
-
-def ensure_sum(values: dict[str, Any]) -> None:
-    """Raise where the items of a purchase are not what it costs. Raises: ValidationError."""
-    items = values.get("items")
-    if items and sum(item["amount"] for item in items) != values["amount"]:
-        detail = gettext("The amounts of the items must add up to “amount”.")
-        raise ValidationError({"items": ErrorDetail(detail, "sum_mismatch")})
 
 
 class ConfirmationInput(Input):
@@ -355,17 +319,6 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
             return respond(200, presenters.redemption(redemption))
 
         return self.once(request, cancel)
-
-
-def stored_items(members: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the items of a purchase as they are stored: amounts are texts with two places."""
-    return [{**item, "amount": presenters.points(item["amount"])} for item in members.get("items", [])]
-
-
-def named(members: dict[str, Any]) -> Named | None:
-    """Return the approver whom the caller names."""
-    approver = members.get("approver")
-    return None if approver is None else Named(approver["document_number"], approver.get("channel"))
 
 
 def _order(members: dict[str, Any]) -> checkouts.Order:

@@ -119,6 +119,17 @@ CAMPAIGN_CANNOT_SEND = Finding(
     "Configure one of them in TWOFA_CHANNELS, or allow another channel in the campaign.",
 )
 
+BAD_COST = Finding(
+    "twofa.E026",
+    "TWOFA_CHANNELS[{alias!r}]['COST'] is not a price: {value!r}.",
+    "Give what one message costs (of an SMS, one segment) as a text: '0.045'.",
+)
+BAD_COST_CURRENCY = Finding(
+    "twofa.E027",
+    "TWOFA_COST_CURRENCY is not a currency: {value!r}.",
+    "Give the three letters of ISO 4217 in capitals, like BRL: the currency of every COST in TWOFA_CHANNELS.",
+)
+
 BAD_USER_RESOLVER = Finding(
     "twofa.E030",
     "TWOFA_USER_RESOLVER cannot be used: {why}.",
@@ -159,6 +170,12 @@ BAD_RETENTION = Finding(
     "TWOFA_RETENTION{where} is malformed: {why}.",
     "Map documents, onboarding, contacts and idempotency (both 24 hours or more) to timedeltas, and events to None or "
     "to a dictionary such as {{'delivery': timedelta(days=365)}}.",
+)
+BAD_PREFIX_BREAKER = Finding(
+    "twofa.E038",
+    "TWOFA_PREFIX_BREAKER{where} is malformed: {why}.",
+    "It may hold sends (a whole number, 1 or more), conversion (a number above 0, at most 1), window (a timedelta of "
+    "at most 24 hours) and pause (a timedelta); None switches the breaker off.",
 )
 
 MISSING_APP = Finding(
@@ -284,6 +301,12 @@ DOCUMENTS_WITHOUT_KEY = Finding(
     "participants send them again.",
 )
 
+BAD_PRIVATE_HOSTS = Finding(
+    "twofa.E037",
+    "TWOFA_WEBHOOK_PRIVATE_HOSTS is malformed: {why}.",
+    "Give a list of host names, such as ['backend'], without scheme and port.",
+)
+
 EAGER_JOBS = Finding(
     "twofa.W001",
     "Celery runs eagerly, and DEBUG is off: each checkout waits for its message to be sent.",
@@ -329,6 +352,11 @@ CHALLENGES_WITHOUT_KEY = Finding(
     "twofa.W009",
     "{count} open challenges were sealed with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
     "Put the key back until they have ended. Without it their tokens cannot be checked and must be asked for anew.",
+)
+ENDPOINTS_WITHOUT_KEY = Finding(
+    "twofa.W018",
+    "The secrets of {count} webhook endpoints are made with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
+    "Put the key back, or rotate these secrets in the admin. Until then nothing is sent to these endpoints.",
 )
 USER_MODEL_NEEDS_RESOLVER = Finding(
     "twofa.W010",

@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from twofa.checks import findings, keys
 from twofa.conf import conf
-from twofa.models import Campaign, Challenge, DocumentFile, TwoFactorMode
+from twofa.models import Campaign, Challenge, DocumentFile, TwoFactorMode, WebhookEndpoint
 from twofa.tokens import ALPHABETS
 
 DOCUMENT_LIBRARIES = {"cryptography": "cryptography", "PIL": "pillow", "pypdfium2": "pypdfium2"}
@@ -83,6 +83,13 @@ def identity_documents(alias: str) -> Iterator[CheckMessage]:
             yield findings.DOCUMENT_LIBRARY_MISSING(campaign=slug, libraries=", ".join(missing))
 
 
+def endpoint_keys(alias: str) -> Iterator[CheckMessage]:
+    in_use = WebhookEndpoint.objects.using(alias).filter(is_active=True)
+    orphans = in_use.exclude(kid__in=keys.TOKENS.kids)
+    for kid, count in orphans.order_by("kid").values_list("kid").annotate(count=Count("pk")):
+        yield findings.ENDPOINTS_WITHOUT_KEY(kid=kid, count=count)
+
+
 def document_keys(alias: str) -> Iterator[CheckMessage]:
     sealed = DocumentFile.objects.using(alias).filter(wrapped_key__isnull=False)
     orphans = sealed.exclude(kid__in=keys.DOCUMENTS.kids)
@@ -90,4 +97,4 @@ def document_keys(alias: str) -> Iterator[CheckMessage]:
         yield findings.DOCUMENTS_WITHOUT_KEY(kid=kid, count=count)
 
 
-CHECKS = (campaign_channels, campaign_policies, challenge_keys, identity_documents, document_keys)
+CHECKS = (campaign_channels, campaign_policies, challenge_keys, endpoint_keys, identity_documents, document_keys)

@@ -8,6 +8,7 @@ for Friday is not wanted on Monday without anybody's asking again.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
@@ -18,6 +19,9 @@ from twofa.exceptions import Invalid, WrongState
 from twofa.flows import completions, turns
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import Campaign, Redemption
+
+if TYPE_CHECKING:
+    from twofa.models.redemption import RedemptionQuerySet
 
 Status = Redemption.Status
 AT_ONCE = 200
@@ -65,14 +69,21 @@ def execute_due(at: datetime) -> int:
 
 
 def _take(at: datetime) -> list[UUID]:
-    rows = Redemption.objects.filter(status=Status.SCHEDULED, parked_at=None)
-    under_way = rows.filter(scheduled_for__lte=at, due_at__gt=at, completion_tries=0).count()
+    under_way = _scheduled().filter(scheduled_for__lte=at, due_at__gt=at, completion_tries=0).count()
     with transaction.atomic():
-        due = rows.first_due(at).order_by("due_at")
-        free = due.select_for_update(skip_locked=True, no_key=True, of=("self",))
-        taken = list(free.values_list("pk", flat=True)[: max(AT_ONCE - under_way, 0)])
+        taken = _free(at, most=max(AT_ONCE - under_way, 0))
         Redemption.objects.filter(pk__in=taken).update(due_at=at + LEASE)
     return taken
+
+
+def _free(at: datetime, *, most: int) -> list[UUID]:
+    """Lock what has come due and nobody else is just taking, and return its ids, the oldest first."""
+    due = _scheduled().first_due(at).order_by("due_at")
+    return list(due.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)[:most])
+
+
+def _scheduled() -> RedemptionQuerySet:
+    return Redemption.objects.filter(status=Status.SCHEDULED, parked_at=None)
 
 
 def cancel(pk: UUID, *, actor: Actor, reason: str = "") -> Redemption:

@@ -21,7 +21,7 @@ from twofa.webhooks import Outcome, Sender
 
 OVERLAP = timedelta(hours=24)
 """How long a former secret signs beside its successor."""
-CHANGEABLE = ("url", "description", "events", "is_active")
+CHANGEABLE = {"url", "description", "events", "is_active"}
 _MARK = "whsec_"
 
 
@@ -43,7 +43,7 @@ def open_endpoint(
         row.renew_secret()
         _ensure_valid(row)
         row.save(force_insert=True)
-        _record("webhook_endpoint.opened", row, actor, url=row.url, events=row.events)
+        _record("webhook_endpoint.opened", row, actor, url=row.url, told=row.events)
         after_commit(announcing.remember, storefront.pk, hears=True)
     return row, secret_text(row.secret())
 
@@ -52,19 +52,23 @@ def update(endpoint: WebhookEndpoint, *, actor: Actor, changes: dict[str, Any]) 
     """Change ``CHANGEABLE`` columns, and note what was and what is. Raises: PolicyRefused."""
     with transaction.atomic():
         locked = _locked(endpoint)
-        before = {name: getattr(locked, name) for name in CHANGEABLE}
-        for name in CHANGEABLE:
-            setattr(locked, name, changes.get(name, before[name]))
-        after = {name: getattr(locked, name) for name in CHANGEABLE}
-        changed = [name for name in CHANGEABLE if after[name] != before[name]]
+        before = _described(locked)
+        for name in CHANGEABLE & changes.keys():
+            setattr(locked, name, changes[name])
+        after = _described(locked)
+        changed = [name for name, value in after.items() if value != before[name]]
         if changed:
             _ensure_valid(locked)
-            locked.save(update_fields=changed)
+            locked.save(update_fields=CHANGEABLE)
             was, now_is = ({name: state[name] for name in changed} for state in (before, after))
             _record("webhook_endpoint.changed", locked, actor, before=was, after=now_is)
     if not locked.is_active:
         webhooks.bury(locked)
     return locked
+
+
+def _described(row: WebhookEndpoint) -> dict[str, Any]:
+    return {"url": row.url, "description": row.description, "told": row.events, "is_active": row.is_active}
 
 
 def rotate_secret(
@@ -105,7 +109,7 @@ def test(endpoint: WebhookEndpoint, *, actor: Actor) -> Outcome:
     """Send a webhook of no meaning now, as any other is sent, and return what came of it. It is tried once."""
     with transaction.atomic():
         row = _ping(_locked(endpoint), now())
-        _record("webhook_endpoint.tested", row.endpoint, actor, webhook=row.webhook_id)
+        _record("webhook_endpoint.tested", row.endpoint, actor, webhook_id=row.webhook_id)
     with Sender() as sender:
         outcome = webhooks.send(row, sender, row.created_at)
     webhooks.record(row, outcome, is_test=True)
@@ -140,7 +144,7 @@ def replay(row: Webhook, *, actor: Actor) -> None:
         if locked.status in Webhook.OPEN:
             raise PolicyRefused(_("It is about to be sent: somebody else may have been faster."))
         locked.change(status=Webhook.Status.QUEUED, reason="", tries=0, due_at=now())
-        _record("webhook_endpoint.replayed", endpoint, actor, webhook=locked.webhook_id, rows=1)
+        _record("webhook_endpoint.replayed", endpoint, actor, webhook_id=locked.webhook_id, rows=1)
         webhooks.publish(endpoint)
 
 
@@ -182,5 +186,5 @@ def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 def _record(type_: str, endpoint: WebhookEndpoint, actor: Actor, **data: Any) -> None:
     trail = Trail(actor, now())
-    trail.add(type_, endpoint, endpoint=str(endpoint.pk), **data)
+    trail.add(type_, endpoint, endpoint_id=str(endpoint.pk), **data)
     trail.write()

@@ -52,9 +52,16 @@ PING = "ping.test"
 """What the test button sends: to the endpoint that asks for it, whatever else it wants to hear of."""
 
 
-def subjects() -> list[str]:
-    """Return the first words of the types: each stands for all that begin with it."""
-    return sorted({type_.partition(".")[0] for type_ in WEBHOOKS})
+SUBJECTS: dict[str, StrOrPromise] = {
+    "redemption": _("redemptions"),
+    "batch": _("batches"),
+    "challenge": _("challenges"),
+    "token": _("tokens"),
+    "device": _("devices"),
+    "document": _("identity documents"),
+    "participant": _("participants"),
+}
+"""The first words of the types: each stands for all that begin with it, those that are added later too."""
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
@@ -146,7 +153,7 @@ class WebhookEndpoint(models.Model):
             networks.target_of(self.url, private_hosts=conf.webhook_private_hosts)
         except ValueError:
             errors["url"] = _("Give a plain https URL on port 443, whose host is no private address.")
-        known = {*WEBHOOKS, *subjects()}
+        known = {*WEBHOOKS, *SUBJECTS}
         if not isinstance(self.events, list) or not all(isinstance(type_, str) for type_ in self.events):
             errors["events"] = _("Give a list of types, such as [“redemption”, “device.revoked”].")
         elif unknown := sorted(set(self.events) - known):
