@@ -38,7 +38,7 @@ STATES = {
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
 _TYPE = re.compile(
-    r"(role|storefront|campaign|participant|device|redemptions?|batch|approver|points|challenge|delivery|document|trail|notice"
+    r"(role|storefront|campaign|participant|device|redemptions?|batch|approver|points|challenge|delivery|document|case|trail|notice"
     r"|message_template|webhook_endpoint|prefix|safe_number)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
