@@ -293,6 +293,7 @@ def test_completed_batch_is_not_cancelled(api, opened):
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgres
 def test_a_hundred_lines_cost_as_many_statements_as_one(api, shop, sql):
     def cost(count: int) -> list[int]:
         body = batch_order(shop, *["1.00"] * count)

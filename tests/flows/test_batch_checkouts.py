@@ -56,6 +56,7 @@ def test_hundred_lines_keep_their_order(shop):
     assert batch.total == Decimal(5050)
 
 
+@pytest.mark.postgres
 def test_hundred_lines_cost_as_many_statements_as_one(shop):
     def cost(*amounts: str) -> int:
         with record_statements() as statements:

@@ -28,6 +28,11 @@ LINE: dict[str, Any] = {
 BATCH: dict[str, Any] = {"request_id": "R-other", "count": 2, "total": "1.00", "unit": "miles"}
 
 
+def stored_key(row: Redemption | RedemptionBatch) -> Any:
+    """A row's key as the database at hand has it."""
+    return row._meta.pk.get_db_prep_value(row.pk, connection)
+
+
 def refuses(shop: factories.Shop, batch: RedemptionBatch, token: str) -> None:
     """The right token of what was opened does not approve what it became, and all points go back."""
     with pytest.raises(TransactionChanged):
@@ -85,7 +90,7 @@ def test_line_that_was_deleted_makes_the_token_fail(shop):
     batch = shop.open_batch()
     token = token_of(batch.challenge)
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM twofa_redemption WHERE id = %s", [str(batch.lines[1].pk)])
+        cursor.execute("DELETE FROM twofa_redemption WHERE id = %s", [stored_key(batch.lines[1])])
     refuses(shop, batch, token)
     assert lines(batch) == {("cancelled", "released"): 2}
 
@@ -93,7 +98,7 @@ def test_line_that_was_deleted_makes_the_token_fail(shop):
 def test_redemption_slipped_in_makes_the_token_fail_and_ends_with_its_own(shop):
     batch, single = shop.open_batch(), shop.open()
     token = token_of(batch.challenge)
-    tamper(single, batch_id=batch.pk)
+    tamper(single, batch_id=stored_key(batch))
     refuses(shop, batch, token)
     assert lines(batch) == {("cancelled", "released"): 3, ("pending_2fa_approval", "reserved"): 1}
     travel(timedelta(minutes=31))
