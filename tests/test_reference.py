@@ -87,7 +87,9 @@ def told(value: Any) -> str:
         return "empty"
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
-        return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s"
+        units = ((86400, "days"), (3600, "h"), (60, "min"))
+        found = (f"{seconds // size} {unit}" for size, unit in units if seconds and seconds % size == 0)
+        return next(found, f"{seconds} s")
     if isinstance(value, list):
         return ", ".join(f"`{item}`" for item in value) or "empty"
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else f"`{value}`"

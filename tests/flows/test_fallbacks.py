@@ -7,12 +7,14 @@ from datetime import timedelta
 import pytest
 
 from tests import factories
+from tests.companies import DIRECTOR, Company, sent_to
 from tests.flows.channels import REFUSED, SETTING, ScriptedChannel
 from tests.statements import record_statements
 from tests.stories import STAFF, deliver_due, refused, resend, states, travel
 from twofa.channels.memory import outbox
 from twofa.exceptions import SendBudget
 from twofa.flows import devices, fallbacks, prefixes
+from twofa.flows.recipients import Named
 from twofa.models import Campaign, Delivery
 
 pytestmark = pytest.mark.django_db
@@ -163,6 +165,96 @@ def test_change_of_devices_is_not_agreed_to_by_another_channel():
     email = factories.device(shop.participant, "email")
     with refused(SendBudget):
         devices.make_default(email, storefront=shop.storefront, actor=shop.actor)
+
+
+# --- where another person approves, and of a batch --------------------------------------------------------------------
+
+
+def company_without_sms() -> Company:
+    """A company of which the day's SMS are used up, by somebody else."""
+    company = Company(sms_per_day=1)
+    neighbour = factories.participant(company.campaign)
+    factories.device(neighbour, address="+5521987650001")
+    company.open(participant=neighbour.external_id)
+    return company
+
+
+def test_token_of_an_approver_goes_by_their_next_channel_and_is_counted_as_theirs():
+    company = company_without_sms()
+    factories.device(company.participant, "whatsapp")
+    redemption = company.ask()
+    assert sent_to(redemption) == company.mail
+    assert redemption.approver_id == company.director.pk
+    sent = Delivery.objects.get(challenge__redemption=redemption)
+    assert (sent.channel, sent.participant_id, sent.prefix) == ("email", company.director.pk, "")
+
+
+def test_approver_whom_the_campaign_demands_is_asked_by_their_next_channel():
+    company = company_without_sms()
+    type(company.campaign).objects.update(approver_threshold=100)
+    assert sent_to(company.open(amount="150.00")) == company.mail
+
+
+def test_sms_chosen_for_an_approver_is_refused_when_they_are_used_up():
+    company = company_without_sms()
+    with refused(SendBudget):
+        company.ask(channel="sms")
+
+
+def test_token_of_an_approver_never_goes_to_whoever_asks():
+    company = company_without_sms()
+    factories.device(company.participant, "email")
+    factories.device(company.participant, "whatsapp")
+    type(company.mail).objects.filter(pk=company.mail.pk).delete()
+    with refused(SendBudget):
+        company.ask()
+
+
+def test_budget_of_a_prefix_is_that_of_the_approvers_phone():
+    company = Company(sends_per_prefix_per_day=1)
+    assert sent_to(company.ask()) == company.phone
+    assert Delivery.objects.get().prefix == company.phone.address[:-4]
+    type(company.device).objects.filter(pk=company.device.pk).update(address="+5521987650001")
+    assert company.open().challenge.channel == "sms"
+    assert sent_to(company.ask()) == company.mail
+
+
+def test_resend_to_an_approver_moves_on_among_their_contacts():
+    company = Company(sms_per_day=1)
+    factories.device(company.participant, "whatsapp")
+    redemption = company.ask()
+    deliver_due()
+    travel(timedelta(seconds=31))
+    resend(company, redemption)
+    deliver_due()
+    assert outbox[-1].recipient == company.mail.address
+    assert states(redemption)[-1] == (2, "email", "sent", "")
+
+
+def test_message_to_an_approvers_paused_prefix_moves_on_among_their_contacts():
+    company = Company()
+    factories.device(company.participant, "whatsapp")
+    redemption = company.ask()
+    factories.prefix_pause(prefix=company.phone.address[:-4])
+    deliver_due()
+    deliver_due()
+    assert [row[1:] for row in states(redemption)] == [("sms", "failed", "prefix_paused"), ("email", "sent", "")]
+    assert outbox[-1].recipient == company.mail.address
+
+
+def test_token_of_a_batch_goes_by_the_next_channel_and_a_chosen_sms_is_refused():
+    shop = capped(sms_per_day=1)
+    email = factories.device(shop.participant, "email")
+    assert shop.open_batch().challenge.device_id == email.pk
+    with refused(SendBudget):
+        shop.open_batch(channel="sms")
+
+
+def test_token_of_a_batch_that_another_person_approves_goes_by_their_next_channel():
+    company = company_without_sms()
+    batch = company.open_batch(approver=Named(DIRECTOR))
+    assert batch.challenge.device_id == company.mail.pk
+    assert Delivery.objects.get(challenge=batch.challenge).participant_id == company.director.pk
 
 
 # --- the budget of a prefix -------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ def test_410_disables_at_once_and_nothing_waits_any_more(endpoint, wire):
     assert (again(endpoint).disabled_reason, endpoint.is_open()) == ("gone", False)
     event = Event.objects.get(type="webhook_endpoint.disabled")
     assert event.storefront_id == endpoint.storefront_id
-    assert event.data == {"endpoint": str(endpoint.pk), "reason": "gone"}
+    assert event.data == {"endpoint_id": str(endpoint.pk), "reason": "gone"}
     with unchanged():
         webhooks.push(endpoint.pk)
 

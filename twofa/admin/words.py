@@ -74,7 +74,7 @@ KEYS: dict[str, StrOrPromise] = {
     "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
-    "endpoint": _("endpoint"),
+    "endpoint_id": _("endpoint"),
     "events": _("events"),
     "failed": _("failed"),
     "file": _("file"),
@@ -120,7 +120,7 @@ KEYS: dict[str, StrOrPromise] = {
     "valid_until": _("valid until"),
     "url": _("URL"),
     "verdict": _("typed"),
-    "webhook": _("webhook"),
+    "webhook_id": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 

@@ -134,12 +134,20 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "batches": _rows(RedemptionBatch.objects.filter(**own), BATCHES),
         "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),
         "approved_for_by_others": _rows(Approver.objects.filter(requester=participant), ENTITLEMENTS),
-        "challenges": _rows(Challenge.objects.filter(**own), CHALLENGES),
+        "challenges": _challenges(participant),
         "deliveries": _rows(Delivery.objects.filter(**own), DELIVERIES),
         "documents": _rows(IdentityDocument.objects.filter(**own), documents),
         "cases": _rows(Case.objects.filter(**own), cases),
         "events": [_told(event) for event in _rows(Event.objects.filter(participant=participant.pk), EVENTS)],
     }
+
+
+def _challenges(participant: Participant) -> list[dict[str, Any]]:
+    """Return what they asked for; of what another person approves, not where that one was reached."""
+    rows = Challenge.objects.filter(participant=participant)
+    by_others = Q(redemption__approver__isnull=False) | Q(batch__approver__isnull=False)
+    answered = set(rows.filter(by_others).values_list("pk", flat=True))
+    return [{**row, "address": ""} if row["id"] in answered else row for row in _rows(rows, CHALLENGES)]
 
 
 def _rows(rows: QuerySet[Any, Model], columns: tuple[str, ...]) -> list[dict[str, Any]]:
