@@ -42,7 +42,7 @@ _TYPE = re.compile(
     r"|message_template|webhook_endpoint|prefix|safe_number)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
-SAME = {"selfie"}
+SAME = {"endpoint", "selfie", "webhook"}
 # What is somebody's own text, and not a code of ours.
 FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries", "proposed_by"}
 
