@@ -215,8 +215,10 @@ def test_no_key_and_no_code_is_shown_to_staff(settings: Any, boss: Client):
     shown = {
         (address, name)
         for address, content in pages.items()
-        # A picture is among what the links lead to; and what a program is told, as it is told.
-        for name in raw_name.findall(strip_tags(re.sub("(?s)<pre>.*?</pre>", "", content.decode(errors="replace"))))
+        # A picture is among what the links lead to; and what a program is told, or staff type, as it is.
+        for name in raw_name.findall(
+            strip_tags(re.sub(r"(?s)<(pre|code)>.*?</\1>", "", content.decode(errors="replace")))
+        )
     }
     assert len(pages) > 100
     assert sorted(shown) == []
