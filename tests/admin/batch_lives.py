@@ -25,7 +25,7 @@ def live(settings: Any) -> None:
     refused = RedemptionRefused("no_stock")
     outcomes(None, refused)
     batches.approve(shop, shop.open_batch())
-    outcomes(refused, RedemptionRefused("closed"), refused)
+    outcomes(refused, RedemptionRefused("not_active"), refused)
     batches.approve(shop, shop.open_batch())
     batches.reject(shop, shop.open_batch(), 5)
     batches.cancel(shop, shop.open_batch())

@@ -42,7 +42,7 @@ _TYPE = re.compile(
     r"|message_template|webhook_endpoint|prefix|safe_number)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
-SAME = {"selfie"}
+SAME = {"endpoint", "selfie", "webhook"}
 # What is somebody's own text, and not a code of ours.
 FREE = {"destination", "name", "prefix", "unit", "campaigns", "allowed_countries", "proposed_by"}
 
@@ -215,8 +215,10 @@ def test_no_key_and_no_code_is_shown_to_staff(settings: Any, boss: Client):
     shown = {
         (address, name)
         for address, content in pages.items()
-        # A picture is among what the links lead to; and what a program is told, as it is told.
-        for name in raw_name.findall(strip_tags(re.sub("(?s)<pre>.*?</pre>", "", content.decode(errors="replace"))))
+        # A picture is among what the links lead to; and what a program is told, or staff type, as it is.
+        for name in raw_name.findall(
+            strip_tags(re.sub(r"(?s)<(pre|code)>.*?</\1>", "", content.decode(errors="replace")))
+        )
     }
     assert len(pages) > 100
     assert sorted(shown) == []

@@ -59,7 +59,9 @@ def test_page_is_in_one_language(
     for model in MODELS:
         for address, html in pages_of(boss, model).items():
             assert f'<html lang="{code}"' in html
-            found[address] = leftovers(visitor.texts(html), language, "twofa")
+            # A key has the name that its host gave it.
+            texts = [text for text in visitor.texts(html) if text not in settings.TWOFA_TOKEN_KEYS]
+            found[address] = leftovers(texts, language, "twofa")
 
     assert len(found) > 30
     assert {address: texts for address, texts in found.items() if texts} == {}

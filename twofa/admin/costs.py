@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa.admin.sections import Section, cells, day
 from twofa.admin.words import number, rate
@@ -14,7 +15,7 @@ from twofa.conf import conf
 from twofa.flows.costs import Costs, Spent
 from twofa.models import Channel
 
-_COUNTED = (_("sent"), _("tokens"), _("confirmed"), _("confirmed of the tokens"), _("cost"))
+_COUNTED = (pgettext_lazy("messages", "sent"), _("tokens"), _("confirmed"), _("confirmed of the tokens"), _("cost"))
 
 
 def money(cost: Decimal | None) -> str:

@@ -84,9 +84,13 @@ class TextForm(forms.Form):
         )
         for part in messages.PARTS[channel]:
             # What a text may be, the flow says, in one place and for each of its callers.
-            widget = forms.Textarea({"rows": _ROWS[part], "class": "twofa-template", "spellcheck": "false"})
+            look = {"rows": _ROWS[part], "class": "twofa-template", "spellcheck": "false", "lang": locale}
             self.fields[part] = forms.CharField(
-                label=_LABELS[part], required=False, strip=True, help_text=_HELP.get(part, ""), widget=widget
+                label=_LABELS[part],
+                required=False,
+                strip=True,
+                help_text=_HELP.get(part, ""),
+                widget=forms.Textarea(look),
             )
 
     @property
@@ -107,6 +111,7 @@ class Preview:
     """A message as it would arrive, and what it costs; or why it cannot be made."""
 
     language: StrOrPromise
+    locale: str
     subject: str = ""
     text: str = ""
     body: SafeString | None = None
@@ -257,16 +262,22 @@ def _ours(form: TextForm) -> str:
 
 def _preview(language: StrOrPromise, form: TextForm) -> Preview:
     if form.errors:
-        return Preview(language, fault=" ".join(str(said) for errors in form.errors.values() for said in errors))
+        return Preview(
+            language,
+            form.about["locale"],
+            fault=" ".join(str(said) for errors in form.errors.values() for said in errors),
+        )
     about = form.about
     own = form.parts if form.is_bound else form.known
     try:
         made = delivery.preview(form.campaign, about["event"], about["channel"], about["locale"], own)
     except (texts.Fault, DeliveryError) as error:
-        return Preview(language, fault=str(error) if isinstance(error, texts.Fault) else str(texts.CANNOT_BE_MADE))
+        fault = str(error) if isinstance(error, texts.Fault) else str(texts.CANNOT_BE_MADE)
+        return Preview(language, about["locale"], fault=fault)
     body = made.get("body", "")
     return Preview(
         language,
+        about["locale"],
         subject=made.get("subject", ""),
         text=made["text"],
         # It was rendered with its values escaped, and looked through: elements without attributes, each one closed.

@@ -22,6 +22,15 @@ from twofa.models import WEBHOOKS, Webhook, WebhookEndpoint
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+_ABOUT: dict[str, StrOrPromise] = {
+    "batch": _("batch"),
+    "challenge": _("challenge"),
+    "device": _("device"),
+    "document": _("identity document"),
+    "participant": _("participant"),
+    "redemption": _("redemption"),
+}
+
 
 class TypeFilter(admin.SimpleListFilter):
     """By the type, in words: a list of those that occur would read the whole table."""
@@ -56,7 +65,7 @@ class WebhookAdmin(ReadOnlyAdmin):
     uuid_fields = ("message_id",)
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("what", "endpoint", "subject", "subject_id", "version", "sent_text")}),
+        (None, {"fields": ("what", "endpoint", "about", "subject_id", "version", "sent_text")}),
         (_("State"), {"fields": ("shown_status", "shown_reason", "last_status", "tries", "due_at", "leased_until")}),
         (_("Trace"), {"fields": ("webhook_id", "correlation_id", "created_at", "sent_at")}),
     )
@@ -81,6 +90,10 @@ class WebhookAdmin(ReadOnlyAdmin):
     @admin.display(description=_("webhook"))
     def what(self, row: Webhook) -> StrOrPromise:
         return row.type_label
+
+    @admin.display(description=_("about"))
+    def about(self, row: Webhook) -> StrOrPromise:
+        return _ABOUT.get(row.subject, row.subject)
 
     @admin.display(description=_("reason"))
     def shown_reason(self, row: Webhook) -> str:

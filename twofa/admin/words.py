@@ -13,7 +13,7 @@ from django.db.models import DurationField
 from django.utils import formats
 from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from twofa.admin.sections import moment
 from twofa.models import (
@@ -98,7 +98,7 @@ KEYS: dict[str, StrOrPromise] = {
     "decision": _("decision"),
     "sends": _("messages"),
     "side": _("side"),
-    "subject": _("subject"),
+    "subject": pgettext_lazy("e-mail", "subject"),
     "text": _("text"),
     "answer": _("answer"),
     "expired_because": _("why"),

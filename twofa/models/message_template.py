@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from twofa.models.campaign import Campaign
 from twofa.models.participant import LOCALES
@@ -24,7 +25,7 @@ class MessageTemplate(models.Model):
     event = models.CharField(_("message"), max_length=64)
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     locale = models.CharField(_("language"), max_length=10, choices=LOCALES)
-    subject = models.TextField(_("subject"), blank=True)
+    subject = models.TextField(pgettext_lazy("e-mail", "subject"), blank=True)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"), blank=True)
     updated_at = models.DateTimeField(_("changed at"))
