@@ -110,7 +110,12 @@ REFUSALS: dict[str, Sentence] = {
     ),
     "not_found": Sentence(_("It is not there any more"), _("Below is how things stand now."), "info"),
     "invalid": Sentence(_("Something is not filled in right"), _("Correct it and try again."), field=True),
-    "approver_not_entitled": Sentence(_("That person cannot approve this order"), _("Name somebody else.")),
+    "approver_not_entitled": Sentence(
+        _("Nobody can approve this order"),
+        _(
+            "It is above what the person who approves for you may decide, or no token can reach them. Nothing was spent."
+        ),
+    ),
     "payload_too_large": Sentence(_("That is too long"), _("Shorten it and try again."), field=True),
     "unavailable": Sentence(_("The points programme cannot answer now"), _AGAIN),
     "internal_error": _OUR_SIDE,
@@ -129,6 +134,10 @@ FIELDS: dict[str, StrPromise] = {
     "premium_number": _("Messages are not sent to premium-rate numbers."),
     "not_mobile": _("Give the number of a mobile phone."),
     "invalid_email": _("Give an e-mail address, like ana@example.com."),
+    "unreadable_time": _("Choose a day and a time, or leave the field empty."),
+    "skipped_time": _("On that day clocks go forward, and there is no such time. Choose an hour later."),
+    "in_the_past": _("That time has passed. Choose a later one, or leave the field empty."),
+    "not_scheduled_here": _("Nothing can be booked for later here. Leave the field empty."),
     "contact_in_use": _("This one cannot be used here. Give another phone or address, please."),
     "too_many_devices": _("Remove one of your phones or addresses before you add another."),
     # Of files: the API's own sentences are for developers, and about pictures people need the next step.
@@ -161,6 +170,17 @@ OWN: dict[str, Sentence] = {
         _("Below is how far you are. Your order was not placed, and nothing was spent."),
         "info",
     ),
+    "approver_unreached": Sentence(
+        _("The person who approves for you cannot be reached"),
+        _("They have no phone or address that a token can go to. Ask them to add one under “My contacts”."),
+        "info",
+    ),
+    "device_held": Sentence(
+        _("A contact of yours is stopped"),
+        _("A message to it was reported as not asked for. Until our staff have spoken with you nothing is sent there."),
+        "info",
+    ),
+    "empty_basket": Sentence(_("Nothing was chosen"), _("Say how many you want of what.")),
     "document_sent": Sentence(_("We have it"), _("Somebody looks at it soon."), "done"),
     "file_refused": Sentence(_("That file could not be taken"), _("Choose another one."), field=True),
     "device_active": Sentence(_("Your token was right"), _("Tokens can reach you there from now on."), "done"),
