@@ -112,9 +112,7 @@ REFUSALS: dict[str, Sentence] = {
     "invalid": Sentence(_("Something is not filled in right"), _("Correct it and try again."), field=True),
     "approver_not_entitled": Sentence(
         _("Nobody can approve this order"),
-        _(
-            "It is above what the person who approves for you may decide, or no token can reach them. Nothing was spent."
-        ),
+        _("It is above what the person who approves for you may decide, or no token reaches them. Nothing was spent."),
     ),
     "payload_too_large": Sentence(_("That is too long"), _("Shorten it and try again."), field=True),
     "unavailable": Sentence(_("The points programme cannot answer now"), _AGAIN),

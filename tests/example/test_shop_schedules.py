@@ -14,9 +14,8 @@ from example_project.shop import times
 from tests.example.shopping import Shopper, World, latest_token, orders
 from tests.stories import travel
 from twofa.channels.memory import outbox
-from twofa.flows import schedules
+from twofa.flows import completions
 from twofa.models import Redemption
-from twofa.models.clock import now
 
 FORM = "/products/mug/order/"
 
@@ -78,7 +77,7 @@ def test_order_for_later_waits_and_is_booked_at_its_time(buyer: Shopper, world: 
     assert orders() == [("scheduled", "reserved")]
 
     travel(timedelta(days=1))
-    schedules.execute_due(now())
+    completions.drive(Redemption.objects.get().pk)
 
     assert "It is yours" in buyer.get(buyer.path)
     assert orders() == [("completed", "completed")]
@@ -133,7 +132,7 @@ def test_order_that_missed_its_time_says_why(buyer: Shopper, world: World):
     buyer.type(latest_token())
 
     travel(timedelta(days=3))
-    schedules.execute_due(now())
+    completions.drive(Redemption.objects.get().pk)
 
     assert "could not be booked at its time" in buyer.get(buyer.path)
     assert orders()[0][0] == "failed"
