@@ -17,6 +17,7 @@ from example_project import urls
 from example_project.shop import journal
 from example_project.shop.urls import by_method
 from example_project.shop.views import webhooks as views
+from tests.example.blocks import ROOT
 from tests.example.shopping import Shopper, World, latest_token
 from twofa.flows import webhook_endpoints, webhooks
 from twofa.flows.history import WORKER
@@ -35,6 +36,7 @@ ORDER = "0197a1c2-5a3e-7b02-9d41-6f7e8a9b0c1d"
 def receiver(settings: Any, tmp_path: Path) -> Client:
     """A client that posts what it likes."""
     settings.ROOT_URLCONF = __name__
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [ROOT / "example_project" / "templates"]}]
     settings.SHOP_WEBHOOK_SECRET = SECRET
     settings.SHOP_WEBHOOK_DIRECTORY = tmp_path / "webhooks"
     return Client(enforce_csrf_checks=True)
@@ -106,6 +108,7 @@ def test_signed_nonsense_breaks_nothing(receiver: Client, body: str):
     assert verdicts() == ["refused"]
 
 
+@pytest.mark.django_db
 def test_without_a_secret_nothing_is_right(receiver: Client, settings: Any):
     settings.SHOP_WEBHOOK_SECRET = ""
 
@@ -143,6 +146,7 @@ def test_whoever_posts_for_ever_fills_no_disk(receiver: Client, monkeypatch: pyt
     assert [entry.version for entry in journal.entries()] == [5, 4, 3]
 
 
+@pytest.mark.django_db
 def test_markup_in_an_order_id_stays_text(receiver: Client):
     post(receiver, body_of(3, order_id="<script>alert(1)</script>"))
     post(receiver, body_of(3), message_id="<b>x</b>", **{"webhook-signature": "v1,AAAA"})

@@ -88,7 +88,7 @@ def start_server(port: int, *, log: Path, key: str, webhook_secret: str) -> Proc
 
 def start_sweeper(port: int, *, log: Path) -> Process:
     """Start the sweeper, which stands in for Celery's clock, beside the server at ``port``."""
-    return start("sweeper", "twofa_sweep", "--every", "2", log=log, more=_address(port))
+    return start("sweeper", "twofa_sweep", "--every", "1", log=log, more=_address(port))
 
 
 def _address(port: int) -> dict[str, str]:
