@@ -18,9 +18,11 @@ from twofa.models import (
     Challenge,
     Device,
     Participant,
+    PrefixPause,
     Purpose,
     Redemption,
     RedemptionBatch,
+    SafeNumber,
     Storefront,
 )
 from twofa.models.clock import now
@@ -83,6 +85,19 @@ def device(of: Participant, channel: str = "sms", address: str | None = None, **
             **columns,
         }
     )
+
+
+def prefix_pause(**columns: Any) -> PrefixPause:
+    """A running pause of a prefix that no phone of these factories has."""
+    at = now()
+    given = {"sends": 20, "confirmations": 0, "paused_at": at, "paused_until": at + timedelta(hours=12), **columns}
+    return PrefixPause.objects.create(**{"prefix": f"+39312{next(_numbers):05}", **given})
+
+
+def safe_number(**columns: Any) -> SafeNumber:
+    """A safe number that no phone of these factories has."""
+    given = {"reason": "The office.", "created_by": "maria", "created_at": now(), **columns}
+    return SafeNumber.objects.create(**{"prefix": f"+39313{next(_numbers):05}", **given})
 
 
 class Shop:

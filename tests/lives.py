@@ -9,7 +9,18 @@ from django.contrib.contenttypes.models import ContentType
 
 from tests.api.client import Api
 from tests.endpoints import make_endpoint
-from tests.factories import Shop, case, device, key, login_challenge, participant, staff, token_of, wrong_token
+from tests.factories import (
+    Shop,
+    case,
+    device,
+    ended_batch,
+    key,
+    login_challenge,
+    participant,
+    staff,
+    token_of,
+    wrong_token,
+)
 from tests.forms import picture
 from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, deliver_due
@@ -79,6 +90,7 @@ class Life:
         )
         deliver_due()
         confirm(shop, completed, token_of(completed.challenge))
+        ended_batch(shop)
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")
         self._report(completed)
         login = login_challenge(shop)

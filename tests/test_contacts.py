@@ -163,3 +163,30 @@ def test_mask_of_an_email_depends_on_what_it_shows_only(one: str, other: str):
 )
 def test_country_of_an_address(address: str, country: str | None):
     assert contacts.country(address) == country
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "prefix"),
+    [
+        ("sms", "+5511999990034", "+551199999"),
+        ("whatsapp", "+5511999990034", "+551199999"),
+        ("sms", "+35699123456", "+3569912"),
+        ("email", "ana1234@example.com", ""),
+    ],
+)
+def test_prefix_is_a_phone_number_without_its_last_four_digits(channel: str, address: str, prefix: str):
+    assert contacts.prefix(channel, address) == prefix
+
+
+@pytest.mark.parametrize(
+    ("prefix", "country"), [("+551199999", "BR"), ("+35191234", "PT"), ("+1650253", "US"), ("+999", None), ("", None)]
+)
+def test_country_of_a_prefix(prefix: str, country: str | None):
+    assert contacts.country_of_prefix(prefix) == country
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [("+5511999990034", "+5511999••••••"), ("+5511", "+5511"), ("+5511999", "+5511999")]
+)
+def test_shortened_number_is_never_whole(number: str, shown: str):
+    assert contacts.shortened(number) == shown

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.letters import ADDRESSES, LOCALES, NOTICES, PURPOSES, row
+from tests.test_wording import is_gsm7
 from twofa import delivery
 from twofa.channels import Message
 from twofa.models import Challenge
@@ -123,3 +124,10 @@ def test_link_to_another_device_is_another_link():
     )
 
     assert [word for word in first if "not-me" in word] != [word for word in second if "not-me" in word]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("event", LINKED)
+def test_link_does_not_double_the_price_of_an_sms(event: str, locale: str):
+    """One letter outside of the alphabet of SMS would."""
+    assert is_gsm7(sent(event, "sms", in_all=True, locale=locale).text)

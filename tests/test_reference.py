@@ -87,7 +87,9 @@ def told(value: Any) -> str:
         return "empty"
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
-        return f"{seconds // 60} min" if seconds and seconds % 60 == 0 else f"{seconds} s"
+        units = ((86400, "days"), (3600, "h"), (60, "min"))
+        found = (f"{seconds // size} {unit}" for size, unit in units if seconds and seconds % size == 0)
+        return next(found, f"{seconds} s")
     if isinstance(value, list):
         return ", ".join(f"`{item}`" for item in value) or "empty"
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else f"`{value}`"
@@ -153,7 +155,7 @@ def test_bound_of_a_column_is_where_the_model_refuses(column: str, limit: Any, b
 
 
 def test_bounds_of_every_column_with_a_number_are_tried():
-    assert len({edge.values[0] for edge in edges()}) == 12
+    assert len({edge.values[0] for edge in edges()}) == 14
 
 
 @pytest.mark.parametrize("column", ["two_factor_mode", "default_method", "completion_mode", "token_alphabet"])

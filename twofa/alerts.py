@@ -39,6 +39,7 @@ class Alert(StrEnum):
     MESSAGE_TEXT_FAILED = "message_text_failed"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     REPORTED_NOT_ME = "reported_not_me"
+    PREFIX_PAUSED = "prefix_paused"
 
 
 LEVELS: dict[Alert, int] = {
@@ -56,6 +57,7 @@ LEVELS: dict[Alert, int] = {
     Alert.MESSAGE_TEXT_FAILED: logging.ERROR,
     Alert.WEBHOOK_ENDPOINT_DISABLED: logging.ERROR,
     Alert.REPORTED_NOT_ME: logging.ERROR,
+    Alert.PREFIX_PAUSED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

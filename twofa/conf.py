@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,20 @@ DEFAULTS: dict[str, Any] = {
     "DEVICES_PER_PARTICIPANT": 5,
     "PARTICIPANTS_PER_CONTACT": 3,
     "FOUR_EYES": False,
+    "PREFIX_BREAKER": {},
+    "COST_CURRENCY": "",
     "DOCUMENTS_PER_PARTICIPANT": 20,
     "DOCUMENT_BYTES_PER_PARTICIPANT": 60 * 1024 * 1024,
     "RETENTION": {},
     "WEBHOOK_PRIVATE_HOSTS": (),
 }
+PREFIX_BREAKER: dict[str, Any] = {
+    "sends": 20,
+    "conversion": 0.1,
+    "window": timedelta(hours=12),
+    "pause": timedelta(hours=12),
+}
+"""When a prefix of phone numbers is paused, and for how long: the defaults of ``TWOFA_PREFIX_BREAKER``."""
 RETENTION: dict[str, timedelta] = {
     "documents": timedelta(days=30),
     "onboarding": timedelta(days=90),
@@ -130,6 +140,22 @@ class Conf:
         """``TWOFA_CHANNELS``: alias -> ``{"BACKEND": dotted path, "OPTIONS": constructor keywords}``."""
         channels: Mapping[str, Mapping[str, Any]] = self._get("CHANNELS")
         return channels
+
+    def cost_of(self, alias: str) -> Decimal | None:
+        """``TWOFA_CHANNELS[alias]["COST"]``: what one message costs, of an SMS each segment; None where it is unset."""
+        given = self.channels.get(alias, {}).get("COST")
+        return None if given is None else Decimal(given)
+
+    @property
+    def cost_currency(self) -> str:
+        """``TWOFA_COST_CURRENCY``: the currency of every ``COST``, such as ``BRL``; empty where nothing has a price."""
+        return str(self._get("COST_CURRENCY"))
+
+    @property
+    def prefix_breaker(self) -> Mapping[str, Any] | None:
+        """``TWOFA_PREFIX_BREAKER``: ``sends``, ``conversion``, ``window`` and ``pause``; None switches it off."""
+        given = self._get("PREFIX_BREAKER")
+        return None if given is None else {**PREFIX_BREAKER, **given}
 
     @property
     def public_url(self) -> str:

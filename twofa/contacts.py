@@ -31,6 +31,8 @@ _COSTLY = {
 # numbers of no country (+878, +979).
 _NO_COUNTRY = "001"
 _DOT = "•"
+_OF_PREFIX = 4
+_SHOWN = 8
 
 
 def normalise(channel: str, address: str) -> str:
@@ -80,6 +82,25 @@ def country(address: str) -> str | None:
     """Return the ISO 3166 code of a phone's country, or None where there is none to tell (e-mail)."""
     number = _parse(address)
     return phonenumbers.region_code_for_number(number) if number is not None else None
+
+
+def prefix(channel: str, address: str) -> str:
+    """Return a phone number without its last four digits; empty for an e-mail address.
+
+    Ranges are rented by the ten thousand numbers, so this is what SMS pumping shows in (OWASP ASVS 2.4.1).
+    """
+    return "" if channel == EMAIL else address[:-_OF_PREFIX]
+
+
+def country_of_prefix(start: str) -> str | None:
+    """Return the ISO 3166 code of the country that a :func:`prefix` is in, or None where there is none to tell."""
+    return country(start + "0" * _OF_PREFIX)
+
+
+def shortened(number: str) -> str:
+    """Return a number, or a beginning of one, as the audit trail may keep it: never whole."""
+    known = number[:_SHOWN]
+    return known + _DOT * (len(number) - len(known))
 
 
 def mask(channel: str, address: str) -> str:

@@ -252,5 +252,5 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
 def _sample_items() -> list[dict[str, str]]:
     return [
         {"name": _("Wireless headphones"), "quantity": "1", "amount": "14000.00"},
-        {"name": _("Case"), "quantity": "2", "amount": "1000.00"},
+        {"name": _("Phone case"), "quantity": "2", "amount": "1000.00"},
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.template import Context, loader
@@ -11,10 +12,12 @@ from django.utils import translation
 from django.utils.safestring import mark_safe
 from django.views.decorators.debug import sensitive_variables
 
-from twofa import alerts, channels, contents, correlation, texts, tokens
+from twofa import alerts, channels, contents, correlation, texts, tokens, wording
 from twofa.alerts import Alert
 from twofa.channels import DeliveryError, Message, Receipt
+from twofa.conf import conf
 from twofa.models import Campaign, Challenge, Channel, Delivery, MessageTemplate, Redemption
+from twofa.models.delivery import MOST_COST
 from twofa.models.message_template import own_text
 
 logger = correlation.get_logger(__name__)
@@ -119,6 +122,7 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         return Receipt(
             provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message),
             provider=(_kept_id(getattr(receipt, "provider", ""), message) or "")[:_MAX_PROVIDER],
+            cost=_cost(alias, message, getattr(receipt, "cost", None)),
         )
     except DeliveryError as error:
         return error
@@ -128,6 +132,16 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         logger.error("Channel %s failed with %s.", alias, type(error).__name__)
         # Unknown is not "no": it is tried again, with the same text and key.
         return DeliveryError("channel_error", retryable=True)
+
+
+def _cost(alias: str, message: Message, told: object) -> Decimal | None:
+    """Return what the provider charged, or the price of the list; None where nobody knows."""
+    if isinstance(told, Decimal) and told.is_finite() and 0 <= told < MOST_COST:
+        return told
+    price = conf.cost_of(alias)
+    if price is None or alias != Channel.SMS:
+        return price
+    return price * wording.segments(message.text).segments
 
 
 def _kept_id(given: str | None, message: Message) -> str | None:

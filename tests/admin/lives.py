@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests import batches, factories, papers
+from tests import factories, papers
+from tests.admin import batch_lives
 from tests.companies import DEPUTY, Company
 from tests.factories import link_of, token_of, wrong_token
 from tests.flows.channels import SETTING, ScriptedChannel
+from tests.flows.pumping import pump
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, tamper, travel
 from twofa.channels import DeliveryError
@@ -42,6 +44,7 @@ from twofa.flows import (
     participants,
     policy_changes,
     portability,
+    prefixes,
     purges,
     redemptions,
     reviews,
@@ -54,7 +57,7 @@ from twofa.flows import (
 )
 from twofa.flows.history import Trail
 from twofa.flows.reviews import Ruling
-from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange
+from twofa.models import Campaign, Challenge, Device, IdentityDocument, Participant, PolicyChange, PrefixPause
 from twofa.models.clock import now
 from twofa.webhooks import Outcome, Sender
 
@@ -87,10 +90,11 @@ def live_all(settings: Any) -> None:
     _texts()
     _points(settings)
     _orders()
-    _batches(settings)
+    batch_lives.live(settings)
     _devices()
     _denials()
     _papers()
+    _prefixes()
 
 
 def _departures(settings: Any) -> None:
@@ -266,35 +270,6 @@ def _orders() -> None:
     approvers.revoke(company.entitlement, actor=STAFF, reason="Left the company.")
 
 
-def _batches(settings: Any) -> None:
-    shop = factories.Shop(max_open_challenges=9)
-
-    def outcomes(*refusals: Exception | None) -> None:
-        RecordingBackend.failures["complete"] = iter(refusals)
-
-    batches.approve(shop, shop.open_batch())
-    refused = RedemptionRefused("no_stock")
-    outcomes(None, refused)
-    batches.approve(shop, shop.open_batch())
-    outcomes(refused, RedemptionRefused("closed"), refused)
-    batches.approve(shop, shop.open_batch())
-    batches.reject(shop, shop.open_batch(), 5)
-    batches.cancel(shop, shop.open_batch())
-    changed = shop.open_batch()
-    tamper(changed.lines[0], amount="1.00")
-    with pytest.raises(TransactionChanged):
-        batches.approve(shop, changed)
-    factories.Shop(two_factor_mode="off").open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RemoteBackend"
-    RecordingBackend.failures["reserve"] = iter([None, refused])
-    with pytest.raises(RedemptionRefused):
-        factories.Shop().open_batch()
-    settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RecordingBackend"
-    shop.open_batch()
-    travel(timedelta(minutes=31))
-    sweeps.sweep()
-
-
 def _devices() -> None:
     shop = factories.Shop()
     second = _add(shop, "+5511999990034")
@@ -346,6 +321,17 @@ def _papers() -> None:
         document_files.erase_due(now())
     travel(timedelta(hours=12))
     document_files.erase_due(now())
+
+
+def _prefixes() -> None:
+    shop = factories.Shop()
+    pump(shop)
+    prefixes.watch(now())
+    prefixes.lift(PrefixPause.objects.get(), actor=STAFF, reason="Our own campaign.")
+    factories.prefix_pause(paused_until=now())
+    prefixes.watch(now())
+    number = prefixes.add_safe_number("+5511999990034", actor=STAFF, reason="The phone of the tests.")
+    prefixes.remove_safe_number(number, actor=STAFF, reason="It was sold.")
 
 
 def _decide(document: IdentityDocument, by: Any, **said: Any) -> None:

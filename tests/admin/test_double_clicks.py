@@ -45,6 +45,8 @@ ONCE: dict[Action, str] = {
     ("policychange", "approve"): "campaign.policy_changed",
     ("policychange", "reject"): "campaign.change_rejected",
     ("policychange", "withdraw"): "campaign.change_withdrawn",
+    ("prefixpause", "lift"): "prefix.lifted",
+    ("safenumber", "remove"): "safe_number.removed",
     ("redemption", "cancel"): "redemption.cancelled",
     ("redemption", "fail"): "redemption.failed",
     ("redemption", "resend"): "challenge.renewed",

@@ -181,11 +181,11 @@ def test_page_costs_the_same_however_much_there_is(world: World, boss: Client):
             shown(boss, world.shop.campaign, days=90)
         return len(statements)
 
-    assert cost() == 11, "session, user, campaign, four for the figures, and four for the review of documents"
+    assert cost() == 14, "session, user, campaign, four for the figures, three for costs, four for reviews of documents"
     for _time in range(4):
         redemption = world.shop.open()
         confirm(world.shop, redemption, token_of(redemption.challenge))
-    assert cost() == 11
+    assert cost() == 14
 
 
 def test_days_are_those_of_the_page(world: World, boss: Client, settings: Any, monkeypatch: pytest.MonkeyPatch):

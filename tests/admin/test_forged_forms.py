@@ -20,7 +20,11 @@ from twofa.flows import roles
 
 MODELS = {model._meta.model_name: model for model in admin.site._registry if model._meta.app_label == "twofa"}
 # What a form of ours writes; the rest of a row is written by flows alone.
-WRITABLE = {"campaign": {"name"}, "storefront": {"name", "is_active", "campaigns"}}
+WRITABLE = {
+    "campaign": {"name"},
+    "storefront": {"name", "is_active", "campaigns"},
+    "webhookendpoint": {"url", "description", "events", "is_active"},
+}
 FORGED: dict[type[models.Field[Any, Any]], str] = {
     models.BooleanField: "on",
     models.DateTimeField: "2031-01-01 00:00:00",

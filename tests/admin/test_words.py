@@ -16,11 +16,21 @@ from tests.admin.lives import live_all
 from tests.admin.test_pages import crawl
 from twofa.admin import words
 from twofa.flows.reviews import VIEWED
-from twofa.models import EVENT_LABELS, MESSAGES, POLICY_FIELDS, Challenge, Delivery, Event, Redemption
+from twofa.models import (
+    EVENT_LABELS,
+    MESSAGES,
+    POLICY_FIELDS,
+    Challenge,
+    Delivery,
+    Event,
+    Redemption,
+    RedemptionBatch,
+)
 
 CODE = Path(words.__file__).parents[1]
 STATES = {
     "redemption.": Redemption.FINAL,
+    "batch.": RedemptionBatch.FINAL,
     "challenge.": Challenge.FINAL,
     "document.": ("approved", "rejected"),
     "campaign.change_": ("approved", "rejected", "withdrawn"),
@@ -28,7 +38,8 @@ STATES = {
     "delivery.": frozenset(Delivery.Status) - {"sending", "delivered"},
 }
 _TYPE = re.compile(
-    r"(role|storefront|campaign|participant|device|redemptions?|points|challenge|delivery|document|trail|notice|message_template|webhook_endpoint)\.[a-z_]*"
+    r"(role|storefront|campaign|participant|device|redemptions?|batch|approver|points|challenge|delivery|document|case|trail|notice"
+    r"|message_template|webhook_endpoint|prefix|safe_number)\.[a-z_]*"
 )
 # What is called so in Portuguese too.
 SAME = {"selfie"}

@@ -24,8 +24,10 @@ from twofa.models import (
     Event,
     IdentityDocument,
     PolicyChange,
+    PrefixPause,
     Redemption,
     RedemptionBatch,
+    SafeNumber,
     StorefrontKey,
     Webhook,
 )
@@ -47,6 +49,8 @@ class World:
     case: Case
     batch: RedemptionBatch
     webhook: Webhook
+    pause: PrefixPause
+    safe_number: SafeNumber
 
     @cached_property
     def approver(self) -> Approver:
@@ -80,6 +84,8 @@ class World:
             "approver": self.approver,
             "webhookendpoint": self.webhook.endpoint,
             "webhook": self.webhook,
+            "prefixpause": self.pause,
+            "safenumber": self.safe_number,
         }
 
 
@@ -122,6 +128,8 @@ def _world(**policy: Any) -> World:
         factories.case(challenge, reported_from=shop.device),
         factories.ended_batch(shop),
         webhook,
+        factories.prefix_pause(),
+        factories.safe_number(),
     )
 
 

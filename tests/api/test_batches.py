@@ -174,6 +174,15 @@ def test_body_beyond_the_limit_is_refused(api, shop):
         refused(api.post(batches(shop), {**body, "redemptions": lines}), 413, "payload_too_large")
 
 
+def test_a_hundred_lines_with_twenty_items_each_are_within_the_limit(api, shop):
+    item = {"sku": "HP-1", "name": "Noise-cancelling headphones", "quantity": 1, "amount": "150.00"}
+    body = batch_order(shop, *["3000.00"] * 100)
+    lines = [{**line, "items": [item] * 20} for line in body["redemptions"]]
+    response = api.post(batches(shop), {**body, "redemptions": lines})
+    assert response.status_code == 201
+    assert response.json()["total"] == "300000.00"
+
+
 def test_participant_without_a_device_is_told_what_is_missing(api, shop):
     Device.objects.all().delete()
     with nothing_changes():

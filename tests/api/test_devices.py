@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests import factories
-from tests.api.client import member, nothing_changes, refused
+from tests.api.client import checkouts, member, nothing_changes, order, refused
 from twofa.models import Challenge, Device
 
 PHONE = {"channel": "sms", "address": "+55 11 99999-0034"}
@@ -212,3 +212,18 @@ def test_list_costs_the_same_at_every_size(api, shop, sql):
         api.get(f"{member(shop)}devices/")
 
     assert len(many) == len(few) - 1 == 5
+
+
+def test_held_device_says_so_and_only_staff_can_help(api, shop):
+    Device.objects.update(held_at=shop.participant.created_at)
+
+    def told(next_action: dict[str, Any]) -> tuple[Any, Any]:
+        return next_action["type"], next_action.get("poll_after")
+
+    shown = api.get(f"/devices/{shop.device.uuid}/").json()
+    assert (shown["status"], shown["held"], told(shown["next_action"])) == ("active", True, ("wait", 30))
+    with nothing_changes():
+        problem = refused(api.post(checkouts(shop), order(shop)), 409, "onboarding_incomplete")
+    assert (problem["missing"], told(problem["next_action"])) == (["device"], ("wait", 30))
+    onboarding = api.get(f"{member(shop)}onboarding/").json()
+    assert (onboarding["missing"], told(onboarding["next_action"])) == (["device"], ("wait", 30))

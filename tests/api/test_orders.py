@@ -144,6 +144,7 @@ def test_missed_one_tells_why(company, backend, no_broker):
     sweeps.sweep()
     read = backend.get(f"/redemptions/{shown['id']}/").json()
     assert (read["status"], read["failure"]["code"]) == ("failed", "schedule_missed")
+    assert "in time" in read["failure"]["detail"]
 
 
 def test_hour_that_daylight_saving_skips_cannot_be_meant_by_a_time_with_an_offset(company, backend):

@@ -16,7 +16,7 @@ from tests.papers import submitted
 from twofa import urls
 from twofa.models import Challenge
 
-PUBLIC = {"schema", "docs", "docs-asset", "nothing-here"}
+PUBLIC = {"schema", "docs", "docs-asset", "not-me", "nothing-here", "pages-style"}
 OWN_LIST = {"campaigns"}
 PROVIDERS = {"receipts", "provider-receipts"}
 """Opened by a provider's signature, and by no key: tests/api/test_receipts.py."""

@@ -111,7 +111,7 @@ def test_redemption_that_was_confirmed_before_the_revocation_stands(shop):
     redemption = shop.open()
     confirm(shop, redemption, token_of(redemption.challenge))
     with unchanged():
-        changes.finish([redemption.pk], actor=STAFF)
+        changes.finish([redemption.challenge], actor=STAFF)
 
 
 def test_challenge_that_ended_is_not_ended_again(shop):

@@ -88,38 +88,43 @@ def test_countries_of_the_policy_are_kept_to():
         choose(sms, email, countries=["PT"], channel="sms")
 
 
-def next_contact(
+def next_contacts(
     *devices: Device, tried=(), allowed=("sms", "whatsapp", "email"), countries=(), switches=None
-) -> Device | None:
+) -> list[Device]:
     campaign = Campaign(
         allowed_channels=list(allowed), allowed_countries=list(countries), message_switches=switches or {}
     )
-    return destinations.next_contact(
+    return destinations.next_contacts(
         devices, campaign=campaign, at=T, allowed_channels=list(allowed), event="login.token", tried=set(tried)
     )
 
 
-def test_next_contact_is_on_a_channel_not_tried_in_the_order_of_the_policy():
+def test_next_contacts_are_on_channels_not_tried_in_the_order_of_the_policy():
     sms, whatsapp, email = device("sms"), device("whatsapp"), device("email")
-    assert next_contact(sms, whatsapp, email, tried=["sms"]) is whatsapp
-    assert next_contact(sms, whatsapp, email, tried=["sms"], allowed=("email", "whatsapp")) is email
-    assert next_contact(sms, whatsapp, email, tried=["sms", "whatsapp", "email"]) is None
-    assert next_contact(sms, tried=["sms"]) is None
+    assert next_contacts(sms, whatsapp, email, tried=["sms"]) == [whatsapp, email]
+    assert next_contacts(sms, whatsapp, email, tried=["sms"], allowed=("email", "whatsapp")) == [email, whatsapp]
+    assert next_contacts(sms, whatsapp, email, tried=["sms", "whatsapp", "email"]) == []
+    assert next_contacts(sms, tried=["sms"]) == []
 
 
-def test_next_contact_may_approve_and_may_be_sent_to():
-    assert next_contact(device("email", usable_from=T + timedelta(seconds=1))) is None
-    assert next_contact(device("email", status="revoked")) is None
-    assert next_contact(device("sms"), countries=["PT"]) is None
-    assert next_contact(device("email"), allowed=("sms",)) is None
+def test_next_contact_of_a_channel_is_the_first_that_may_be_used():
+    cooling, first, second = device("email", usable_from=T + timedelta(seconds=1)), device("email"), device("email")
+    assert next_contacts(cooling, first, second) == [first]
+
+
+def test_next_contacts_may_approve_and_may_be_sent_to():
+    assert next_contacts(device("email", usable_from=T + timedelta(seconds=1))) == []
+    assert next_contacts(device("email", status="revoked")) == []
+    assert next_contacts(device("sms"), countries=["PT"]) == []
+    assert next_contacts(device("email"), allowed=("sms",)) == []
 
 
 def test_channel_on_which_the_message_is_switched_off_gives_way_to_the_next():
     sms, email = device("sms"), device("email")
     sms.is_default = True
     assert choose(sms, email, off=["sms"]) is email
-    assert next_contact(sms, email, switches={"login.token/sms": False}) is email
-    assert next_contact(sms, email, switches={"device.token/sms": False}) is sms
+    assert next_contacts(sms, email, switches={"login.token/sms": False}) == [email]
+    assert next_contacts(sms, email, switches={"device.token/sms": False}) == [sms, email]
     with pytest.raises(ChannelUnavailable):
         choose(sms, email, off=["sms"], channel="sms")
 

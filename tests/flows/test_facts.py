@@ -9,14 +9,14 @@ from tests import factories
 from tests.statements import record_statements
 from tests.stories import reject, travel
 from twofa.flows import facts, issuing
-from twofa.models import Challenge
+from twofa.models import Challenge, Device
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
 
 
 def budgets(shop, **more) -> facts.Budgets:
-    given = {"participant": shop.participant, "campaign": shop.campaign, "address": shop.device.address, **more}
+    given = {"participant": shop.participant, "campaign": shop.campaign, "contact": shop.device, **more}
     return facts.budgets(**given)
 
 
@@ -86,12 +86,49 @@ def test_each_reading_is_one_round_trip(shop):
         assert len(statements.executed) == 1, str(statements)
 
 
+def test_sms_and_prefix_are_counted_where_there_is_a_budget_of_them(shop):
+    shop.open()
+    issuing.queue_notice("device.activated", factories.device(shop.participant, "email"), at=now(), destination="x")
+    read = budgets(shop)
+    assert (read.sms_of_campaign, read.sends_to_prefix, read.paused_until) == (0, 0, None)
+    shop.campaign.sms_per_day = shop.campaign.sends_per_prefix_per_day = 10
+    read = budgets(shop)
+    assert (read.sms_of_campaign, read.sends_to_prefix) == (1, 1)
+    email = factories.device(shop.participant, "email")
+    read = budgets(shop, contact=email)
+    assert (read.sms_of_campaign, read.sends_to_prefix) == (0, 0)
+    travel(timedelta(hours=24))
+    read = budgets(shop)
+    assert (read.sms_of_campaign, read.sends_to_prefix) == (0, 0)
+
+
+CAPS = ("sends_per_campaign_per_day", "sms_per_day", "sends_per_prefix_per_day")
+
+
 @pytest.mark.postgres
-@pytest.mark.parametrize(("cap", "address", "turns"), [(5, "x", 3), (None, "x", 2), (5, "", 1), (None, "", 0)])
-def test_turns_are_taken_before_the_budgets_are_read(shop, cap, address, turns):
-    shop.campaign.sends_per_campaign_per_day = cap
+@pytest.mark.parametrize(
+    ("caps", "channels", "turns"),
+    [
+        ((), [], 0),
+        ((), ["sms"], 2),
+        ((), ["email"], 2),
+        ((), ["sms", "whatsapp", "email"], 3),
+        (CAPS[:1], [], 1),
+        (CAPS[:1], ["sms"], 3),
+        (CAPS[1:2], ["email"], 3),
+        (CAPS[:2], ["sms", "email"], 3),
+        (CAPS[2:], ["email"], 2),
+        (CAPS[2:], ["sms"], 3),
+        (CAPS, ["sms", "whatsapp", "email"], 6),
+    ],
+)
+def test_turns_are_taken_before_the_budgets_are_read(shop, caps, channels, turns):
+    for cap in caps:
+        setattr(shop.campaign, cap, 5)
+    addresses = {"sms": "+5511987650001", "whatsapp": "+5521987650002", "email": "ana@example.com"}
+    contact, *others = [Device(channel=channel, address=addresses[channel]) for channel in channels] or [None]
     with record_statements() as statements:
-        budgets(shop, address=address)
+        budgets(shop, contact=contact, others=others)
     assert "pg_advisory_xact_lock" in statements.counted[0]
     assert "pg_advisory_xact_lock" not in statements.counted[1]
     with connection.cursor() as cursor:

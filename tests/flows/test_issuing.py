@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.stories import resend, travel
-from twofa import correlation, jobs
+from twofa import alerts, correlation, jobs
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows import issuing
 from twofa.flows.facts import Budgets
@@ -23,6 +23,9 @@ NOTHING = Budgets(
     recipient_active=True,
     sends_to_destination=0,
     sends_of_campaign=0,
+    sms_of_campaign=0,
+    sends_to_prefix=0,
+    paused_until=None,
 )
 
 
@@ -32,6 +35,8 @@ NOTHING = Budgets(
         ("sends_of_participant", "sends_per_participant_per_day"),
         ("sends_to_destination", "sends_per_destination_per_day"),
         ("sends_of_campaign", "sends_per_campaign_per_day"),
+        ("sms_of_campaign", "sms_per_day"),
+        ("sends_to_prefix", "sends_per_prefix_per_day"),
     ],
 )
 def test_each_send_budget_is_spent_exactly(column, policy):
@@ -42,7 +47,45 @@ def test_each_send_budget_is_spent_exactly(column, policy):
 
 
 def test_campaign_without_a_budget_has_none():
-    issuing.ensure_sends(replace(NOTHING, sends_of_campaign=10**6), Campaign())
+    many = {"sends_of_campaign": 10**6, "sms_of_campaign": 10**6, "sends_to_prefix": 10**6}
+    issuing.ensure_sends(replace(NOTHING, **many), Campaign())
+    assert not issuing.is_closed(replace(NOTHING, **many), Campaign())
+
+
+def test_refusal_for_a_pause_says_when_it_ends_and_any_other_a_day():
+    pausing = replace(NOTHING, paused_until=T + timedelta(seconds=90.5))
+    with pytest.raises(SendBudget) as refusal:
+        issuing.ensure_sends(pausing, Campaign())
+    assert refusal.value.retry_after == 91
+    with pytest.raises(SendBudget) as refusal:
+        issuing.ensure_sends(replace(pausing, sends_of_participant=50), Campaign())
+    assert refusal.value.retry_after == 86400
+
+
+@pytest.mark.parametrize(
+    ("used", "is_closed"),
+    [
+        ({"sms_of_campaign": 3}, True),
+        ({"sends_to_prefix": 3}, True),
+        ({"paused_until": T + timedelta(hours=1)}, True),
+        ({"sms_of_campaign": 2, "sends_to_prefix": 2}, False),
+        ({"sends_of_campaign": 3, "sends_of_participant": 50, "sends_to_destination": 50}, False),
+    ],
+)
+def test_way_is_closed_by_what_another_channel_does_not_have(used, is_closed):
+    campaign = Campaign(sms_per_day=3, sends_per_prefix_per_day=3, sends_per_campaign_per_day=3)
+    assert issuing.is_closed(replace(NOTHING, **used), campaign) == is_closed
+
+
+def test_what_all_spend_together_alerts_without_a_participant(caplog):
+    alerts.forget()
+    campaign = Campaign(pk=7, sms_per_day=3)
+    issuing.is_closed(replace(NOTHING, sms_of_campaign=3), campaign)
+    issuing.within_send_budgets(replace(NOTHING, sends_of_participant=50), campaign, 9)
+    assert [record.alert_ids for record in caplog.records if record.name == alerts.LOGGER] == [
+        {"budget": "sms_per_day", "campaign": "7"},
+        {"budget": "sends_per_participant_per_day", "campaign": "7", "participant": "9"},
+    ]
 
 
 def test_open_challenges_and_attempts_are_limited_exactly():

@@ -63,7 +63,7 @@ def test_secret_is_shown_once_and_stored_nowhere():
     assert text not in kept
     assert repr(endpoint.secret()) not in kept
     assert events("opened") == [
-        {"endpoint": str(endpoint.pk), "url": "https://shop.example/hooks", "told": ["redemption"]}
+        {"endpoint_id": str(endpoint.pk), "url": "https://shop.example/hooks", "told": ["redemption"]}
     ]
 
 
@@ -87,7 +87,7 @@ def test_both_secrets_verify_for_a_day_after_a_rotation(endpoint):
     travel(timedelta(hours=24))
     assert not verifies(former, again(endpoint))
     assert verifies(text, endpoint)
-    assert events("secret_rotated") == [{"endpoint": str(endpoint.pk), "number": 2}]
+    assert events("secret_rotated") == [{"endpoint_id": str(endpoint.pk), "number": 2}]
 
 
 def test_secret_that_leaked_stops_at_once(endpoint):
@@ -159,7 +159,7 @@ def test_disabled_endpoint_is_enabled_once(endpoint):
     webhook_endpoints.enable(endpoint, actor=STAFF)
     assert again(endpoint).is_open()
     assert (endpoint.failing_since, endpoint.paused_until) == (None, None)
-    assert events("enabled") == [{"endpoint": str(endpoint.pk), "reason": "dead"}]
+    assert events("enabled") == [{"endpoint_id": str(endpoint.pk), "reason": "dead"}]
     with refused(PolicyRefused):
         webhook_endpoints.enable(endpoint, actor=STAFF)
 
@@ -175,7 +175,7 @@ def test_test_is_sent_once_by_the_same_path_and_says_what_came_of_it(endpoint, w
     row = Webhook.objects.get()
     assert (row.type, row.status, row.tries, row.test) == ("ping.test", status, 1, True)
     assert wire.posted[0]["body"] == row.body()
-    assert events("tested") == [{"endpoint": str(endpoint.pk), "webhook": row.webhook_id}]
+    assert events("tested") == [{"endpoint_id": str(endpoint.pk), "webhook_id": row.webhook_id}]
     # What a test finds disables nothing and pauses nothing.
     assert again(endpoint).is_open()
     assert (endpoint.failing_since, endpoint.paused_until) == (None, None)
@@ -197,7 +197,7 @@ def test_replay_keeps_the_id(endpoint, wire, status):
     assert (again(row).status, row.tries, row.reason) == ("queued", 0, "")
     sending.push(endpoint.pk)
     assert wire.ids == [row.webhook_id]
-    assert events("replayed") == [{"endpoint": str(endpoint.pk), "webhook": row.webhook_id, "rows": 1}]
+    assert events("replayed") == [{"endpoint_id": str(endpoint.pk), "webhook_id": row.webhook_id, "rows": 1}]
 
 
 @pytest.mark.parametrize("status", ["queued", "sending"])
@@ -225,7 +225,7 @@ def test_all_that_failed_is_sent_again_at_once(endpoint, wire):
     assert webhook_endpoints.replay_failed(endpoint, actor=STAFF) == 3
     assert {again(row).status for row in failed} == {"queued"}
     assert [again(row).status for row in left] == ["sent", "failed", "failed"]
-    assert events("replayed") == [{"endpoint": str(endpoint.pk), "rows": 3}]
+    assert events("replayed") == [{"endpoint_id": str(endpoint.pk), "rows": 3}]
     with refused(PolicyRefused):
         webhook_endpoints.replay_failed(endpoint, actor=STAFF)
 

@@ -178,7 +178,7 @@ def test_410_disables_at_once_and_nothing_waits_any_more(endpoint, wire):
     assert (again(endpoint).disabled_reason, endpoint.is_open()) == ("gone", False)
     event = Event.objects.get(type="webhook_endpoint.disabled")
     assert event.storefront_id == endpoint.storefront_id
-    assert event.data == {"endpoint": str(endpoint.pk), "reason": "gone"}
+    assert event.data == {"endpoint_id": str(endpoint.pk), "reason": "gone"}
     with unchanged():
         webhooks.push(endpoint.pk)
 
@@ -313,6 +313,17 @@ def test_sweeper_is_not_held_up_by_slow_endpoints(wire, monkeypatch):
     monkeypatch.setattr(Sender, "post", slow)
     sweeps.sweep()
     assert len(wire.posted) <= 3
+
+
+def test_eager_mode_sends_in_the_process_and_leaves_failures_to_the_sweeper(endpoint, wire, monkeypatch):
+    monkeypatch.setattr(jobs, "is_eager", lambda: True)
+    queue(endpoint, 2)
+    wire.answers = [BROKEN]
+    assert sweeps.sweep()["webhooks"] == 1
+    travel(timedelta(seconds=6))
+    sweeps.sweep()
+    assert set(Webhook.objects.values_list("status", flat=True)) == {"sent"}
+    assert len(wire.posted) == 3
 
 
 # --- the purge

@@ -6,7 +6,17 @@ import pytest
 
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
-from twofa.models import Case, Challenge, Delivery, Device, IdentityDocument, Redemption, Webhook, writes
+from twofa.models import (
+    Case,
+    Challenge,
+    Delivery,
+    Device,
+    IdentityDocument,
+    Redemption,
+    RedemptionBatch,
+    Webhook,
+    writes,
+)
 from twofa.models.ids import uuid7
 from twofa.models.states import StateMachine, final_states
 
@@ -31,6 +41,15 @@ LAW = {
         ("scheduled", "completed"),
         ("scheduled", "failed"),
         ("scheduled", "cancelled"),
+    },
+    (RedemptionBatch, "status"): {
+        ("pending_2fa_approval", "completing"),
+        ("pending_2fa_approval", "rejected"),
+        ("pending_2fa_approval", "expired"),
+        ("pending_2fa_approval", "cancelled"),
+        ("completing", "completed"),
+        ("completing", "partly_completed"),
+        ("completing", "failed"),
     },
     (Redemption, "points"): {("none", "reserved"), ("reserved", "completed"), ("reserved", "released")},
     (IdentityDocument, "status"): {

@@ -70,8 +70,8 @@ ACTIONS = (
         label=_("Send a new token"),
         permissions=("twofa.view_redemptionbatch", "twofa.resend_token"),
         explanation=_(
-            "The token that was sent before stops working, and a new one goes to the participant's own device: never "
-            "to you. The same pauses and budgets hold as for the storefront."
+            "The token that was sent before stops working, and a new one goes to the participant's own device, or to "
+            "the approver's: never to you. The same pauses and budgets hold as for the storefront."
         ),
         done=_("A new token is on its way."),
         run=resend,

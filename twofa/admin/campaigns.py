@@ -163,6 +163,8 @@ class CampaignAdmin(FourEyesAdmin):
                     "sends_per_destination_per_day",
                     "sends_per_participant_per_day",
                     "sends_per_campaign_per_day",
+                    "sends_per_prefix_per_day",
+                    "sms_per_day",
                 )
             },
         ),

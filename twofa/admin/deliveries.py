@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import sandbox, searches, stuck, words
+from twofa.admin import costs, sandbox, searches, stuck, words
 from twofa.admin.actions import Tool
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
@@ -65,7 +65,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         (None, {"fields": ("message", "campaign", "participant", "challenge", "generation")}),
         (_("Contact"), {"fields": ("channel", "destination", "device")}),
         (_("State"), {"fields": ("shown_status", "shown_reason", "tries", "reminted", "due_at", "leased_until")}),
-        (_("Provider"), {"fields": ("provider", "provider_message_id", "sent_at", "delivered_at")}),
+        (_("Provider"), {"fields": ("provider", "provider_message_id", "shown_cost", "sent_at", "delivered_at")}),
         (_("Trace"), {"fields": ("correlation_id", "created_at")}),
     )
 
@@ -87,6 +87,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("reason"), ordering="reason")
     def shown_reason(self, delivery: Delivery) -> str:
         return words.reason(delivery.reason) or "—"
+
+    @admin.display(description=_("cost"))
+    def shown_cost(self, delivery: Delivery) -> str:
+        return costs.money(delivery.cost)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "challenge", "device")

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from twofa.admin import dossiers, figures, pictures, reviews, words
+from twofa.admin import dossiers, pictures, reviews, words
 from twofa.admin.actions import FlowAction, Tool
 from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
@@ -286,7 +286,7 @@ class IdentityDocumentAdmin(ReadOnlyAdmin):
 def _headline(found: review_figures.Queue) -> list[tuple[Any, str]]:
     """Return the numbers that are read first."""
     return [
-        (_("Documents waiting"), figures.number(found.documents)),
-        (_("Participants waiting"), figures.number(found.participants)),
+        (_("Documents waiting"), words.number(found.documents)),
+        (_("Participants waiting"), words.number(found.participants)),
         (_("The oldest has waited"), words.rough(found.age)),
     ]

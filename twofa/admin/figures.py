@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from twofa.admin import charts, words
+from twofa.admin import charts, costs, words
 from twofa.admin.base import TwofaAdmin
+from twofa.admin.sections import day
+from twofa.admin.words import number, rate
 from twofa.flows import review_figures
+from twofa.flows.costs import of_campaign as costs_of
 from twofa.flows.figures import Figures, Messages, Outcomes, of_campaign
 from twofa.flows.review_figures import Decisions, Queue
 from twofa.models import Campaign, Channel, IdentityDocument
@@ -87,6 +88,7 @@ def page(model_admin: TwofaAdmin, request: HttpRequest, object_id: str) -> HttpR
         "media": model_admin.media,
         "periods": [(offered, offered == days, _days(offered)) for offered in PERIODS],
         **shown(found),
+        "costs": costs.sections(costs_of(campaign, days=days)),
         **reviewed(review_figures.queue(campaign), review_figures.decisions(campaign, days=days)),
     }
     return TemplateResponse(request, "twofa/admin/figures.html", context)
@@ -214,23 +216,6 @@ def message_line(messages: Messages) -> dict[str, Any]:
         "filled": charts.percent(messages.failure_rate),
         "reasons": shown,
     }
-
-
-def number(count: int) -> str:
-    """Return a count as people of the page's language write it."""
-    return str(formats.number_format(count, use_l10n=True, force_grouping=True))
-
-
-def rate(part: float | None) -> str:
-    """Return a part as a percentage, rounded: Django's formats cut off."""
-    if part is None:
-        return "—"
-    return _("%(number)s%%") % {"number": formats.number_format(round(100 * part, 1), 1, use_l10n=True)}
-
-
-def day(on: date) -> str:
-    """Return a day as the page's other times are written."""
-    return formats.date_format(on, str(_("Y-m-d")))
 
 
 def _days(count: int) -> str:

@@ -40,6 +40,10 @@ def help_texts() -> dict[str, StrOrPromise]:
         "sends_per_destination_per_day": _("In 24 hours, to one phone number or e-mail address."),
         "sends_per_participant_per_day": _("In 24 hours, to all devices of one participant."),
         "sends_per_campaign_per_day": _("In 24 hours. Empty: no limit."),
+        "sends_per_prefix_per_day": _(
+            "In 24 hours, to numbers that differ in their last four digits only. Empty: no limit."
+        ),
+        "sms_per_day": _("In 24 hours. Then tokens go by the next channel. Empty: no limit."),
         "identity_required": _(
             "A redemption waits until the participant has sent the documents below and staff have approved them."
         ),

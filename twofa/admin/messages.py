@@ -11,11 +11,10 @@ from django.contrib import messages as told
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from twofa import delivery, texts, wording
 from twofa.admin.actions import acting, explain
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 MAY_CHANGE_MESSAGES = "twofa.change_messages"
 _SEEN = "seen"
+_TEXT_PAGE = rf"^(?P<object_id>\d+)/messages/(?P<event>[a-z_]+\.[a-z_]+)/(?P<channel>{'|'.join(Channel.values)})/\Z"
 _LABELS: dict[str, StrOrPromise] = {"subject": _("Subject"), "text": _("Text"), "html": _("HTML")}
 _HELP: dict[str, StrOrPromise] = {
     "html": _("Optional. Empty: the lines of the text, in the frame of all e-mails."),
@@ -146,7 +146,7 @@ def urls(model_admin: TwofaAdmin) -> list[URLPattern]:
 
     return [
         path("<int:object_id>/messages/", of(page), name="twofa_campaign_messages"),
-        path("<int:object_id>/messages/<str:event>/<str:channel>/", of(text_page), name="twofa_campaign_message"),
+        re_path(_TEXT_PAGE, of(text_page), name="twofa_campaign_message"),
     ]
 
 
@@ -203,7 +203,7 @@ def text_page(
     model_admin: TwofaAdmin, request: HttpRequest, campaign: Campaign, *, event: str, channel: str
 ) -> HttpResponse:
     """Show what one message says on one channel, in all languages; preview and save what is typed."""
-    if event not in KINDS or channel not in Channel.values:
+    if event not in KINDS:
         raise Http404
     known = messages.texts_of(campaign, event, channel)
     given = request.POST if request.method == "POST" else None
@@ -278,7 +278,8 @@ def _preview(language: StrOrPromise, form: TextForm) -> Preview:
 def _size(text: str) -> str:
     """Return what an SMS costs, in words."""
     size = wording.segments(text)
-    count = ngettext("%(count)d SMS", "%(count)d SMS, each paid for", size.segments) % {"count": size.segments}
+    several = str(_("%(count)d SMS, each paid for")) % {"count": size.segments}
+    count = _("one SMS") if size.segments == 1 else several
     counted = _("%(characters)d characters of %(encoding)s") % {
         "characters": size.characters,
         "encoding": size.encoding,

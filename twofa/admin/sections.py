@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from django.utils import formats, timezone
@@ -88,6 +88,11 @@ def moment(at: datetime | None) -> str:
     """Return a time to the second, in the time zone of the page."""
     # A format of the language with seconds: Django's own ones have none. Translators write it in Django's letters.
     return "—" if at is None else formats.date_format(timezone.localtime(at), str(_("Y-m-d H:i:s")))
+
+
+def day(on: date) -> str:
+    """Return a day as the page's other times are written."""
+    return formats.date_format(on, str(_("Y-m-d")))
 
 
 def cells(*given: object) -> list[Cell]:

@@ -192,7 +192,7 @@ class WebhookEndpointAdmin(TwofaAdmin):
             explanation=_("Each is sent under the id that it had, so that a storefront drops what it has already."),
             done=_("They wait to be sent again."),
             run=webhook_endpoints.replay_failed,
-            offered=webhook_endpoints.has_failed,
+            offered=lambda endpoint: endpoint.is_open() and webhook_endpoints.has_failed(endpoint),
             form=ConfirmForm,
             facts=where,
         ),

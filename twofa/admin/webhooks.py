@@ -68,7 +68,7 @@ class WebhookAdmin(ReadOnlyAdmin):
             explanation=_("It is sent under the id that it had, so that a storefront drops it if it has it already."),
             done=_("It waits to be sent again."),
             run=webhook_endpoints.replay,
-            offered=lambda row: row.status not in Webhook.OPEN,
+            offered=lambda row: row.status not in Webhook.OPEN and row.endpoint.is_open(),
             form=ConfirmForm,
             facts=told,
         ),

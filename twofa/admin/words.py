@@ -60,6 +60,7 @@ KEYS: dict[str, StrOrPromise] = {
     "approver": _("approver"),
     "attempts": _("attempts used"),
     "basis": _("why"),
+    "batch": _("batch"),
     "campaigns": _("campaigns"),
     "case": _("case"),
     "cause": _("why"),
@@ -68,11 +69,12 @@ KEYS: dict[str, StrOrPromise] = {
     "completed": _("completed"),
     "deputy": _("deputy"),
     "description": _("description"),
+    "confirmations": _("confirmed"),
     "destination": _("destination"),
     "entitlement": _("entitlement"),
     "document": _("document"),
     "documents": _("documents"),
-    "endpoint": _("endpoint"),
+    "endpoint_id": _("endpoint"),
     "events": _("events"),
     "failed": _("failed"),
     "file": _("file"),
@@ -91,8 +93,10 @@ KEYS: dict[str, StrOrPromise] = {
     "mode": _("two-factor"),
     "number": _("number"),
     "page": _("page"),
+    "paused_until": _("paused until"),
     "participants": _("participants"),
     "decision": _("decision"),
+    "sends": _("messages"),
     "side": _("side"),
     "subject": _("subject"),
     "text": _("text"),
@@ -116,7 +120,7 @@ KEYS: dict[str, StrOrPromise] = {
     "valid_until": _("valid until"),
     "url": _("URL"),
     "verdict": _("typed"),
-    "webhook": _("webhook"),
+    "webhook_id": _("webhook"),
 }
 """What is kept with an event or a decision, by the name of its key."""
 
@@ -166,6 +170,7 @@ REASONS: dict[str, StrOrPromise] = {
     # Why an endpoint of webhooks was disabled.
     **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
+    "prefix_paused": _("messages to these numbers are paused: hardly a token came back"),
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),
     "channel_unavailable": _("the channel is not set up"),
@@ -246,6 +251,18 @@ def rough(age: timedelta | None) -> str:
 def points(amount: Decimal, unit: str) -> str:
     """Return an amount with its unit."""
     return f"{formats.number_format(amount, 2, use_l10n=True, force_grouping=True)} {unit}"
+
+
+def number(count: int) -> str:
+    """Return a count as people of the page's language write it."""
+    return str(formats.number_format(count, use_l10n=True, force_grouping=True))
+
+
+def rate(part: float | None) -> str:
+    """Return a part as a percentage, rounded: Django's formats cut off."""
+    if part is None:
+        return "—"
+    return _("%(number)s%%") % {"number": formats.number_format(round(100 * part, 1), 1, use_l10n=True)}
 
 
 def chosen(values: Iterable[str], labels: Iterable[tuple[str, Any]] = ()) -> str:
@@ -368,6 +385,7 @@ _READ: dict[str, Callable[[Any], str]] = {
     "message": _among(MESSAGES.items()),
     "mode": mode,
     "outcome": _among(Case.Outcome.choices),
+    "paused_until": lambda text: moment(datetime.fromisoformat(text)),
     "reason": reason,
     "required_documents": _among(DOCUMENTS.items()),
     "told": lambda types: chosen(types, {**SUBJECTS, **WEBHOOKS}.items()) if types else str(_("all")),

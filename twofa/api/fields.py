@@ -180,23 +180,6 @@ class Items(serializers.ListField):
         return values
 
 
-class Unsupported(serializers.Field):  # type: ignore[type-arg]
-    """A member of the contract that this version does not serve: ``null`` means the same as leaving it out.
-
-    Anything else is refused as unknown. To accept it silently would be to approve less than the caller asked for.
-    """
-
-    default_error_messages = {"unknown_field": _("This member is not known here.")}
-
-    def __init__(self) -> None:
-        super().__init__(required=False)
-
-    def run_validation(self, data: Any = empty) -> None:
-        if data is empty or data is None:
-            raise SkipField
-        self.fail("unknown_field")
-
-
 class Input(serializers.Serializer):  # type: ignore[type-arg]
     """The members of a request. Unknown ones are refused: a typing error must not silently mean the default."""
 

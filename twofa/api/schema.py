@@ -186,7 +186,6 @@ class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
             "description": "As typed; spaces and dashes are ignored.",
         },
         fields.File: {"type": "string", "contentMediaType": "application/octet-stream"},
-        fields.Unsupported: {"type": "null", "description": "Not served by this version."},
     }
 
     @classmethod

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
@@ -58,6 +59,8 @@ class Receipt:
     provider_message_id: str | None = None
     provider: str = ""
     """Which of several providers took it, at most 64 characters; empty where a channel has but one."""
+    cost: Decimal | None = None
+    """What it charged, in ``TWOFA_COST_CURRENCY``, where it tells; else the ``COST`` of the settings is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)

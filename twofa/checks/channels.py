@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Any
@@ -18,9 +20,11 @@ from twofa.checks import findings
 from twofa.checks.backends import describe
 from twofa.conf import conf
 from twofa.models import Channel
+from twofa.models.delivery import COST_PLACES, MOST_COST
 
 ALIASES = (*Channel.values, SANDBOX)
-MEMBERS = {"BACKEND", "OPTIONS"}
+MEMBERS = {"BACKEND", "OPTIONS", "COST"}
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
 def _given() -> Mapping[Any, Any]:
@@ -61,6 +65,30 @@ def aliases_known() -> Iterator[CheckMessage]:
             close = get_close_matches(str(alias), ALIASES, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known aliases: {', '.join(ALIASES)}."
             yield findings.UNKNOWN_CHANNEL(alias=alias, hint=hint)
+
+
+def costs() -> Iterator[CheckMessage]:
+    priced = {
+        alias: entry["COST"] for alias, entry in _given().items() if isinstance(entry, Mapping) and "COST" in entry
+    }
+    for alias, cost in priced.items():
+        if not _is_price(cost):
+            yield findings.BAD_COST(alias=alias, value=cost)
+    currency = conf.given("COST_CURRENCY")
+    is_unset = currency == "" and not priced
+    if not is_unset and not (isinstance(currency, str) and _CURRENCY.match(currency)):
+        yield findings.BAD_COST_CURRENCY(value=currency)
+
+
+def _is_price(value: object) -> bool:
+    """Tell whether it can be summed and stored. Not a float: 0.1 is none of the prices that a provider has."""
+    if not isinstance(value, str | Decimal | int) or isinstance(value, bool):
+        return False
+    try:
+        price = Decimal(value)
+    except InvalidOperation:
+        return False
+    return price.is_finite() and 0 <= price < MOST_COST and price == round(price, COST_PLACES)
 
 
 def channels_usable() -> Iterator[CheckMessage]:
@@ -145,4 +173,4 @@ def _lease() -> float:
     return lease.total_seconds() if isinstance(lease, timedelta) else 0.0
 
 
-CHECKS = (some_channel, channels_well_formed, aliases_known, channels_usable)
+CHECKS = (some_channel, channels_well_formed, aliases_known, costs, channels_usable)

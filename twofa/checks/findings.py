@@ -119,6 +119,17 @@ CAMPAIGN_CANNOT_SEND = Finding(
     "Configure one of them in TWOFA_CHANNELS, or allow another channel in the campaign.",
 )
 
+BAD_COST = Finding(
+    "twofa.E026",
+    "TWOFA_CHANNELS[{alias!r}]['COST'] is not a price: {value!r}.",
+    "Give what one message costs (of an SMS, one segment) as a text: '0.045'.",
+)
+BAD_COST_CURRENCY = Finding(
+    "twofa.E027",
+    "TWOFA_COST_CURRENCY is not a currency: {value!r}.",
+    "Give the three letters of ISO 4217 in capitals, like BRL: the currency of every COST in TWOFA_CHANNELS.",
+)
+
 BAD_USER_RESOLVER = Finding(
     "twofa.E030",
     "TWOFA_USER_RESOLVER cannot be used: {why}.",
@@ -159,6 +170,12 @@ BAD_RETENTION = Finding(
     "TWOFA_RETENTION{where} is malformed: {why}.",
     "Map documents, onboarding, contacts and idempotency (both 24 hours or more) to timedeltas, and events to None or "
     "to a dictionary such as {{'delivery': timedelta(days=365)}}.",
+)
+BAD_PREFIX_BREAKER = Finding(
+    "twofa.E038",
+    "TWOFA_PREFIX_BREAKER{where} is malformed: {why}.",
+    "It may hold sends (a whole number, 1 or more), conversion (a number above 0, at most 1), window (a timedelta of "
+    "at most 24 hours) and pause (a timedelta); None switches the breaker off.",
 )
 
 MISSING_APP = Finding(

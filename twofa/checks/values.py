@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,6 +102,34 @@ def policy_limits() -> Iterator[CheckMessage]:
             yield findings.BAD_POLICY_LIMITS(where=f"[{name!r}]", why=why)
 
 
+def _breaker_flaw(name: object, value: Any) -> str | None:
+    match name:
+        case "sends":
+            return None if _is_count(value) else "give a whole number, 1 or more"
+        case "conversion":
+            is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+            return None if is_number and 0 < value <= 1 else "give a number above 0, at most 1"
+        case "window":
+            within = isinstance(value, timedelta) and timedelta(0) < value <= timedelta(hours=24)
+            return None if within else "give a timedelta of at most 24 hours"
+        case "pause":
+            return None if isinstance(value, timedelta) and value > timedelta(0) else "give a timedelta above zero"
+        case _:
+            return "nothing is called so"
+
+
+def prefix_breaker() -> Iterator[CheckMessage]:
+    given = conf.given("PREFIX_BREAKER")
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        yield findings.BAD_PREFIX_BREAKER(where="", why=f"a {type(given).__name__} and not a dictionary")
+        return
+    for name, value in given.items():
+        if (why := _breaker_flaw(name, value)) is not None:
+            yield findings.BAD_PREFIX_BREAKER(where=f"[{name!r}]", why=why)
+
+
 def _period_flaw(period: object, least: timedelta) -> str | None:
     if isinstance(period, timedelta) and period >= least:
         return None
@@ -185,6 +214,7 @@ CHECKS = (
     switches,
     throttle_rates,
     policy_limits,
+    prefix_breaker,
     retention,
     public_url,
     webhook_hosts,

@@ -16,7 +16,7 @@ from django.db import models
 
 from twofa import jobs
 from twofa.flows.transactions import after_commit
-from twofa.models import Challenge, Delivery, Device, IdentityDocument, Participant, Redemption
+from twofa.models import Challenge, Delivery, Device, IdentityDocument, Participant, Redemption, RedemptionBatch
 from twofa.models import webhook as outbox
 from twofa.models.ids import uuid7
 
@@ -32,6 +32,7 @@ EVENTS: dict[str, str] = {
     "redemption.expired": "redemption.expired",
     "redemption.cancelled": "redemption.cancelled",
     "batch.pending": "batch.pending",
+    "batch.exempted": "batch.approved",
     "batch.approved": "batch.approved",
     "batch.completed": "batch.completed",
     "batch.partly_completed": "batch.partly_completed",
@@ -127,13 +128,16 @@ def _subject(row: models.Model) -> str:
 
 
 def _redemption(row: Redemption, _event: Mapping[str, Any]) -> dict[str, Any]:
-    failure = {"code": row.failure_code} if row.failure_code else None
-    batch = _optional(getattr(row, "batch_id", None))
-    return _moved(row, row.version, status=row.status, order_id=row.order_id, batch=batch, failure=failure)
+    about = {"order_id": row.order_id, "batch": _optional(row.batch_id)}
+    return _moved(row, row.version, status=row.status, **about, failure=_failure(row))
 
 
-def _batch(row: Any, _event: Mapping[str, Any]) -> dict[str, Any]:
-    return _moved(row, row.version, status=row.status)
+def _batch(row: RedemptionBatch, _event: Mapping[str, Any]) -> dict[str, Any]:
+    return _moved(row, row.version, status=row.status, request_id=row.request_id, failure=_failure(row))
+
+
+def _failure(row: Redemption | RedemptionBatch) -> dict[str, str] | None:
+    return {"code": row.failure_code} if row.failure_code else None
 
 
 def _challenge(row: Challenge, _event: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +193,6 @@ def _microseconds(at: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-# By name: batches have their model in another file, and are told of like redemptions.
 _NAMES = {
     "Redemption": "redemption",
     "RedemptionBatch": "batch",

@@ -79,14 +79,14 @@ def change(row: Approver, *, by: Any, actor: Actor, reason: str, changes: dict[s
         _validate(locked)
         after = _limits(locked)
         changed = [name for name in LIMITS if before[name] != after[name]]
-        if changed:
-            locked.save(update_fields=changed)
-            was, now_is = ({name: state[name] for name in changed} for state in (before, after))
-            trail = Trail(actor, now())
-            trail.add(
-                "approver.changed", row.requester, locked, reason=reason, before=was, after=now_is, **_people(locked)
-            )
-            trail.write()
+        if not changed:
+            raise WrongState
+        locked.save(update_fields=changed)
+        was, now_is = ({name: state[name] for name in changed} for state in (before, after))
+        trail = Trail(actor, now())
+        noted = {**_people(locked), "reason": reason, "before": was, "after": now_is}
+        trail.add("approver.changed", row.requester, locked, **noted)
+        trail.write()
     return locked
 
 

@@ -18,7 +18,7 @@ from twofa.flows import (
     batches,
     buyers,
     calls,
-    facts,
+    fallbacks,
     issuing,
     recipients,
     turns,
@@ -114,12 +114,7 @@ def _open(checkout: _Checkout) -> RedemptionBatch | None:
         if _is_taken(checkout, buyer):
             return None
         recipient = recipients.choose(buyer, order.wish, amount=order.total, event="batch.token")
-        budgets = facts.budgets(
-            participant=buyer.participant,
-            recipient=recipient.participant,
-            campaign=buyer.campaign,
-            address=recipient.address,
-        )
+        recipient, budgets = fallbacks.reach(buyer, recipient)
         buyer.ensure_active()
         requirement = decide(
             buyer.campaign, buyer.participant, amount=order.total, spent=buyer.spent, approver=recipient.by

@@ -17,7 +17,7 @@ from twofa.flows import (
     buyers,
     calls,
     completions,
-    facts,
+    fallbacks,
     issuing,
     recipients,
     redemptions,
@@ -96,7 +96,9 @@ def _open(checkout: _Checkout) -> Redemption | None:
         buyer = buyers.locked(order.participant, storefront=checkout.storefront, slug=checkout.slug)
         event = "redemption.token" if order.scheduled_for is None else "schedule.token"
         recipient = recipients.choose(buyer, order.wish, amount=order.amount, event=event)
-        budgets = _budgets(checkout, buyer, recipient)
+        recipient, budgets = fallbacks.reach(
+            buyer, recipient, storefront_id=checkout.storefront.pk, order_id=order.order_id
+        )
         if budgets.order_exists:
             return None
         buyer.ensure_active()
@@ -113,17 +115,6 @@ def _open(checkout: _Checkout) -> Redemption | None:
         if not checkout.remote:
             calls.reserve(redemption)
     return redemption
-
-
-def _budgets(checkout: _Checkout, buyer: Buyer, recipient: Recipient) -> facts.Budgets:
-    return facts.budgets(
-        participant=buyer.participant,
-        recipient=recipient.participant,
-        campaign=buyer.campaign,
-        address=recipient.address,
-        storefront_id=checkout.storefront.pk,
-        order_id=checkout.order.order_id,
-    )
 
 
 def _store(

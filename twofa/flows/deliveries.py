@@ -13,7 +13,7 @@ from twofa import correlation, delivery, jobs
 from twofa.channels import Receipt
 from twofa.conf import conf
 from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
-from twofa.flows import destinations, facts, issuing, outbox, receipts, recipients
+from twofa.flows import destinations, fallbacks, issuing, outbox, prefixes, receipts, recipients
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
@@ -61,6 +61,9 @@ def _deliver(row: Delivery, at: datetime) -> None:
     if row.tries > conf.delivery_max_tries:
         # Whoever claimed it last never lived to record a failure: it may be the message that kills workers.
         _record_failure(row, DeliveryError("lease_lost", retryable=False))
+        return
+    if prefixes.is_paused(row.prefix, row.address, at):
+        _record_failure(row, DeliveryError(prefixes.PAUSED, retryable=False))
         return
     try:
         receipt = delivery.send(row)
@@ -117,7 +120,7 @@ def _record_sent(row: Delivery, receipt: Receipt) -> None:
 def _hand_off(row: Delivery, challenge: Challenge | None, receipt: Receipt, trail: Trail) -> None:
     provider_id = (receipt.provider_message_id or "")[:200]
     provider = {"provider": receipt.provider, "provider_message_id": provider_id}
-    _move(row, trail, Status.SENT, sent_at=trail.at, reason="", **provider)
+    _move(row, trail, Status.SENT, sent_at=trail.at, reason="", cost=receipt.cost, **provider)
     if challenge is not None and challenge.generation == row.generation and not challenge.is_final:
         # A repeated sending of one generation is the same token: its clock is not set back.
         expires_at = challenge.expires_at or challenge.expiry_of_hand_off(trail.at)
@@ -176,7 +179,7 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
         return
     recipient, devices, _read_at = recipients.reachable(challenge)
     tried = set(Delivery.objects.filter(challenge=challenge).values_list("channel", flat=True))
-    contact = destinations.next_contact(
+    contacts = destinations.next_contacts(
         devices,
         campaign=challenge.campaign,
         at=at,
@@ -184,10 +187,10 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
         event=row.event,
         tried=tried,
     )
-    if contact is None or challenge.participant is None:
+    if not contacts or challenge.participant is None:
         return
-    budgets = facts.budgets(
-        participant=challenge.participant, recipient=recipient, campaign=challenge.campaign, address=contact.address
+    contact, budgets = fallbacks.aim(
+        contacts, participant=challenge.participant, recipient=recipient, campaign=challenge.campaign
     )
     if budgets.recipient_active and issuing.within_send_budgets(budgets, challenge.campaign):
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")

@@ -16,11 +16,21 @@ from django.db.models import Q
 
 from twofa import correlation
 from twofa.exceptions import NotFound
-from twofa.flows import holds, redemptions, reservations, verdicts
+from twofa.flows import batch_ends, batch_rows, challenges, holds, redemptions, reservations, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.holds import NOT_ME
 from twofa.flows.transactions import retried_once
-from twofa.models import DENIAL_LIFE, ActorKind, Case, Challenge, Delivery, Device, Participant, Redemption
+from twofa.models import (
+    DENIAL_LIFE,
+    ActorKind,
+    Case,
+    Challenge,
+    Delivery,
+    Device,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+)
 from twofa.models.clock import now
 
 Status, Points = Redemption.Status, Redemption.Points
@@ -41,7 +51,8 @@ class _Outcome:
 
     case: Case
     redemption: Redemption | None = None
-    others: tuple[UUID, ...] = ()
+    batch: RedemptionBatch | None = None
+    others: tuple[Challenge, ...] = ()
 
 
 def look(pk: UUID, seal: str) -> Denial:
@@ -70,8 +81,10 @@ def deny(pk: UUID, seal: str) -> Case:
         redemption = outcome.redemption
         if redemption is not None and redemption.points == Points.RESERVED and redemption.is_final:
             reservations.release(redemption.pk)
+        if outcome.batch is not None and outcome.batch.is_final:
+            batch_ends.release(outcome.batch)
         for other in outcome.others:
-            redemptions.cancel_open(other, actor=actor, reason=NOT_ME)
+            challenges.cancel_order(other, actor=actor, reason=NOT_ME)
     return outcome.case
 
 
@@ -93,8 +106,8 @@ def _deny(pk: UUID, sent_to: Device) -> _Outcome:
         case = _open(challenge, sent_to, trail, too_late=too_late)
         trail.write()
     scheduled = challenge.redemption is not None and challenge.redemption.status == Status.SCHEDULED
-    waits = [challenge.redemption_id] if scheduled and challenge.redemption_id is not None else []
-    return _Outcome(case, challenge.redemption, (*waits, *others))
+    waits = [challenge] if scheduled else []
+    return _Outcome(case, challenge.redemption, challenge.batch, (*waits, *others))
 
 
 def _stop(challenge: Challenge, trail: Trail) -> None:
@@ -105,6 +118,8 @@ def _stop(challenge: Challenge, trail: Trail) -> None:
     verdicts.end(challenge, status, at=trail.at, trail=trail, reason=reason)
     if challenge.redemption is not None:
         redemptions.end(challenge.redemption, challenge, trail, reason)
+    elif challenge.batch is not None:
+        batch_ends.end(challenge.batch, trail, reason)
 
 
 def _open(challenge: Challenge, sent_to: Device, trail: Trail, *, too_late: bool) -> Case:
@@ -158,6 +173,8 @@ def _locked(pk: UUID, sent_to: Device) -> Challenge:
         person.ensure_kept()
     if known.redemption_id is not None:
         challenge, _redemption = redemptions.locked(known.redemption_id, None)
+    elif known.batch_id is not None:
+        challenge = batch_rows.locked(known.batch_id).challenge
     else:
         rows = Challenge.objects.select_for_update(no_key=True, of=("self",))
         challenge = rows.select_related("campaign", "participant").get(pk=pk)

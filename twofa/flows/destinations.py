@@ -120,7 +120,7 @@ def for_notice(devices: Sequence[Device], *, campaign: Campaign, event: str) -> 
     return None
 
 
-def next_contact(
+def next_contacts(
     devices: Sequence[Device],
     *,
     campaign: Campaign,
@@ -128,19 +128,14 @@ def next_contact(
     allowed_channels: Sequence[str],
     event: str,
     tried: Collection[str],
-) -> Device | None:
-    """Return the next verified contact for a failover, on a channel not tried yet, or None."""
-    for channel in allowed_channels:
-        if channel in tried or not _can_carry(campaign, channel, allowed_channels, event):
-            continue
-        for candidate in devices:
-            if (
-                candidate.channel == channel
-                and candidate.is_usable(at)
-                and _is_country_allowed(campaign, candidate.address)
-            ):
-                return candidate
-    return None
+) -> list[Device]:
+    """Return the verified contacts that are left: one on each channel not tried yet, in the order of failover."""
+    found: dict[str, Device] = {}
+    for candidate in devices:
+        if candidate.is_usable(at) and _is_country_allowed(campaign, candidate.address):
+            found.setdefault(candidate.channel, candidate)
+    able = (channel for channel in allowed_channels if _can_carry(campaign, channel, allowed_channels, event))
+    return [found[channel] for channel in able if channel in found and channel not in tried]
 
 
 def _preferred(served: Sequence[Device], participant: Participant, allowed_channels: Sequence[str]) -> Device:

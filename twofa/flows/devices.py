@@ -126,7 +126,7 @@ def _ask(
         raise NotActive
     if contact.is_held:
         raise OnboardingIncomplete(missing=["device"], next_action=HELD)
-    budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
+    budgets = facts.budgets(participant=participant, campaign=campaign, contact=contact)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
     issuing.ensure_sends(budgets, campaign, participant.pk)

@@ -34,6 +34,7 @@ from twofa.flows import (
     onboarding,
     outbox,
     participants,
+    prefixes,
     redactions,
     webhooks,
 )
@@ -283,6 +284,7 @@ def _forget_devices(participant: Participant, actor: Actor) -> int:
     devices = Device.objects.filter(participant=participant)
     with transaction.atomic():
         trail = Trail(actor, now())
+        prefixes.forget(devices.values_list("address", flat=True), actor=actor)
         for device in devices.select_for_update(no_key=True):
             if device.status != Device.Status.REVOKED:
                 device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
@@ -300,7 +302,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
             row.destination = ""
             outbox.move(row, trail, Delivery.Status.SUPERSEDED, reason="erased")
         trail.write()
-    count = _update(deliveries, **blank, context={}, early_report=None, provider_message_id="")
+    count = _update(deliveries, **blank, prefix="", context={}, early_report=None, provider_message_id="")
     challenges = Challenge.objects.filter(Q(participant=participant) | approvers.answered_by(participant))
     _update(challenges, **blank, accepted=None)
     _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")

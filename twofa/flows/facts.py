@@ -5,6 +5,7 @@ Counts and sums by text of our own, because the ORM has no way to ask for half a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,16 +14,20 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import BooleanField, CharField, DateTimeField, IntegerField
 
+from twofa import contacts
 from twofa.models import (
     Approver,
     Campaign,
     Challenge,
+    Channel,
     Delivery,
     Device,
     Event,
     Participant,
+    PrefixPause,
     Redemption,
     RedemptionBatch,
+    SafeNumber,
     statements,
 )
 
@@ -36,26 +41,29 @@ _FAILED_ATTEMPTS = f"""(SELECT count(*) FROM {{event}} WHERE event.type = '{ATTE
 # Different participants may share an address, and an approver receives what others ask for. So no row lock orders them,
 # and two counts made at the same time would both find the last place free. SQLite needs none: its transactions are
 # IMMEDIATE, so one at a time.
+TURNS = (
+    "campaign_turn",
+    # Whoever redeems is locked, and whoever approves for them is not: two rows locked by each of two checkouts would
+    # wait for one another where both people approve for both.
+    "recipient_turn",
+    "prefix_turn",
+    "next_prefix_turn",
+    "destination_turn",
+    "next_destination_turn",
+)
 _TURNS = statements.Select(
     "",
     extra={
-        "campaign": (
-            "CASE WHEN %(capped)s THEN pg_advisory_xact_lock(hashtextextended(%(campaign_turn)s, 0)) END",
+        name: (
+            f"CASE WHEN %({name})s <> '' THEN pg_advisory_xact_lock(hashtextextended(%({name})s, 0)) END",
             CharField(),
-        ),
-        # Whoever redeems is locked, and whoever approves for them is not: two rows locked by each of two checkouts
-        # would wait for one another where both people approve for both.
-        "recipient": (
-            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(recipient_turn)s, 0)) END",
-            CharField(),
-        ),
-        "destination": (
-            "CASE WHEN %(address)s <> '' THEN pg_advisory_xact_lock(hashtextextended(%(destination_turn)s, 0)) END",
-            CharField(),
-        ),
+        )
+        for name in TURNS
     },
 )
 _TURN = statements.Select("", extra={"turn": ("pg_advisory_xact_lock(hashtextextended(%(turn)s, 0))", CharField())})
+_IS_SAFE = """EXISTS (SELECT 1 FROM {safe_number}
+    WHERE safe_number.removed_at IS NULL AND substr(%(address)s, 1, length(safe_number.prefix)) = safe_number.prefix)"""
 _BUDGETS = statements.Select(
     "",
     joined={
@@ -65,6 +73,8 @@ _BUDGETS = statements.Select(
         "event": Event,
         "recipient": Participant,
         "account": get_user_model(),
+        "prefix_pause": PrefixPause,
+        "safe_number": SafeNumber,
     },
     extra={
         "at": ("{now}", _TIME),
@@ -99,6 +109,27 @@ _BUDGETS = statements.Select(
             THEN (SELECT count(*) FROM {delivery} WHERE campaign_id = %(campaign)s AND created_at > {yesterday})
             ELSE 0 END""",
             _NUMBER,
+        ),
+        "sms_of_campaign": (
+            """CASE WHEN %(sms_capped)s
+            THEN (SELECT count(*) FROM {delivery}
+                WHERE campaign_id = %(campaign)s AND created_at > {yesterday} AND channel = 'sms')
+            ELSE 0 END""",
+            _NUMBER,
+        ),
+        "sends_to_prefix": (
+            f"""CASE WHEN %(prefix_capped)s AND NOT {_IS_SAFE}
+            THEN (SELECT count(*) FROM {{delivery}}
+                WHERE prefix = %(prefix)s AND prefix <> '' AND created_at > {{yesterday}})
+            ELSE 0 END""",
+            _NUMBER,
+        ),
+        # The safe list is looked at only where there is a pause: AND stops at what is false.
+        "paused_until": (
+            f"""(SELECT CASE WHEN max(paused_until) IS NOT NULL AND NOT {_IS_SAFE} THEN max(paused_until) END
+            FROM {{prefix_pause}}
+            WHERE prefix = %(prefix)s AND prefix <> '' AND ended_at IS NULL AND paused_until > {{now}})""",
+            _TIME,
         ),
     },
 )
@@ -185,6 +216,12 @@ class Budgets:
     recipient_active: bool
     sends_to_destination: int
     sends_of_campaign: int
+    sms_of_campaign: int
+    """Counted where the contact is an SMS, and the campaign has a budget of them."""
+    sends_to_prefix: int
+    """Counted where the campaign has a budget of them, and the contact is no safe number."""
+    paused_until: datetime | None
+    """Until when nothing is sent to the contact's prefix."""
 
 
 @dataclass(frozen=True)
@@ -213,15 +250,17 @@ def budgets(
     *,
     participant: Participant,
     campaign: Campaign,
-    address: str,
+    contact: Device | None,
+    others: Sequence[Device] = (),
     recipient: Participant | None = None,
     storefront_id: int | None = None,
     order_id: str = "",
 ) -> Budgets:
-    """Take turns with whoever else sends to ``address``, or spends the campaign's budget; read clock and budgets.
+    """Take turns with whoever else sends to ``contact``, or spends the campaign's budget; read clock and budgets.
 
-    ``recipient`` is who gets the message, where that is not the participant. Call it with the participant locked; the
-    turn ends with the transaction.
+    ``others`` are those that the same transaction may turn to where ``contact`` is closed: their turns are taken with
+    its own, in one order for all. ``recipient`` is who gets the message, where that is not the participant. Call it
+    with the participant locked; the turns end with the transaction.
     """
     receives = participant.pk if recipient is None else recipient.pk
     asked = (_TURNS, _BUDGETS) if connection.vendor == "postgresql" else (_BUDGETS,)
@@ -229,16 +268,52 @@ def budgets(
         *asked,
         participant=participant.pk,
         recipient=receives,
-        recipient_turn=recipient_turn(receives),
         campaign=campaign.pk,
         capped=campaign.sends_per_campaign_per_day is not None,
-        campaign_turn=f"twofa:campaign:{campaign.pk}",
-        address=address,
-        destination_turn=f"twofa:destination:{address}",
+        sms_capped=_is_sms_capped(campaign, contact),
+        prefix_capped=campaign.sends_per_prefix_per_day is not None,
+        address="" if contact is None else contact.address,
+        prefix="" if contact is None else prefix_of(campaign, contact),
         storefront=storefront_id,
         order=order_id,
+        **_turns(campaign, receives, contact, others),
     )
     return Budgets(**row)
+
+
+def prefix_of(campaign: Campaign, contact: Device | Challenge) -> str:
+    """Return the prefix by which messages to a contact are counted; empty where nobody is paid for one."""
+    return "" if campaign.test else contacts.prefix(contact.channel, contact.address)
+
+
+def _is_sms_capped(campaign: Campaign, contact: Device | None) -> bool:
+    return campaign.sms_per_day is not None and contact is not None and contact.channel == Channel.SMS
+
+
+def _turns(campaign: Campaign, receives: int, contact: Device | None, others: Sequence[Device]) -> dict[str, str]:
+    """Return whose turns to take, in the order in which everybody takes them.
+
+    A transaction that finds its first contact closed goes on to another. If it took that one's turn only then, two of
+    them, with two phones crosswise, would wait for each other. E-mail is never closed: nobody who holds its turn
+    asks for another. Whoever turns to another contact of the same person has that person's turn already.
+    """
+    aimed = [] if contact is None else [contact, *(other for other in others if other.channel != Channel.EMAIL)]
+    capped = campaign.sends_per_prefix_per_day is not None
+    is_shared = campaign.sends_per_campaign_per_day is not None or campaign.sms_per_day is not None
+    prefixes = sorted({prefix_of(campaign, device) for device in aimed} - {""}) if capped else []
+    addresses = sorted({device.address for device in aimed})
+    named = [
+        f"twofa:campaign:{campaign.pk}" if is_shared else "",
+        recipient_turn(receives) if aimed else "",
+        *_two([f"twofa:prefix:{prefix}" for prefix in prefixes]),
+        *_two([f"twofa:destination:{address}" for address in addresses]),
+    ]
+    return dict(zip(TURNS, named, strict=True))
+
+
+def _two(names: Sequence[str]) -> list[str]:
+    """Return two names: there are two channels of phones, and so no more."""
+    return [*names, "", ""][:2]
 
 
 def take_turn(name: str) -> None:

@@ -26,8 +26,10 @@ from twofa.models import (
     IdentityDocument,
     Participant,
     PolicyChange,
+    PrefixPause,
     Redemption,
     RedemptionBatch,
+    SafeNumber,
     Storefront,
     WebhookEndpoint,
 )
@@ -88,6 +90,7 @@ ALERTS: dict[str, Alert] = {
     "device.contact_refused": Alert.CONTACT_REFUSED,
     "webhook_endpoint.disabled": Alert.WEBHOOK_ENDPOINT_DISABLED,
     "case.opened": Alert.REPORTED_NOT_ME,
+    "prefix.paused": Alert.PREFIX_PAUSED,
 }
 """Events that alert somebody once they are committed."""
 _SUBJECTS: dict[type[models.Model], str] = {
@@ -110,6 +113,9 @@ _SUBJECTS: dict[type[models.Model], str] = {
     WebhookEndpoint: "webhook_endpoint",
     # (the same)
     Case: "case",
+    # (the same, but for a number)
+    PrefixPause: "prefix_pause",
+    SafeNumber: "safe_number",
 }
 
 

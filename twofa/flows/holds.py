@@ -7,23 +7,21 @@ device away, lets nobody add one, and is lifted by a person who has asked the pa
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db import transaction
 
 from twofa.exceptions import WrongState
 from twofa.flows import verdicts
 from twofa.flows.history import Actor, Trail
-from twofa.models import Challenge, Device, Participant, Purpose
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Participant
 from twofa.models.clock import now
 
 NOT_ME = "not_me"
 
 
-def hold(device: Device, trail: Trail) -> list[UUID]:
+def hold(device: Device, trail: Trail) -> list[Challenge]:
     """Hold a device of a locked participant, and end what is open on it.
 
-    Returns redemptions that must be cancelled after the commit: their rows are locked before challenges.
+    Returns challenges whose orders must be cancelled after the commit: the rows of these are locked before challenges.
     """
     if device.status == Device.Status.REVOKED:
         return []
@@ -47,11 +45,9 @@ def release(device: Device, *, actor: Actor, reason: str) -> None:
         trail.write()
 
 
-def _end_challenges(device: Device, trail: Trail) -> list[UUID]:
-    # Of purposes with a resource of their own whose rows come before challenges: ended by their own flow.
-    kept = (Purpose.REDEMPTION, Purpose.BATCH)
+def _end_challenges(device: Device, trail: Trail) -> list[Challenge]:
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
-    for challenge in rows.filter(device=device).exclude(purpose__in=kept).order_by("pk"):
+    for challenge in rows.filter(device=device).exclude(purpose__in=DIGESTS_OF_ORDERS).order_by("pk"):
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=NOT_ME)
-    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, redemption__isnull=False)
-    return list(open_.order_by("pk").values_list("redemption_id", flat=True))
+    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, purpose__in=DIGESTS_OF_ORDERS)
+    return list(open_.order_by("pk").only("redemption_id", "batch_id"))

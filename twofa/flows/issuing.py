@@ -12,7 +12,7 @@ from twofa import alerts, correlation, jobs, tokens
 from twofa.alerts import Alert
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows import outbox
-from twofa.flows.facts import DAY, Budgets
+from twofa.flows.facts import DAY, Budgets, prefix_of
 from twofa.flows.history import Trail, explained
 from twofa.flows.transactions import after_commit
 from twofa.models import (
@@ -69,21 +69,45 @@ def ensure_opens(budgets: Budgets, campaign: Campaign, participant: int | None =
 def ensure_sends(budgets: Budgets, campaign: Campaign, participant: int | None = None) -> None:
     """Raise where one more message would leave a budget. Raises: SendBudget."""
     if not within_send_budgets(budgets, campaign, participant):
-        raise SendBudget(int(DAY.total_seconds()))
+        raise SendBudget(_seconds_to_wait(budgets, campaign))
 
 
 def within_send_budgets(budgets: Budgets, campaign: Campaign, participant: int | None = None) -> bool:
     """Tell whether one more message stays inside every budget of 24 hours; alert where it does not."""
-    cap = campaign.sends_per_campaign_per_day
-    used_up = {
-        "sends_per_participant_per_day": budgets.sends_of_participant >= campaign.sends_per_participant_per_day,
-        "sends_per_destination_per_day": budgets.sends_to_destination >= campaign.sends_per_destination_per_day,
-        "sends_per_campaign_per_day": cap is not None and budgets.sends_of_campaign >= cap,
+    used_up = _used_up(budgets, campaign)
+    for budget in used_up:
+        # What all of a campaign's participants spend together is one fact, whoever comes first after it is gone.
+        _alert(budget, campaign, participant if budget in _BUDGETS_OF_ONE else None)
+    return not used_up and budgets.paused_until is None
+
+
+def is_closed(budgets: Budgets, campaign: Campaign) -> bool:
+    """Tell whether the way to this contact is closed to everybody, while another channel's may be open."""
+    for budget in (closed := _used_up(budgets, campaign) & _BUDGETS_OF_A_CHANNEL):
+        _alert(budget, campaign, None)
+    return bool(closed) or budgets.paused_until is not None
+
+
+_BUDGETS_OF_ONE = {"sends_per_participant_per_day", "sends_per_destination_per_day"}
+_BUDGETS_OF_A_CHANNEL = {"sends_per_prefix_per_day", "sms_per_day"}
+
+
+def _used_up(budgets: Budgets, campaign: Campaign) -> set[str]:
+    used = {
+        "sends_per_participant_per_day": budgets.sends_of_participant,
+        "sends_per_destination_per_day": budgets.sends_to_destination,
+        "sends_per_campaign_per_day": budgets.sends_of_campaign,
+        "sends_per_prefix_per_day": budgets.sends_to_prefix,
+        "sms_per_day": budgets.sms_of_campaign,
     }
-    for budget in (name for name, is_used_up in used_up.items() if is_used_up):
-        # The campaign's budget is one fact, whoever comes first after it is gone.
-        _alert(budget, campaign, None if budget == "sends_per_campaign_per_day" else participant)
-    return not any(used_up.values())
+    caps = {name: getattr(campaign, name) for name in used}
+    return {name for name, count in used.items() if caps[name] is not None and count >= caps[name]}
+
+
+def _seconds_to_wait(budgets: Budgets, campaign: Campaign) -> int:
+    if budgets.paused_until is None or _used_up(budgets, campaign):
+        return int(DAY.total_seconds())
+    return math.ceil((budgets.paused_until - budgets.at).total_seconds())
 
 
 def _alert(budget: str, campaign: Campaign, participant: int | None) -> None:
@@ -178,6 +202,7 @@ def queue(challenge: Challenge, *, at: datetime, reminted: bool = False, held: b
     row = Delivery(
         challenge=challenge,
         campaign_id=challenge.campaign_id,
+        prefix=prefix_of(challenge.campaign, challenge),
         # Whose contact it is: in their language, and counted as a message to them, whoever asked for it.
         participant_id=challenge.participant_id if challenge.device is None else challenge.device.participant_id,
         device_id=challenge.device_id,
@@ -209,6 +234,7 @@ def queue_notice(event: str, contact: Device, *, at: datetime, **context: str) -
     """Store the outbox row of a notice, which carries no token."""
     row = Delivery(
         campaign_id=contact.participant.campaign_id,
+        prefix=prefix_of(contact.participant.campaign, contact),
         participant_id=contact.participant_id,
         device=contact,
         event=event,

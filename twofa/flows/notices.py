@@ -51,7 +51,7 @@ def _queue(
     if contact is None:
         return
     about = [row for row in (redemption, participant) if row is not None]
-    budgets = facts.budgets(participant=participant, campaign=campaign, address=contact.address)
+    budgets = facts.budgets(participant=participant, campaign=campaign, contact=contact)
     if not issuing.within_send_budgets(budgets, campaign, participant.pk):
         trail.add("notice.dropped", *about, message=event, channel=contact.channel, reason="send_budget")
         return

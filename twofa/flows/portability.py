@@ -30,6 +30,7 @@ from twofa.models import (
     IdentityDocument,
     Participant,
     Redemption,
+    RedemptionBatch,
 )
 from twofa.models.clock import now
 
@@ -44,13 +45,17 @@ DEVICES = ("uuid", "name", "channel", "address", "status", "is_default", "create
 REDEMPTIONS = (
     "id", "storefront__name", "order_id", "amount", "unit", "description", "items", "status", "points",
     "two_factor_required", "two_factor_reason", "failure_code", "failure_detail", "created_at", "approved_at",
-    "scheduled_for", "completed_at",
+    "scheduled_for", "completed_at", "batch",
+)  # fmt: skip
+BATCHES = (
+    "id", "storefront__name", "request_id", "count", "total", "unit", "status", "two_factor_required",
+    "two_factor_reason", "failure_code", "created_at", "approved_at", "completed_at",
 )  # fmt: skip
 # Without the other person: that one is somebody else's to ask for.
 ENTITLEMENTS = ("id", "max_amount", "valid_until", "is_active", "created_at")
 CHALLENGES = (
-    "id", "storefront__name", "purpose", "redemption", "action", "status", "channel", "address", "attempts", "resends",
-    "created_at", "ended_at",
+    "id", "storefront__name", "purpose", "redemption", "batch", "action", "status", "channel", "address", "attempts",
+    "resends", "created_at", "ended_at",
 )  # fmt: skip
 DELIVERIES = (
     "challenge", "event", "channel", "address", "status", "reason", "tries", "provider", "provider_message_id",
@@ -126,14 +131,23 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "participant": _rows(Participant.objects.filter(pk=participant.pk), PARTICIPANT)[0],
         "devices": _rows(Device.objects.filter(**own), DEVICES),
         "redemptions": _rows(Redemption.objects.filter(**own), REDEMPTIONS),
+        "batches": _rows(RedemptionBatch.objects.filter(**own), BATCHES),
         "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),
         "approved_for_by_others": _rows(Approver.objects.filter(requester=participant), ENTITLEMENTS),
-        "challenges": _rows(Challenge.objects.filter(**own), CHALLENGES),
+        "challenges": _challenges(participant),
         "deliveries": _rows(Delivery.objects.filter(**own), DELIVERIES),
         "documents": _rows(IdentityDocument.objects.filter(**own), documents),
         "cases": _rows(Case.objects.filter(**own), cases),
         "events": [_told(event) for event in _rows(Event.objects.filter(participant=participant.pk), EVENTS)],
     }
+
+
+def _challenges(participant: Participant) -> list[dict[str, Any]]:
+    """Return what they asked for; of what another person approves, not where that one was reached."""
+    rows = Challenge.objects.filter(participant=participant)
+    by_others = Q(redemption__approver__isnull=False) | Q(batch__approver__isnull=False)
+    answered = set(rows.filter(by_others).values_list("pk", flat=True))
+    return [{**row, "address": ""} if row["id"] in answered else row for row in _rows(rows, CHALLENGES)]
 
 
 def _rows(rows: QuerySet[Any, Model], columns: tuple[str, ...]) -> list[dict[str, Any]]:

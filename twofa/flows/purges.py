@@ -114,7 +114,7 @@ def _messages_due(at: datetime) -> QuerySet[Delivery]:
 
 
 def _messages(at: datetime) -> Iterator[int]:
-    return _chunks(_messages_due(at), address="", destination="", context={}, early_report=None)
+    return _chunks(_messages_due(at), address="", destination="", prefix="", context={}, early_report=None)
 
 
 def _challenges_due(at: datetime) -> QuerySet[Challenge]:

@@ -72,11 +72,13 @@ class Wish:
 class Recipient:
     """Who receives the token, and by which device; or why nobody can, which matters only where one is needed.
 
-    ``by`` tells how an approver comes in, and is empty where the participant answers for themselves.
+    ``others`` are their contacts on other channels, for when the first is closed: none where it was chosen. ``by``
+    tells how an approver comes in, and is empty where the participant answers for themselves.
     """
 
     participant: Participant
     contact: Device | None = None
+    others: Sequence[Device] = ()
     refusal: TwoFactorError | None = None
     by: str = ""
 
@@ -84,11 +86,6 @@ class Recipient:
     def approver(self) -> Participant | None:
         """Return the other person, or None where there is none, or none that may."""
         return self.participant if self.by and self.contact is not None else None
-
-    @property
-    def address(self) -> str:
-        """Return where the message goes; empty where it cannot go."""
-        return "" if self.contact is None else self.contact.address
 
 
 @sensitive_variables()
@@ -152,22 +149,20 @@ def _reached(
     buyer: Buyer, person: Participant, devices: Iterable[Device], wish: Wish, event: str, by: str = ""
 ) -> Recipient:
     own = [device for device in devices if device.participant_id == person.pk]
+    policy: Any = {
+        "campaign": buyer.campaign,
+        "at": buyer.at,
+        "allowed_channels": buyer.campaign.allowed_channels,
+        "event": event,
+    }
     try:
-        contact = destinations.choose(
-            own,
-            participant=person,
-            campaign=buyer.campaign,
-            at=buyer.at,
-            allowed_channels=buyer.campaign.allowed_channels,
-            event=event,
-            channel=wish.channel,
-            device=wish.device,
-        )
+        contact = destinations.choose(own, participant=person, channel=wish.channel, device=wish.device, **policy)
     except OnboardingIncomplete as error:
         return Recipient(person, refusal=of_approver(error) if by else error, by=by)
     except TwoFactorError as error:
         return Recipient(person, refusal=error, by=by)
-    return Recipient(person, contact, by=by)
+    others = [] if wish.is_chosen else destinations.next_contacts(own, tried={contact.channel}, **policy)
+    return Recipient(person, contact, others, by=by)
 
 
 def of_approver(error: OnboardingIncomplete) -> OnboardingIncomplete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -15,7 +15,7 @@ from twofa.exceptions import (
     ResendCooldown,
     ResendsExhausted,
 )
-from twofa.flows import destinations, facts, issuing, recipients
+from twofa.flows import destinations, facts, fallbacks, issuing, recipients
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Challenge, Delivery, Device, Participant, Purpose
@@ -41,9 +41,9 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     if not undelivered:
         _ensure_timely(challenge, standing.at)
     participant = cast(Participant, challenge.participant)
-    recipient, contact = _contact(challenge, channel, standing.at)
-    budgets = facts.budgets(
-        participant=participant, recipient=recipient, campaign=challenge.campaign, address=contact.address
+    recipient, contacts = _contacts(challenge, channel, standing.at)
+    contact, budgets = fallbacks.aim(
+        contacts, participant=participant, recipient=recipient, campaign=challenge.campaign
     )
     if not budgets.recipient_active:
         raise ApproverNotEntitled
@@ -75,10 +75,11 @@ def ensure_paused(challenge: Challenge, at: datetime) -> None:
         raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
 
 
-def _contact(challenge: Challenge, channel: str | None, at: datetime) -> tuple[Participant, Device]:
+def _contacts(challenge: Challenge, channel: str | None, at: datetime) -> tuple[Participant, list[Device]]:
     """Return who gets the new token, and where: the same contact while it may be used, or one of the channel asked for.
 
-    Of an approver's contacts where another person approves: whoever asks can only say by which channel.
+    Where nobody chose the channel, those of the others follow, for when the first one is closed. All are an approver's
+    where another person approves: whoever asks can only say by which channel.
     """
     present = challenge.device
     if challenge.action == Challenge.Action.VERIFY:
@@ -86,28 +87,19 @@ def _contact(challenge: Challenge, channel: str | None, at: datetime) -> tuple[P
             raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
         event = issuing.message_event(challenge)
         destinations.ensure_allowed(challenge.campaign, present.channel, present.address, event=event)
-        return cast(Participant, challenge.participant), present
+        return cast(Participant, challenge.participant), [present]
     found, devices, _read_at = recipients.reachable(challenge)
     recipient = cast(Participant, found)
+    policy: Any = {"campaign": challenge.campaign, "at": at, "allowed_channels": challenge.allowed_channels}
     if challenge.purpose == Purpose.DEVICE:
-        return recipient, destinations.authorizing(
-            devices,
-            cast(Device, challenge.subject),
-            campaign=challenge.campaign,
-            at=at,
-            allowed_channels=challenge.allowed_channels,
-        )
+        return recipient, [destinations.authorizing(devices, cast(Device, challenge.subject), **policy)]
+    policy["event"] = issuing.message_event(challenge)
     stays = channel is None and present is not None and any(d.pk == present.pk and d.is_usable(at) for d in devices)
+    same = present.uuid if stays and present is not None else None
     try:
-        return recipient, destinations.choose(
-            devices,
-            participant=recipient,
-            campaign=challenge.campaign,
-            at=at,
-            allowed_channels=challenge.allowed_channels,
-            event=issuing.message_event(challenge),
-            channel=channel,
-            device=present.uuid if stays and present is not None else None,
-        )
+        first = destinations.choose(devices, participant=recipient, channel=channel, device=same, **policy)
     except OnboardingIncomplete as error:
         raise (error if recipients.approver_of(challenge) is None else recipients.of_approver(error)) from None
+    if channel is not None or challenge.channel_chosen:
+        return recipient, [first]
+    return recipient, [first, *destinations.next_contacts(devices, tried={first.channel}, **policy)]

@@ -43,6 +43,11 @@ ROLES: dict[str, frozenset[str]] = {
             "change_messages",
             "view_policychange",
             "approve_policy",
+            "view_prefixpause",
+            "lift_prefixpause",
+            "view_safenumber",
+            "add_safenumber",
+            "change_safenumber",
         }
     ),
     # Who sees that there is a document need not see the face on it: pictures and decisions are the reviewers' alone.
@@ -64,6 +69,7 @@ ROLES: dict[str, frozenset[str]] = {
             "view_webhookendpoint",
             "view_webhook",
             "replay_webhook",
+            "view_prefixpause",
             "cancel_redemption",
             "resend_token",
             "retry_completion",
@@ -92,6 +98,8 @@ ROLES: dict[str, frozenset[str]] = {
             "view_webhookendpoint",
             "view_webhook",
             "view_case",
+            "view_prefixpause",
+            "view_safenumber",
             "view_event",
             "export_redemptions",
         }

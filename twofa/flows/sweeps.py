@@ -21,6 +21,7 @@ from twofa.flows import (
     document_files,
     idempotency,
     policy_changes,
+    prefixes,
     schedules,
     seals,
     settlements,
@@ -45,6 +46,8 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
         due = Redemption.objects.due_again(at).order_by("due_at")
         counts = {
             "expired": _each(_free(overdue, limit), challenges.expire),
+            # Before the messages that it keeps from being sent.
+            "prefixes": _step(prefixes.watch, at),
             "delivered": _each([row.pk for row in _free(_outbox(at), limit)], deliveries.deliver),
             "executed": _step(schedules.execute_due, at),
             # After the messages: here host code runs, which may take its time, or the whole process with it.

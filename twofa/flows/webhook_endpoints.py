@@ -109,7 +109,7 @@ def test(endpoint: WebhookEndpoint, *, actor: Actor) -> Outcome:
     """Send a webhook of no meaning now, as any other is sent, and return what came of it. It is tried once."""
     with transaction.atomic():
         row = _ping(_locked(endpoint), now())
-        _record("webhook_endpoint.tested", row.endpoint, actor, webhook=row.webhook_id)
+        _record("webhook_endpoint.tested", row.endpoint, actor, webhook_id=row.webhook_id)
     with Sender() as sender:
         outcome = webhooks.send(row, sender, row.created_at)
     webhooks.record(row, outcome, is_test=True)
@@ -144,7 +144,7 @@ def replay(row: Webhook, *, actor: Actor) -> None:
         if locked.status in Webhook.OPEN:
             raise PolicyRefused(_("It is about to be sent: somebody else may have been faster."))
         locked.change(status=Webhook.Status.QUEUED, reason="", tries=0, due_at=now())
-        _record("webhook_endpoint.replayed", endpoint, actor, webhook=locked.webhook_id, rows=1)
+        _record("webhook_endpoint.replayed", endpoint, actor, webhook_id=locked.webhook_id, rows=1)
         webhooks.publish(endpoint)
 
 
@@ -186,5 +186,5 @@ def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 def _record(type_: str, endpoint: WebhookEndpoint, actor: Actor, **data: Any) -> None:
     trail = Trail(actor, now())
-    trail.add(type_, endpoint, endpoint=str(endpoint.pk), **data)
+    trail.add(type_, endpoint, endpoint_id=str(endpoint.pk), **data)
     trail.write()

@@ -205,7 +205,7 @@ def _disable(endpoint: WebhookEndpoint, reason: WebhookEndpoint.Disabled, at: da
         return
     endpoint.disabled_at, endpoint.disabled_reason = at, reason
     trail = Trail(WORKER, at)
-    trail.add("webhook_endpoint.disabled", endpoint, endpoint=str(endpoint.pk), reason=reason.value)
+    trail.add("webhook_endpoint.disabled", endpoint, endpoint_id=str(endpoint.pk), reason=reason.value)
     trail.write()
 
 

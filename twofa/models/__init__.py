@@ -28,9 +28,11 @@ from twofa.models.policy import (
     TwoFactorMode,
 )
 from twofa.models.policy_change import PolicyChange
+from twofa.models.prefix_pause import PrefixPause
 from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
+from twofa.models.safe_number import SafeNumber
 from twofa.models.seal import EventSeal
 from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
 from twofa.models.webhook import Webhook, WebhookReason
@@ -77,10 +79,12 @@ __all__ = [
     "Method",
     "Participant",
     "PolicyChange",
+    "PrefixPause",
     "Purpose",
     "Reason",
     "Redemption",
     "RedemptionBatch",
+    "SafeNumber",
     "Storefront",
     "StorefrontKey",
     "TokenAlphabet",

@@ -51,6 +51,8 @@ POLICY_FIELDS = (
     "sends_per_destination_per_day",
     "sends_per_participant_per_day",
     "sends_per_campaign_per_day",
+    "sends_per_prefix_per_day",
+    "sms_per_day",
     "identity_required",
     "required_documents",
     "device_cooling_off",
@@ -120,6 +122,8 @@ class Campaign(models.Model):
     sends_per_destination_per_day = models.PositiveIntegerField(_("messages per address and day"), default=50)
     sends_per_participant_per_day = models.PositiveIntegerField(_("messages per participant and day"), default=50)
     sends_per_campaign_per_day = models.PositiveIntegerField(_("messages per campaign and day"), null=True, blank=True)
+    sends_per_prefix_per_day = models.PositiveIntegerField(_("messages per prefix and day"), null=True, blank=True)
+    sms_per_day = models.PositiveIntegerField(_("SMS per day"), null=True, blank=True)
 
     identity_required = models.BooleanField(_("identity required"), default=False)
     required_documents = models.JSONField(_("required documents"), default=list, blank=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from twofa.models.states import StateMachine
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+COST_PLACES = 6
+MOST_COST = Decimal(10**6)
+"""Of one message, and never reached."""
 _NOTICE = "notice"
 _LONGEST_NUMBER = 19
 """Digits of a bigint, which no longer number fits."""
@@ -122,6 +126,9 @@ class Delivery(StateMachine):
     channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
     address = models.CharField(_("address"), max_length=254, editable=False)
     destination = models.CharField(_("destination"), max_length=254)
+    # Of a phone that a provider charges for: the address without its last four digits. A column of its own, because
+    # what is counted in the hot path must be found by an index.
+    prefix = models.CharField(_("prefix"), max_length=16, blank=True, default="", db_default="")
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     reminted = models.BooleanField(_("made anew"), default=False)
@@ -131,6 +138,13 @@ class Delivery(StateMachine):
     # Defaults of the database as well: during an upgrade, workers of the release before insert without these columns.
     provider = models.CharField(_("provider"), max_length=64, blank=True, default="", db_default="")
     provider_message_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=12,
+        decimal_places=COST_PLACES,
+        null=True,
+        help_text=_("Of the list, or as the provider told it. Empty where nobody knows."),
+    )
     # What the provider reported before we had recorded that it took the message; null once it is applied.
     early_report = models.JSONField(_("early report"), null=True, editable=False)
     correlation_id = models.CharField(_("correlation id"), max_length=128)
@@ -148,7 +162,11 @@ class Delivery(StateMachine):
             models.Index(fields=("due_at",), condition=Q(status__in=("queued", "sending")), name="twofa_delivery_due"),
             models.Index(fields=("address", "created_at"), name="twofa_delivery_destination"),
             models.Index(fields=("participant", "created_at"), name="twofa_delivery_participant"),
-            models.Index(fields=("campaign", "created_at"), name="twofa_delivery_campaign"),
+            # With the channel, so that the SMS of a day are counted in the index alone.
+            models.Index(fields=("campaign", "created_at", "channel"), name="twofa_delivery_campaign"),
+            # By the first the messages to one prefix are counted, by the second those prefixes are found that got any.
+            models.Index(fields=("prefix", "created_at"), condition=~Q(prefix=""), name="twofa_delivery_prefix"),
+            models.Index(fields=("created_at", "prefix"), condition=~Q(prefix=""), name="twofa_delivery_dialled"),
             # Receipts name a message by it.
             models.Index(
                 fields=("provider_message_id",),

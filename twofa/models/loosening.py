@@ -103,6 +103,8 @@ LOOSENS: dict[str, Rule] = {
     "sends_per_destination_per_day": _raised("sends_per_destination_per_day"),
     "sends_per_participant_per_day": _raised("sends_per_participant_per_day"),
     "sends_per_campaign_per_day": _raised("sends_per_campaign_per_day"),
+    "sends_per_prefix_per_day": _raised("sends_per_prefix_per_day"),
+    "sms_per_day": _raised("sms_per_day"),
     "identity_required": _lowered("identity_required"),
     "required_documents": _removed("required_documents"),
     "device_cooling_off": _lowered("device_cooling_off"),

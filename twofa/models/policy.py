@@ -113,6 +113,8 @@ _AT_LEAST_ONE = (
     "sends_per_destination_per_day",
     "sends_per_participant_per_day",
     "sends_per_campaign_per_day",
+    "sends_per_prefix_per_day",
+    "sms_per_day",
 )
 
 

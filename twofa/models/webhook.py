@@ -126,7 +126,7 @@ class Webhook(StateMachine):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type} {self.webhook_id}"
+        return f"{self.type_label} {self.webhook_id}"
 
     @property
     def webhook_id(self) -> str:
