@@ -41,9 +41,7 @@ def approve(story: Story) -> None:
 
 def approve_several(story: Story) -> None:
     """One token for three lines; each is completed for itself."""
-    story.terminal.say(
-        _("Three prizes, all or none of them opened, and one token for all. Its message has their sum.")
-    )
+    story.terminal.say(_("Three prizes, all or none of them opened, and one token for all. Its message has their sum."))
     lines = [
         {"order_id": f"B-1-{number}", "amount": amount, "description": name}
         for number, (name, amount) in enumerate(_LINES, start=1)
