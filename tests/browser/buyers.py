@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from tests.browser.visitor import Visitor
 from tests.example.blocks import ROOT
-from tests.example.shopping import World, latest_token, open_shop
+from tests.example.shopping import World, open_shop
 
 BUYER, DIRECTOR = "company:lucas", "company:marta"
 
@@ -75,18 +75,21 @@ def tomorrow() -> str:
     return f"{datetime.now() + timedelta(days=1):%Y-%m-%dT%H:%M}"
 
 
-def walk(colleague: Callable[[str], Colleague]) -> Iterator[tuple[str, Visitor]]:
-    """Stop at each page of orders with two people, of several at once, and of later; say its name, and whose it is."""
+def walk(colleague: Callable[[str], Colleague], token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
+    """Stop at each page of orders with two people, of several at once, and of later; say its name, and whose it is.
+
+    Nothing is left waiting. ``token`` returns the newest one.
+    """
     lucas, marta = colleague(BUYER), colleague(DIRECTOR)
     lucas.arrive()
     marta.arrive().visitor.go("/approvals/")
     yield "approvals-none", marta.visitor
-    yield from _approve(lucas, marta)
-    yield from _several(lucas, marta)
-    yield from _later(lucas)
+    yield from _approve(lucas, marta, token)
+    yield from _several(lucas, marta, token)
+    yield from _later(lucas, token)
 
 
-def _approve(lucas: Colleague, marta: Colleague) -> Iterator[tuple[str, Visitor]]:
+def _approve(lucas: Colleague, marta: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
     lucas.order("bicycle")
     yield "product-refused", lucas.visitor
     lucas.order("headphones")
@@ -95,11 +98,11 @@ def _approve(lucas: Colleague, marta: Colleague) -> Iterator[tuple[str, Visitor]
     yield "approvals", marta.visitor
     marta.press(".orders a")
     yield "approval", marta.visitor
-    marta.type(latest_token())
+    marta.type(token())
     yield "approved", marta.visitor
 
 
-def _several(lucas: Colleague, marta: Colleague) -> Iterator[tuple[str, Visitor]]:
+def _several(lucas: Colleague, marta: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
     lucas.visitor.go("/several/")
     yield "several", lucas.visitor
     lucas.order_several(mug=2, kettle=1)
@@ -107,19 +110,19 @@ def _several(lucas: Colleague, marta: Colleague) -> Iterator[tuple[str, Visitor]
     marta.visitor.go("/approvals/")
     marta.press(".orders a")
     yield "batch-approval", marta.visitor
-    marta.type(latest_token())
+    marta.type(token())
     lucas.page.reload()
     yield "batch-completed", lucas.visitor
     lucas.press(".lines a")
     yield "line", lucas.visitor
 
 
-def _later(lucas: Colleague) -> Iterator[tuple[str, Visitor]]:
+def _later(lucas: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
     lucas.order("mug", when="2020-01-01T10:00")
     yield "product-too-early", lucas.visitor
     lucas.order("mug", when=tomorrow())
     yield "order-of-tomorrow", lucas.visitor
-    lucas.type(latest_token())
+    lucas.type(token())
     yield "order-scheduled", lucas.visitor
     lucas.press("form[action$='/cancel/'] button")
     yield "order-cancelled", lucas.visitor

@@ -5,19 +5,24 @@ Each test has a shop, members and phones of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
+import urllib3
 from django.utils import timezone
 
 from example_project.breakdowns import ENDING
+from example_project.phone import read_messages
 from example_project.shop.catalogue import PRODUCTS
 from tests import factories
 from tests.browser.buyers import BUYER, DIRECTOR, Colleague, open_company_shop, tomorrow, walk
 from tests.browser.languages import leftovers
 from tests.browser.visitor import WIDTHS, Visitor
+from tests.example.serving import Served
 from tests.example.shopping import World, latest_token
 from tests.stories import deliver_due, travel
 from twofa.channels.memory import outbox
@@ -44,7 +49,7 @@ def colleague(shop: World, live_server: Any, visit: Callable[..., Visitor]) -> C
 
 def test_pages_of_orders_are_readable_at_each_width_and_in_each_scheme(colleague: Callable[..., Colleague]):
     found, names, visitors = [], [], []
-    for name, visitor in walk(colleague):
+    for name, visitor in walk(colleague, latest_token):
         names.append(name)
         visitors.append(visitor)
         found += [f"{name}: {line}" for line in visitor.inspect()]
@@ -57,17 +62,50 @@ def test_pages_of_orders_are_readable_at_each_width_and_in_each_scheme(colleague
 
 
 @pytest.mark.parametrize(("code", "language"), [("pt-BR", "pt_BR"), ("es", "es")])
-def test_pages_of_orders_are_in_one_language(code: str, language: str, colleague: Callable[..., Colleague]):
+def test_pages_of_orders_are_in_one_language(code: str, language: str, served: Served, visit: Callable[..., Visitor]):
+    """Of Lucas and Marta at `make serve`, whom no other test knows; the suite's own server speaks English alone."""
+
+    def come(member: str) -> Colleague:
+        return Colleague(visit(served.base, locale=code), member)
+
+    def token() -> str:
+        return next(message.token for message in read_messages(served.var / "messages") if message.token)
+
     names = {str(product.name) for product in PRODUCTS}
     found: dict[str, list[str]] = {}
-    for name, visitor in walk(lambda member: colleague(member, locale=code)):
+    # One page after the other: each is read while it is shown.
+    webhooks = (("webhooks", told(visit(served.base, locale=code))) for _once in range(1))
+    for name, visitor in chain(walk(come, token), webhooks):
         visitor.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         # An order keeps the words in which it was begun.
         texts = [text for text in visitor.texts() if text not in names]
         found[name] = leftovers(texts, language, "example_project", "twofa") + visitor.too_wide()
         assert visitor.page.get_attribute("html", "lang") == code.lower()
 
+    assert len(found) == 17
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def told(visitor: Visitor) -> Visitor:
+    """Open the page that shows what the shop was told."""
+    visitor.go("/webhooks/")
+    return visitor
+
+
+def test_page_of_webhooks_is_readable_and_follows_by_itself(served: Served, visit: Callable[..., Visitor]):
+    visitor = told(visit(served.base, locale="en"))
+    body, headers = b'{"type": "redemption.completed"}', {"webhook-id": f"msg_{time.monotonic_ns()}"}
+
+    assert urllib3.request("POST", f"{served.base}/webhooks/", body=body, headers=headers).status == 401
+    customer = Colleague(visit(served.base, locale="en"), "everyday:ana").arrive()
+    customer.order("plant")
+
+    for text in ("Refused: not signed by the programme", "redemption.completed"):
+        visitor.page.get_by_text(text).first.wait_for()
+    assert visitor.inspect() == []
+    visitor.page.set_viewport_size({"width": 320, "height": 900})
+    assert visitor.too_wide() == []
+    assert visitor.troubles == []
 
 
 def test_order_is_approved_by_keyboard_alone(colleague: Callable[..., Colleague]):
