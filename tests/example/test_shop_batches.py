@@ -41,6 +41,7 @@ def test_one_token_confirms_all_and_each_line_says_how_it_stands(basket: Shopper
 
     assert "All of it is yours" in basket.page
     assert basket.page.count("state-completed") == 2
+    assert "Begin again" not in basket.page
     assert orders() == [("completed", "completed")] * 2
     assert ledger.balances(world.ana).available == Decimal("42501.00")
     assert [row.items[0]["quantity"] for row in Redemption.objects.order_by("amount")] == [2, 1]
@@ -93,6 +94,7 @@ def test_wrong_token_costs_an_attempt_and_cancelling_gives_all_back(basket: Shop
     basket.send(f"{basket.path}cancel/")
 
     assert "The order is cancelled" in basket.page
+    assert "Begin again" in basket.page
     assert orders() == [("cancelled", "released")] * 2
     assert ledger.balances(world.ana).available == Decimal("50000.00")
 
