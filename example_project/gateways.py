@@ -24,12 +24,17 @@ def configured(environ: Mapping[str, str], *, messages: Path | None) -> dict[str
     real = {**_twilio(environ), **{alias: _gateway(alias.upper(), environ) for alias in named}}
     if environ.get("EMAIL_URL"):
         real["email"] = {"BACKEND": "twofa.channels.email.EmailChannel"}
-    written = {} if messages is None else {alias: _file(messages / alias) for alias in ("sms", "whatsapp", "email")}
-    return {**written, **real}
+    written = {} if messages is None else {alias: _file(messages / alias) for alias in ("whatsapp", "email")}
+    failing = {} if messages is None else {"sms": _failing(messages / "sms")}
+    return {**failing, **written, **real}
 
 
 def _file(directory: Path) -> dict[str, Any]:
     return {"BACKEND": "twofa.channels.file.FileChannel", "OPTIONS": {"directory": directory}}
+
+
+def _failing(directory: Path) -> dict[str, Any]:
+    return {"BACKEND": "example_project.breakdowns.FailingChannel", "OPTIONS": {"directory": directory}}
 
 
 def _twilio(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -122,6 +122,12 @@ TWOFA_TOKEN_KEYS = environment.key_ring("TWOFA_TOKEN_KEY", debug=DEBUG, director
 TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
 PHONE_DIRECTORY = VAR_DIR / "messages"
 TWOFA_CHANNELS = gateways.configured(os.environ, messages=PHONE_DIRECTORY if DEBUG else None)
+# So that whoever tries a provider that fails on purpose does not wait for half a minute.
+TWOFA_DELIVERY_MAX_TRIES = 2 if DEBUG else 4
+# Where members reach the API's page behind the links “it was not me”; without it no message has one.
+TWOFA_PUBLIC_URL = environment.text("TWOFA_PUBLIC_URL", "http://127.0.0.1:8000/api/v1" if DEBUG else "") or None
+# The shop of development is on this machine, where no webhook goes unless it is named.
+TWOFA_WEBHOOK_PRIVATE_HOSTS = ["127.0.0.1", "localhost"] if DEBUG else []
 # Another key than that of tokens: it lives for as long as a document does, and goes with the last one. A server without
 # it runs, and takes no documents.
 TWOFA_DOCUMENT_KEYS = (
@@ -139,8 +145,24 @@ SHOP_API_KEY = environment.text("SHOP_API_KEY", "")
 SHOP_API_KEY_FILE = environment.text("SHOP_API_KEY_FILE", str(VAR_DIR / "shop_api_key.txt"))
 # Calls of one process at a time. Where the shop calls its own server: fewer than that has threads.
 SHOP_API_CALLS = int(environment.text("SHOP_API_CALLS", "3"))
+# What webhooks are verified with: the secret, or a file that holds it, as with the key.
+SHOP_WEBHOOK_SECRET = environment.text("SHOP_WEBHOOK_SECRET", "")
+SHOP_WEBHOOK_SECRET_FILE = environment.text("SHOP_WEBHOOK_SECRET_FILE", str(VAR_DIR / "shop_webhook_secret.txt"))
+SHOP_WEBHOOK_DIRECTORY = VAR_DIR / "webhooks"
 # Who may sign in by a click: the members of `manage.py seed`, and outside of development nobody.
-SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana", "premium:ana"] if DEBUG else []
+SHOP_MEMBERS = (
+    [
+        "summer:ana",
+        "summer:bruno",
+        "summer:nina",
+        "everyday:ana",
+        "premium:ana",
+        "company:lucas",
+        "company:marta",
+    ]
+    if DEBUG
+    else []
+)
 
 # --- e-mail ----------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 
 from example_project import health, pages
-from example_project.shop.views import front
+from example_project.shop.urls import by_method
+from example_project.shop.views import front, webhooks
 from example_project.staff.pages import enroll
 
 urlpatterns = [
@@ -23,6 +25,10 @@ urlpatterns = [
 if settings.DEBUG:
     # Messages with tokens in them: this page does not exist outside of development.
     urlpatterns.append(path("phone/", pages.show_phone, name="phone"))
+    # Whoever knows of it sees what happens to everybody's orders.
+    told = by_method(webhooks.show_webhooks, webhooks.receive)
+    # Whoever sends one has no session that could be borrowed, but a signature.
+    urlpatterns.append(path("webhooks/", csrf_exempt(told), name="webhooks"))
 
 handler403 = pages.show_forbidden
 handler404 = pages.show_nothing

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
+
+
+class Orderable(Protocol):
+    """What an order is begun for: its name in a form, and the prices that were shown."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def price_tag(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,11 @@ class Product:
     description: StrPromise
     price: Decimal
     tint: str
+
+    @property
+    def price_tag(self) -> str:
+        """Return its price as a form keeps it."""
+        return str(self.price)
 
     @property
     def art(self) -> str:
@@ -98,3 +114,28 @@ _BY_SLUG = {product.slug: product for product in PRODUCTS}
 def find(slug: str) -> Product | None:
     """Return a product, or None."""
     return _BY_SLUG.get(slug)
+
+
+@dataclass(frozen=True)
+class Basket:
+    """Several products at once, each as many times as wanted."""
+
+    quantities: Mapping[str, int]
+    slug: str = ""
+    """None that a product could have."""
+
+    @property
+    def price_tag(self) -> str:
+        """Return all prices: what is in the basket is chosen after they were shown."""
+        return " ".join(f"{product.slug}:{product.price}" for product in PRODUCTS)
+
+    @property
+    def lines(self) -> list[tuple[Product, int]]:
+        """Return what is in it, in the catalogue's order."""
+        wanted = ((product, self.quantities.get(product.slug, 0)) for product in PRODUCTS)
+        return [(product, quantity) for product, quantity in wanted if quantity]
+
+    @property
+    def total(self) -> Decimal:
+        """Return what it costs."""
+        return sum((product.price * quantity for product, quantity in self.lines), Decimal(0))

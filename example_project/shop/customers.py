@@ -12,11 +12,13 @@ from django.core import signing
 from django.http import HttpRequest
 from django.utils import translation
 
-from example_project.shop.catalogue import Product
+from example_project.shop.catalogue import Orderable
 
 _CUSTOMER, _DRAFTS, _LAST, _NOTICES = "shop_customer", "shop_drafts", "shop_last", "shop_notices"
-_RETURN, _ASKED, _SPOKEN = "shop_return", "shop_asked", "shop_spoken"
-_OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN)
+_RETURN, _ASKED, _SPOKEN, _WAYS = "shop_return", "shop_asked", "shop_spoken", "shop_ways"
+_CHOSEN = "shop_chosen"
+_OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN, _WAYS, _CHOSEN)
+_FLAGS = ("proves_identity", "needs_approval")
 _SALT = "example_project.shop.draft"
 _KEPT = 20
 """Entries of each kind in a session: a visitor cannot make it grow."""
@@ -32,6 +34,8 @@ class Customer:
     unit: str = "points"
     proves_identity: bool = False
     """Whether the campaign asks its members who they are."""
+    needs_approval: bool = False
+    """Whether in the campaign somebody else approves large orders."""
 
     @property
     def key(self) -> str:
@@ -46,7 +50,7 @@ class Draft:
     order_id: str
     language: str
     text: str
-    """What the form carries: all of this, signed for one member and one product at one price."""
+    """What the form carries: all of this, signed for one member, and one product or basket at its prices."""
 
 
 def members() -> list[Customer]:
@@ -63,9 +67,9 @@ def current(request: HttpRequest) -> Customer | None:
     found = next((member for member in members() if member.key == kept.get("key")), None)
     if found is None:
         return None
-    proves_identity = kept.get("proves_identity") is True
     name, unit = str(kept.get("name", "")), str(kept.get("unit", "points"))
-    return replace(found, name=name, unit=unit, proves_identity=proves_identity)
+    proves_identity, needs_approval = (kept.get(flag) is True for flag in _FLAGS)
+    return replace(found, name=name, unit=unit, proves_identity=proves_identity, needs_approval=needs_approval)
 
 
 def sign_in(request: HttpRequest, customer: Customer) -> None:
@@ -76,7 +80,7 @@ def sign_in(request: HttpRequest, customer: Customer) -> None:
         "key": customer.key,
         "name": customer.name,
         "unit": customer.unit,
-        "proves_identity": customer.proves_identity,
+        **{flag: getattr(customer, flag) for flag in _FLAGS},
     }
 
 
@@ -89,7 +93,7 @@ def sign_out(request: HttpRequest) -> None:
 # --- orders about to be placed ---------------------------------------------------------------------------------------
 
 
-def draft(request: HttpRequest, customer: Customer, product: Product) -> Draft:
+def draft(request: HttpRequest, customer: Customer, product: Orderable) -> Draft:
     """Return the order that the visitor may place: the same one in every tab, until it was placed."""
     drafts = request.session.get(_DRAFTS, {})
     kept = read_draft(drafts.get(product.slug, ""), customer, product)
@@ -98,7 +102,7 @@ def draft(request: HttpRequest, customer: Customer, product: Product) -> Draft:
     content = {
         "member": customer.key,
         "product": product.slug,
-        "price": str(product.price),
+        "price": product.price_tag,
         "order": f"shop-{secrets.token_hex(8)}",
         "language": translation.get_language() or "en",
     }
@@ -107,19 +111,19 @@ def draft(request: HttpRequest, customer: Customer, product: Product) -> Draft:
     return Draft(content["order"], content["language"], text)
 
 
-def read_draft(text: str, customer: Customer, product: Product) -> Draft | None:
+def read_draft(text: str, customer: Customer, product: Orderable) -> Draft | None:
     """Return the order of a form; None where it was forged, or shown to another member, or at another price."""
     try:
         content = signing.loads(text, salt=_SALT)
     except signing.BadSignature:
         return None
     shown = (content["member"], content["product"], content["price"])
-    if shown != (customer.key, product.slug, str(product.price)):
+    if shown != (customer.key, product.slug, product.price_tag):
         return None
     return Draft(content["order"], content["language"], text)
 
 
-def finish_draft(request: HttpRequest, product: Product, order: str | None = None) -> None:
+def finish_draft(request: HttpRequest, product: Orderable, order: str | None = None) -> None:
     """Forget an order that was placed (``order`` is its id at the API), or that can never be."""
     drafts = {**request.session.get(_DRAFTS, {})}
     drafts.pop(product.slug, None)
@@ -128,7 +132,7 @@ def finish_draft(request: HttpRequest, product: Product, order: str | None = Non
         request.session[_LAST] = {**request.session.get(_LAST, {}), product.slug: order}
 
 
-def last_order(request: HttpRequest, product: Product) -> str | None:
+def last_order(request: HttpRequest, product: Orderable) -> str | None:
     """Return the id of the visitor's last order of a product."""
     kept: str | None = request.session.get(_LAST, {}).get(product.slug)
     return kept
@@ -190,3 +194,26 @@ def is_spoken(request: HttpRequest, language: str) -> bool:
 def note_spoken(request: HttpRequest, language: str) -> None:
     """Keep that the programme was told the visitor's language."""
     request.session[_SPOKEN] = language
+
+
+def remember_way(request: HttpRequest, order: str, channel: str) -> None:
+    """Keep by which channel the token of an order was to go: the API says only by which it goes now."""
+    ways = {**request.session.get(_WAYS, {}), order: channel}
+    request.session[_WAYS] = dict(list(ways.items())[-_KEPT:])
+
+
+def way(request: HttpRequest, order: str) -> str:
+    """Return by which channel the token of an order was to go, or an empty text."""
+    channel: str = request.session.get(_WAYS, {}).get(order, "")
+    return channel
+
+
+def remember_chosen(request: HttpRequest, quantities: Mapping[str, int]) -> None:
+    """Keep how many of what were chosen, so that a refusal does not empty the page."""
+    request.session[_CHOSEN] = dict(quantities)
+
+
+def chosen(request: HttpRequest) -> dict[str, int]:
+    """Return how many of what were chosen and not ordered yet."""
+    kept: dict[str, int] = request.session.get(_CHOSEN, {})
+    return kept

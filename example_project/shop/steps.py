@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MISSING, UNDER_REVIEW, REJECTED, APPROVED = "missing", "under_review", "rejected", "approved"
 DEVICE, ANY = "device", "document"
+APPROVER_DEVICE = "approver_device"
+"""What is missing is not the member's: whoever approves for them has nothing that a token can go to."""
 """What a phone is called in the checklist, and any one document, where the campaign does not say which."""
 CHOICES = ("cnh", "rg", "passport")
 """Kinds that a member may choose from then."""

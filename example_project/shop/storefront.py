@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import UUID
@@ -11,7 +12,7 @@ from django.core.cache import cache
 from django.http import Http404
 from django.views.decorators.debug import sensitive_variables
 
-from example_project.shop.catalogue import Product
+from example_project.shop.catalogue import Basket, Product
 from example_project.shop.client import Client, Refused
 from example_project.shop.customers import Customer, Draft
 
@@ -62,6 +63,12 @@ class Storefront:
         """Return the member as the programme knows them. Raises: Refused."""
         return self.client.call("get_participant", "GET", self._participant)
 
+    def name_of(self, external_id: str) -> str:
+        """Return what another member of the campaign is called."""
+        path = f"{self._campaign}participants/{quote(external_id, safe='')}/"
+        name: str = self.client.call("get_participant", "GET", path)["name"]
+        return name
+
     def speak(self, language: str) -> None:
         """Have messages to the member written in ``language``."""
         self.client.call("patch_participant", "PATCH", self._participant, {"locale": language})
@@ -77,7 +84,7 @@ class Storefront:
 
     def usable_devices(self) -> list[Row]:
         """Return those that a token can go to, the main one first."""
-        active = (row for row in self.devices() if row["status"] == "active")
+        active = (row for row in self.devices() if row["status"] == "active" and not row["held"])
         return sorted(active, key=lambda row: not row["is_default"])
 
     def device(self, pk: UUID) -> Row:
@@ -135,8 +142,8 @@ class Storefront:
 
     # --- orders ---
 
-    def place(self, product: Product, draft: Draft, device: str | None) -> Row:
-        """Open the order, or return it where it is open already. Raises: Refused."""
+    def place(self, product: Product, draft: Draft, device: str | None, at: datetime | None = None) -> Row:
+        """Open the order, to be booked ``at`` a time or at once; or return it where it is open. Raises: Refused."""
         name = product.name_in(draft.language)
         amount = str(product.price)
         body: Row = {
@@ -148,21 +155,41 @@ class Storefront:
         }
         if device is not None:
             body["device"] = device
-        key = f"{draft.order_id}:{device or 'default'}"
+        if at is not None:
+            body["scheduled_for"] = at.isoformat()
+        key = f"{draft.order_id}:{device or 'default'}:{body.get('scheduled_for', 'now')}"
         return self.client.call("open_redemption", "POST", f"{self._campaign}redemptions/", body, key=key)
 
     def order(self, pk: UUID) -> Row:
-        """Return one of the member's own orders. Raises: Http404 for everybody else's."""
+        """Return one of the member's own orders, or one that they approve. Raises: Http404 for everybody else's."""
+        return self._own("get_redemption", f"/redemptions/{pk}/")
+
+    def _own(self, operation: str, path: str) -> Row:
         try:
-            row = self.client.call("get_redemption", "GET", f"/redemptions/{pk}/")
+            row = self.client.call(operation, "GET", path)
         except Refused as refused:
             if refused.code == "not_found":
                 raise Http404 from None
             raise
-        # The key sees the orders of all members of this shop. The visitor sees their own.
-        if (row["campaign"], row["participant"]) != (self.customer.campaign, self.customer.external_id):
+        # The key sees the orders of all members of this shop. The visitor sees those that they are asked about.
+        if row["campaign"] != self.customer.campaign or not (self._is_mine(row) or self.approves(row)):
             raise Http404
         return row
+
+    def _is_mine(self, row: Row) -> bool:
+        mine: bool = row["participant"] == self.customer.external_id
+        return mine
+
+    def approves(self, row: Row) -> bool:
+        """Tell whether the member is who approves an order of somebody else."""
+        return row["approver"] is not None and row["approver"]["participant"] == self.customer.external_id
+
+    def approvals(self) -> list[Row]:
+        """Return what waits for the member's approval, newest first; of several at once the first line."""
+        query = urlencode({"status": "pending_2fa_approval", "page_size": "200"})
+        rows = self.client.call("list_redemptions", "GET", f"{self._campaign}redemptions/?{query}")["results"]
+        found = {row["batch"] or row["id"]: row for row in rows if self.approves(row)}
+        return list(found.values())
 
     def orders(self, cursor: str = "") -> Orders:
         """Return a page of the member's orders."""
@@ -188,6 +215,49 @@ class Storefront:
         """Cancel an order that waits. Raises: Refused."""
         self.order(pk)
         return self.client.call("cancel_redemption", "POST", f"/redemptions/{pk}/cancel/", {}, key=f"cancel-{pk}")
+
+    # --- several at once ---
+
+    def place_batch(self, basket: Basket, draft: Draft) -> Row:
+        """Open several orders with one token, a line for each product; or return them. Raises: Refused."""
+        lines = []
+        for product, quantity in basket.lines:
+            name, amount = product.name_in(draft.language), str(product.price * quantity)
+            lines.append(
+                {
+                    "order_id": f"{draft.order_id}-{product.slug}",
+                    "amount": amount,
+                    "description": name if quantity == 1 else f"{quantity} × {name}",
+                    "items": [{"sku": product.slug, "name": name, "quantity": quantity, "amount": amount}],
+                }
+            )
+        body = {"request_id": draft.order_id, "participant": self.customer.external_id, "redemptions": lines}
+        path = f"{self._campaign}redemption-batches/"
+        return self.client.call("open_redemption_batch", "POST", path, body, key=draft.order_id)
+
+    def batch(self, pk: UUID) -> Row:
+        """Return a batch that is the member's own, or that they approve. Raises: Http404 for everybody else's."""
+        return self._own("get_redemption_batch", f"/redemption-batches/{pk}/")
+
+    @sensitive_variables("token")
+    def confirm_batch(self, pk: UUID, token: str, *, key: str) -> Row:
+        """Type the token of a batch. Raises: Refused."""
+        self.batch(pk)
+        return self._answer("confirm_redemption_batch", f"/redemption-batches/{pk}/confirm/", token, key)
+
+    def resend_batch(self, pk: UUID, channel: str, *, key: str | None) -> Row:
+        """Replace the token of a batch by a new one, on ``channel`` where one is given. Raises: Refused."""
+        self.batch(pk)
+        body = {"channel": channel} if channel else {}
+        return self.client.call(
+            "resend_redemption_batch_token", "POST", f"/redemption-batches/{pk}/resend/", body, key=key
+        )
+
+    def cancel_batch(self, pk: UUID) -> Row:
+        """Cancel a batch that waits, with all its lines. Raises: Refused."""
+        self.batch(pk)
+        path = f"/redemption-batches/{pk}/cancel/"
+        return self.client.call("cancel_redemption_batch", "POST", path, {}, key=f"cancel-{pk}")
 
     @sensitive_variables("token")
     def _answer(self, operation: str, path: str, token: str, key: str) -> Row:

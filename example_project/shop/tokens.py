@@ -7,7 +7,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from example_project.shop import words
+from example_project.shop import customers, words
 from example_project.shop.storefront import Row
 from example_project.shop.visits import Visit
 
@@ -23,6 +23,38 @@ def nonce_of(visit: Visit) -> str:
     """Return the nonce of the form, or an empty text where it has none of ours."""
     text = visit.request.POST.get("nonce", "")
     return text if _NONCE.match(text) else ""
+
+
+def order_context(visit: Visit, row: Row) -> dict[str, Any]:
+    """Return the state of the challenge of an order, or of several at once, as their page shows it."""
+    challenge, campaign = row["two_factor"]["challenge"], visit.api.campaign()
+    # An approver's phones and addresses are theirs: by which of them it goes is not for whoever asks to choose.
+    known = set() if row["approver"] else {device["channel"] for device in visit.api.usable_devices()}
+    return {
+        **token_context(challenge, row["next_action"], campaign),
+        **way_context(visit, row),
+        "channels": [name for name in campaign["two_factor"]["channels"] if name in known],
+        "deadline": words.moment(challenge["deadline"]),
+    }
+
+
+def way_context(visit: Visit, row: Row, *, changed: bool = False) -> dict[str, Any]:
+    """Return which way the token of an order goes, by which it was to go, and what became of it."""
+    challenge = row["two_factor"]["challenge"]
+    asked = customers.way(visit.request, row["id"])
+    return {
+        **delivery_context(challenge, changed=changed),
+        "challenge": challenge,
+        "says_way": challenge is not None,
+        "detour_of": asked if challenge is not None and asked and asked != challenge["channel"] else "",
+    }
+
+
+def note_way(visit: Visit, row: Row) -> None:
+    """Keep by which channel a token was to go, as it was sent or sent again."""
+    challenge = row["two_factor"]["challenge"]
+    if challenge is not None:
+        customers.remember_way(visit.request, row["id"], challenge["channel"])
 
 
 def token_context(challenge: Row, next_action: Row, campaign: Row) -> dict[str, Any]:
@@ -45,4 +77,7 @@ def token_context(challenge: Row, next_action: Row, campaign: Row) -> dict[str, 
 def delivery_context(challenge: Row | None, *, changed: bool) -> dict[str, Any]:
     """Return what became of the message; ``changed`` says that the page around it is out of date."""
     status = "" if challenge is None else challenge["delivery"]["status"]
-    return {"delivery": status, "travelling": status in words.TRAVELLING, "changed": changed}
+    travelling = status in words.TRAVELLING
+    retrying = travelling and challenge is not None and bool(challenge["delivery"]["reason"])
+    shown = words.RETRYING if retrying else status
+    return {"delivery": shown, "travelling": travelling, "changed": changed}

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from example_project.shop.uploads import takes_file
-from example_project.shop.views import contacts, front, onboarding, orders, products
+from example_project.shop.views import batches, contacts, front, onboarding, orders, products
 
 app_name = "shop"
 
@@ -24,6 +24,7 @@ def by_method(get: Any, post: Any) -> Any:
 
 
 _ORDER = "orders/<uuid:order_id>/"
+_BATCH = "several/<uuid:batch_id>/"
 _CONTACT = "contacts/<uuid:device_id>/"
 _show_or_take_document = takes_file(
     by_method(onboarding.show_step, onboarding.send_document), refuse=onboarding.refuse_large
@@ -41,6 +42,13 @@ urlpatterns = [
     path(f"{_ORDER}confirm/", orders.confirm_order, name="order-confirm"),
     path(f"{_ORDER}resend/", orders.resend_token, name="order-resend"),
     path(f"{_ORDER}cancel/", orders.cancel_order, name="order-cancel"),
+    path("approvals/", orders.show_approvals, name="approvals"),
+    path("several/", by_method(batches.show_basket, batches.place_batch), name="basket"),
+    path(_BATCH, batches.show_batch, name="batch"),
+    path(f"{_BATCH}delivery/", batches.show_delivery, name="batch-delivery"),
+    path(f"{_BATCH}confirm/", batches.confirm_batch, name="batch-confirm"),
+    path(f"{_BATCH}resend/", batches.resend_token, name="batch-resend"),
+    path(f"{_BATCH}cancel/", batches.cancel_batch, name="batch-cancel"),
     path("onboarding/", onboarding.show_onboarding, name="onboarding"),
     path("onboarding/status/", onboarding.show_status, name="onboarding-status"),
     path("onboarding/<str:wanted>/", _show_or_take_document, name="onboarding-step"),

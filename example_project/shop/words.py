@@ -22,15 +22,21 @@ STATES: dict[str, StrPromise] = {
     "expired": _("Time ran out"),
     "cancelled": _("Cancelled"),
     "failed": _("Failed"),
+    # Of several at once.
+    "completing": _("Being completed"),
+    "partly_completed": _("Completed in part"),
 }
 UNKNOWN_STATE = _("In progress")
 """Of a state that a later version of the API brings: not final, as far as this shop knows."""
 
 CHANNELS: dict[str, StrPromise] = {"sms": _("SMS"), "whatsapp": _("WhatsApp"), "email": _("E-mail")}
 
+RETRYING = "retrying"
+"""Of a message that its provider did not take, and that is tried again: the API says ``queued``, with a reason."""
 DELIVERIES: dict[str, StrPromise] = {
     "queued": _("The message is on its way."),
     "sending": _("The message is on its way."),
+    RETRYING: _("The message could not be handed over yet. We try again by ourselves, and then another way."),
     "sent": _("The message was sent."),
     "delivered": _("The message was delivered."),
     "failed": _("The message could not be delivered. Ask for a new token below."),

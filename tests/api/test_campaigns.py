@@ -7,7 +7,7 @@ from tests.api.client import refused
 
 
 def test_campaign_shows_its_policy(api, shop):
-    shop.campaign.threshold = Decimal(500)
+    shop.campaign.threshold, shop.campaign.approver_threshold = Decimal(500), Decimal(9000)
     shop.campaign.save()
 
     body = api.get(f"/campaigns/{shop.campaign.slug}/").json()
@@ -20,6 +20,7 @@ def test_campaign_shows_its_policy(api, shop):
         "two_factor": {
             "mode": "required",
             "threshold": "500.00",
+            "approver_threshold": "9000.00",
             "channels": ["sms", "whatsapp", "email"],
             "token_length": 6,
             "token_alphabet": "alphanumeric",

@@ -41,6 +41,19 @@ def test_list_is_filtered(api, shop):
     assert found(f"updated_after={second['created_at']}") == [second["id"]]
 
 
+def test_line_of_a_batch_is_found_by_its_state_while_it_waits_and_once_its_time_is_over(api, shop):
+    batch = shop.open_batch("100.00", "150.00")
+    lines = {str(line.pk) for line in batch.lines}
+
+    def found(status):
+        return {row["id"] for row in api.get(f"{checkouts(shop)}?status={status}").json()["results"]}
+
+    assert (found("pending_2fa_approval"), found("expired")) == (lines, set())
+    Challenge.objects.update(deadline=F("created_at"))
+    assert found("pending_2fa_approval") == set()
+    assert found("expired") == lines
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -16,6 +16,8 @@ from example_project.loyalty import ledger
 from tests import factories, stories
 from tests.example.blocks import ROOT
 from twofa.channels.memory import outbox
+from twofa.flows import approvers
+from twofa.flows.history import WORKER
 from twofa.models import Campaign, Participant, Redemption
 
 PHONE = "+55 11 99999-0034"
@@ -80,6 +82,28 @@ class World:
         ledger.grant(self.member, Decimal("50000.00"), key=str(self.member.pk))
         self.phone(self.member)
         return self.member
+
+    def found_company(self, *, limit: str = "40000.00", **policy: Any) -> Participant:
+        """Open a campaign in which Marta approves what Lucas orders; return her."""
+        wanted = {"approver_threshold": Decimal("5000.00"), **policy}
+        campaign = factories.campaign(slug="company", name="Company rewards", **wanted)
+        self.storefront.campaigns.add(campaign)
+        lucas, marta = (
+            factories.participant(campaign, external_id=external_id, name=name, locale="en")
+            for external_id, name in (("lucas", "Lucas Braga"), ("marta", "Marta Reis"))
+        )
+        ledger.grant(lucas, Decimal("200000.00"), key=str(lucas.pk))
+        factories.device(lucas)
+        factories.device(marta, "email")
+        approvers.entitle(
+            requester=lucas,
+            participant=marta,
+            by=factories.staff(),
+            actor=WORKER,
+            reason="director",
+            max_amount=Decimal(limit),
+        )
+        return marta
 
     def phone(self, of: Participant | None = None, **columns: Any) -> Any:
         """Give a member a phone that is proven."""
@@ -155,7 +179,10 @@ def open_shop(settings: Any, address: str) -> World:
     ]
     settings.TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
     settings.SHOP_API_URL = f"{address}/api/v1"
-    settings.SHOP_MEMBERS = ["summer:ana", "summer:bruno", "everyday:ana", "premium:ana"]
+    settings.SHOP_MEMBERS = [
+        *("summer:ana", "summer:bruno", "everyday:ana", "premium:ana"),
+        *("company:lucas", "company:marta"),
+    ]
     cache.clear()
     outbox.clear()
     made = World.make()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -37,11 +38,20 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
         "attempts_exhausted",
         "challenge_closed",
         "onboarding_incomplete",
+        "approver_not_entitled",
     ):
         assert f'"{code}"' in done.stdout
     assert '"attempts_remaining": 4' in done.stdout
     assert "Of them pictures that anything can open without the key: 0" in done.stdout
     assert "Looks at her pictures, each an event with a name: rita, rita, rita" in done.stdout
+    assert "Lines, each with its own outcome: completed, completed, completed" in done.stdout
+    for state in ("scheduled", "cancelled"):
+        assert f'"status": "{state}"' in done.stdout
+    assert '"reason": "provider_unavailable"' in done.stdout
+    assert "Nina's phone, WHATSAPP" in done.stdout
+    assert "Cases for staff: 1" in done.stdout
+    assert re.search(r"Webhooks verified: [1-9]\d", done.stdout)
+    assert "Refused: 1" in done.stdout
     assert "\x1b" not in done.stdout, "no colours in a pipe"
     assert list(scratch.iterdir()) == []
 

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 from example_project import gateways
+from example_project.breakdowns import FailingChannel
 from example_project.loyalty.demo import isolation
 from tests.example.blocks import ROOT
+from twofa.channels.file import FileChannel
 
 REAL = {
     "TWILIO_ACCOUNT_SID": "AC0123",
@@ -26,7 +28,11 @@ def test_demo_sends_to_no_provider_that_the_environment_names(tmp_path: Path):
     kept = isolation.without_providers({**REAL, **HARMLESS})
 
     channels = gateways.configured(kept, messages=tmp_path)
-    assert {entry["BACKEND"] for entry in channels.values()} == {"twofa.channels.file.FileChannel"}
+    assert {entry["BACKEND"] for entry in channels.values()} == {
+        "twofa.channels.file.FileChannel",
+        "example_project.breakdowns.FailingChannel",
+    }
+    assert issubclass(FailingChannel, FileChannel), "which writes to files as well"
     assert kept == HARMLESS
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
+from pathlib import Path
 
 import dj_database_url
 
@@ -94,6 +95,9 @@ SHOP_API_URL = SHOP_API_KEY = ""
 SHOP_API_KEY_FILE = os.devnull
 SHOP_API_CALLS = 4
 SHOP_MEMBERS: list[str] = []
+SHOP_WEBHOOK_SECRET = ""
+SHOP_WEBHOOK_SECRET_FILE = os.devnull
+SHOP_WEBHOOK_DIRECTORY = Path(os.devnull)
 
 
 def overrides() -> dict[str, object]:

@@ -68,6 +68,7 @@ def campaign(row: Campaign) -> shapes.Campaign:
         "two_factor": {
             "mode": row.two_factor_mode,
             "threshold": None if row.threshold is None else points(row.threshold),
+            "approver_threshold": None if row.approver_threshold is None else points(row.approver_threshold),
             "channels": row.allowed_channels,
             "token_length": row.token_length,
             "token_alphabet": row.token_alphabet,

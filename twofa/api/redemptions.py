@@ -356,8 +356,10 @@ def _filtered(rows: QuerySet[Redemption], **filters: Any) -> QuerySet[Redemption
 def _standing(status: str) -> Q:
     """Return the condition of a state as it is now: one whose deadline has passed has expired, swept or not."""
     pending = Q(status=Redemption.Status.PENDING)
+    # A line of a batch has no challenge of its own: it waits for as long as the batch does.
     if status == Redemption.Status.PENDING:
-        return pending & Q(challenge__deadline__gt=Clock())
+        return pending & (Q(challenge__deadline__gt=Clock()) | Q(batch__challenge__deadline__gt=Clock()))
     if status == Redemption.Status.EXPIRED:
-        return Q(status=status) | pending & Q(challenge__deadline__lte=Clock())
+        over = Q(challenge__deadline__lte=Clock()) | Q(batch__challenge__deadline__lte=Clock())
+        return Q(status=status) | pending & over
     return Q(status=status)

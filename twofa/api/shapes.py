@@ -53,6 +53,7 @@ class TwoFactorPolicy(TypedDict):
 
     mode: Annotated[str, known(*TwoFactorMode.values)]
     threshold: Points | None
+    approver_threshold: Annotated[Points | None, note("From here on another participant approves. Null: nobody.")]
     channels: list[ChannelName]
     token_length: int
     token_alphabet: Annotated[str, known(*TokenAlphabet.values)]

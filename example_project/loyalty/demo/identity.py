@@ -14,6 +14,7 @@ from example_project.loyalty.demo.failure import expect
 from twofa import correlation
 from twofa.flows import documents, reviews
 from twofa.flows.history import Actor
+from twofa.models import Channel
 
 if TYPE_CHECKING:
     from example_project.loyalty.demo.story import Story
@@ -75,6 +76,9 @@ def review(story: Story) -> None:
     expect(len(names), len(seed.REQUIRED_DOCUMENTS), _("looks at documents"))
     story.terminal.line()
     story.terminal.fact(_("Looks at her pictures, each an event with a name"), ", ".join(names))
+    story.terminal.say(_("Ana is told of each."))
+    for _document in seed.REQUIRED_DOCUMENTS:
+        story.receive_message("Ana", channel=Channel.SMS)
     standing = story.client.call("GET", f"{_PARTICIPANT}onboarding/", expect=200, show=("status", "missing"))
     expect(standing.body["status"], "complete", _("the onboarding"))
     _redeem(story)

@@ -21,8 +21,8 @@ def run(terminal: Terminal, *, port: int) -> None:
     """Migrate, seed, serve, tell, clean up. Raises: DemoFailed."""
     began = time.monotonic()
     try:
-        logins = _prepare(terminal)
-        _tell(terminal, logins, server.free_port(port))
+        free = server.free_port(port)
+        _tell(terminal, _prepare(terminal, server.receiver(free)), free)
     finally:
         shutil.rmtree(settings.VAR_DIR)
     seconds = time.monotonic() - began
@@ -33,17 +33,17 @@ def run(terminal: Terminal, *, port: int) -> None:
     terminal.line(_("           docs/tutorial/first-redemption.md   the same story by your own hand"))
 
 
-def _prepare(terminal: Terminal) -> seed.Logins:
-    terminal.line(_("Making a database: migrations, three campaigns, Ana and her points …"))
+def _prepare(terminal: Terminal, receiver: str) -> seed.Logins:
+    terminal.line(_("Making a database: migrations, four campaigns, Ana and her points …"))
     call_command("migrate", verbosity=0, interactive=False)
-    return seed.plant()
+    return seed.plant(receiver)
 
 
 def _tell(terminal: Terminal, logins: seed.Logins, port: int) -> None:
     log = settings.VAR_DIR / "server.log"
     terminal.line(_("Starting the server on port %(port)d …") % {"port": port})
-    process = server.start_server(port, log=log, key=logins.key)
-    sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
+    process = server.start_server(port, log=log, key=logins.key, webhook_secret=logins.webhook_secret)
+    sweeper = server.start_sweeper(port, log=settings.VAR_DIR / "sweeper.log")
     try:
         seconds = server.wait_until_ready(process, port, f"{PREFIX}/schema/")
         terminal.line(_("It answers after %(seconds).1f seconds.") % {"seconds": seconds})

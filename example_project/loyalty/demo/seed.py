@@ -11,17 +11,21 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
 from example_project.loyalty import ledger
+from example_project.loyalty.demo import company
 from twofa import correlation
-from twofa.flows import campaigns, participants, roles, storefronts
+from twofa.flows import campaigns, participants, roles, storefronts, webhook_endpoints
 from twofa.flows.history import WORKER, Actor
-from twofa.models import Campaign, Participant, Storefront
+from twofa.models import Campaign, Participant, Storefront, WebhookEndpoint
 
 GUARDED, OPEN, VERIFIED = "summer", "everyday", "premium"
 REQUIRED_DOCUMENTS = ["cnh:front", "cnh:back", "selfie"]
 DOCUMENT_NUMBER = "529.982.247-25"
 PARTICIPANT = "ana"
 NEWCOMER = "bruno"
+UNREACHED = "nina"
 PHONE = "+5511999990034"
+FAILING_PHONE = "+5511999990500"
+"""One that the demo's SMS provider fails for: see ``example_project.breakdowns``."""
 STOREFRONT = "Points shop"
 STAFF, REVIEWER = "admin", "rita"
 POINTS = Decimal("50000.00")
@@ -38,26 +42,38 @@ class Logins:
     key: str
     password: str
     reviewer_password: str = ""
+    webhook_secret: str = ""
 
 
-def plant() -> Logins:
-    """Make two staff users, three campaigns, a storefront with a key, and Ana with points in each campaign."""
+def plant(receiver: str = "") -> Logins:
+    """Make two staff users, four campaigns with their members, and a storefront with a key.
+
+    ``receiver`` is where the shop takes webhooks; without one it is told of nothing.
+    """
     with correlation.bound(_CORRELATION_ID):
-        return _plant()
+        return _plant(receiver)
 
 
-def _plant() -> Logins:
+def _plant(receiver: str) -> Logins:
     password = secrets.token_urlsafe(12)
     staff = get_user_model().objects.create_superuser(STAFF, password=password)
     actor = Actor.staff(staff)
     guarded, unguarded, verified = opened = _open_campaigns(actor)
-    storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=opened, actor=actor)
+    corporate = company.found(staff, actor, cooldown=COOLDOWN)
+    storefront = storefronts.open_storefront(name=STOREFRONT, campaigns=(*opened, corporate), actor=actor)
     for campaign in (guarded, unguarded):
         _enroll(campaign, actor)
     _enroll(guarded, actor, NEWCOMER, "Bruno Lima", FEW_POINTS)
     _enroll(verified, actor, document_number=DOCUMENT_NUMBER)
-    _key, text = storefronts.issue_key(storefront, actor=actor)
-    return Logins(key=text, password=password, reviewer_password=_appoint_reviewer(actor))
+    unreached = _enroll(guarded, actor, UNREACHED, "Nina Castro")
+    for channel in ("sms", "whatsapp"):
+        company.give_phone(unreached, channel, FAILING_PHONE)
+    return Logins(
+        key=storefronts.issue_key(storefront, actor=actor)[1],
+        password=password,
+        reviewer_password=_appoint_reviewer(actor),
+        webhook_secret=webhook_endpoints.open_endpoint(storefront, actor=actor, url=receiver)[1] if receiver else "",
+    )
 
 
 def _open_campaigns(actor: Actor) -> tuple[Campaign, Campaign, Campaign]:
@@ -92,15 +108,22 @@ def is_planted() -> bool:
     return Storefront.objects.filter(name=STOREFRONT).exists()
 
 
+def redirect_webhooks(receiver: str) -> None:
+    """Have the shop's webhooks go to where it is served now."""
+    with correlation.bound(_CORRELATION_ID):
+        for endpoint in WebhookEndpoint.objects.filter(storefront__name=STOREFRONT):
+            webhook_endpoints.update(endpoint, actor=WORKER, changes={"url": receiver})
+
+
 def new_key() -> str:
     """Give the demo's storefront another key."""
     with correlation.bound(_CORRELATION_ID):
         return storefronts.issue_key(Storefront.objects.get(name=STOREFRONT), actor=WORKER)[1]
 
 
-def participant(slug: str) -> Participant:
+def participant(slug: str, external_id: str = PARTICIPANT) -> Participant:
     """Return the demo's participant in a campaign."""
-    return Participant.objects.get(campaign__slug=slug, external_id=PARTICIPANT)
+    return Participant.objects.get(campaign__slug=slug, external_id=external_id)
 
 
 def _enroll(
@@ -110,7 +133,7 @@ def _enroll(
     name: str = "Ana Souza",
     points: Decimal = POINTS,
     document_number: str | None = None,
-) -> None:
+) -> Participant:
     enrolled, _created = participants.enroll(
         campaign=campaign,
         external_id=external_id,
@@ -120,3 +143,4 @@ def _enroll(
         actor=actor,
     )
     ledger.grant(enrolled, points, key=f"welcome:{campaign.slug}:{external_id}")
+    return enrolled

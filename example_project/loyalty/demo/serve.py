@@ -31,12 +31,14 @@ _LOG = "server.log"
 def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
     """Serve until Ctrl-C. Raises: DemoFailed where the server cannot start, or ends by itself."""
     terminal.line(_("Preparing the database …"))
-    logins = _prepare(terminal, fresh=fresh)
     free = server.free_port(port)
+    logins = _prepare(terminal, server.receiver(free), fresh=fresh)
     if port not in (0, free):
         terminal.line(_("Port %(wanted)d is taken: using %(free)d.") % {"wanted": port, "free": free})
-    process = server.start_server(free, log=settings.VAR_DIR / _LOG, key=logins.key)
-    sweeper = server.start_sweeper(log=settings.VAR_DIR / "sweeper.log")
+    process = server.start_server(
+        free, log=settings.VAR_DIR / _LOG, key=logins.key, webhook_secret=logins.webhook_secret
+    )
+    sweeper = server.start_sweeper(free, log=settings.VAR_DIR / "sweeper.log")
     try:
         server.wait_until_ready(process, free, f"{PREFIX}/schema/")
         _greet(terminal, logins, free)
@@ -49,19 +51,20 @@ def serve(terminal: Terminal, *, port: int, fresh: bool) -> None:
         sweeper.stop()
 
 
-def _prepare(terminal: Terminal, *, fresh: bool) -> seed.Logins:
+def _prepare(terminal: Terminal, receiver: str, *, fresh: bool) -> seed.Logins:
     database = Path(connection.settings_dict["NAME"])
     kept = settings.VAR_DIR / "serve.json"
     if fresh or not (database.exists() and kept.exists()):
         _forget(database, kept)
         call_command("migrate", verbosity=0, interactive=False)
-        _keep(kept, seed.plant())
+        _keep(kept, seed.plant(receiver))
         terminal.line(
             _("Four people send documents for staff to decide; one of them sends a picture that is not theirs …")
         )
         queue.fill()
     else:
         call_command("migrate", verbosity=0, interactive=False)
+        seed.redirect_webhooks(receiver)
     return seed.Logins(**json.loads(kept.read_text()))
 
 
@@ -70,7 +73,7 @@ def _forget(database: Path, kept: Path) -> None:
     for suffix in _BESIDE:
         Path(f"{database}{suffix}").unlink(missing_ok=True)
     kept.unlink(missing_ok=True)
-    for folder in (settings.PHONE_DIRECTORY, settings.VAR_DIR / "documents"):
+    for folder in (settings.PHONE_DIRECTORY, settings.VAR_DIR / "documents", settings.SHOP_WEBHOOK_DIRECTORY):
         if folder.exists():
             shutil.rmtree(folder)
 
@@ -88,6 +91,7 @@ def _greet(terminal: Terminal, logins: seed.Logins, port: int) -> None:
         (_("Shop"), f"{base}/"),
         (_("API docs"), f"{base}{PREFIX}/docs/"),
         (_("Phone"), f"{base}/phone/"),
+        (_("Webhooks"), f"{base}/webhooks/"),
         (_("Admin"), f"{base}/admin/"),
         (_("Admin login"), f"{seed.STAFF} / {logins.password}"),
         (_("Its code now"), "make code"),

@@ -75,15 +75,26 @@ def start(name: str, *command: str, log: Path, more: Mapping[str, str] | None = 
     return Process(name, running, log)
 
 
-def start_server(port: int, *, log: Path, key: str) -> Process:
+def receiver(port: int) -> str:
+    """Return where the shop of the server at ``port`` takes webhooks."""
+    return f"http://{HOST}:{port}/webhooks/"
+
+
+def start_server(port: int, *, log: Path, key: str, webhook_secret: str) -> Process:
     """Start the web server, whose shop calls its API with ``key``. It answers a moment later: see wait_until_ready."""
-    shop = {"SHOP_API_URL": f"http://{HOST}:{port}/api/v1", "SHOP_API_KEY": key}
+    shop = {**_address(port), "SHOP_API_KEY": key, "SHOP_WEBHOOK_SECRET": webhook_secret}
     return start("server", "runserver", "--noreload", "--nostatic", f"{HOST}:{port}", log=log, more=shop)
 
 
-def start_sweeper(*, log: Path) -> Process:
-    """Start the sweeper, which stands in for Celery's clock."""
-    return start("sweeper", "twofa_sweep", "--every", "5", log=log)
+def start_sweeper(port: int, *, log: Path) -> Process:
+    """Start the sweeper, which stands in for Celery's clock, beside the server at ``port``."""
+    return start("sweeper", "twofa_sweep", "--every", "1", log=log, more=_address(port))
+
+
+def _address(port: int) -> dict[str, str]:
+    api = f"http://{HOST}:{port}/api/v1"
+    # Whoever sends a message writes the link into it that leads to the server.
+    return {"SHOP_API_URL": api, "TWOFA_PUBLIC_URL": api}
 
 
 def wait_until_ready(server: Process, port: int, path: str) -> float:

@@ -1,4 +1,4 @@
-"""The story: what happens when Ana spends points, in ten chapters. Whatever is shown is also checked."""
+"""The story: what happens when people spend points, in sixteen chapters. Whatever is shown is also checked."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from example_project.loyalty import ledger
-from example_project.loyalty.demo import evidence, identity, seed
+from example_project.loyalty.demo import business, evidence, identity, seed, timing, told, troubles
 from example_project.loyalty.demo.client import Answer, Client
 from example_project.loyalty.demo.failure import expect
 from example_project.loyalty.demo.inbox import Inbox
 from example_project.loyalty.demo.terminal import Terminal
+from example_project.phone import PhoneMessage
+from twofa.models import Channel
 
 _PRICE = Decimal("15000.00")
 _CHALLENGE = "two_factor.challenge"
@@ -23,7 +25,7 @@ _BRIEF_VERDICT = ("code", "attempts_remaining")
 
 
 class Story:
-    """One storefront, one participant, one phone."""
+    """One storefront, and those who redeem there."""
 
     def __init__(self, client: Client, terminal: Terminal, inbox: Inbox) -> None:
         self.client = client
@@ -44,6 +46,12 @@ class Story:
             (_("A campaign that asks who she is"), lambda: identity.refuse(self)),
             (_("Her documents, for staff alone"), lambda: identity.send(self)),
             (_("A person looks, and decides"), lambda: identity.review(self)),
+            (_("A buyer asks, a director approves"), lambda: business.approve(self)),
+            (_("Several prizes, one token"), lambda: business.approve_several(self)),
+            (_("Confirmed now, booked later"), lambda: timing.schedule(self)),
+            (_("The SMS provider fails"), lambda: troubles.fail_over(self)),
+            (_("“It was not me”"), lambda: troubles.report(self)),
+            (_("What the shop was told"), lambda: told.hear(self)),
             (_("What was left behind"), self.look_behind),
         )
         for number, (title, chapter) in enumerate(chapters, start=1):
@@ -126,6 +134,8 @@ class Story:
             wrong(token, 5), 422, code="attempts_exhausted", left=0, show=(*_VERDICT, "challenge", "redemption")
         )
         expect(last.body["redemption"]["status"], "rejected", _("the redemption"))
+        self.terminal.say(_("She is told, and has nothing to do."))
+        self.receive_message("Ana", channel=Channel.SMS)
         self.terminal.say(_("From here on the right token is of no use either."))
         self.confirm_with(token, 409, code="challenge_closed", show=("code", "detail", "redemption"))
         self.show_points(available="35000.00", reserved="0.00")
@@ -147,12 +157,12 @@ class Story:
             evidence.tokens_left_behind(self.inbox.tokens, self.client.answers),
         )
 
-    def order_of(self, amount: Decimal, *, repeat: bool = False) -> dict[str, Any]:
+    def order_of(self, amount: Decimal, *, participant: str = seed.PARTICIPANT, repeat: bool = False) -> dict[str, Any]:
         """Return the body of a checkout, under a new order id unless it is a repetition."""
         self.order += 0 if repeat else 1
         line = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": str(amount)}
         return {
-            "participant": seed.PARTICIPANT,
+            "participant": participant,
             "order_id": f"A-{self.order}",
             "amount": str(amount),
             "description": "Headphones",
@@ -195,21 +205,31 @@ class Story:
         expect(answer.body.get("attempts_remaining"), left, _("attempts left"))
         return answer
 
-    def receive(self) -> str:
-        """Read the new message on Ana's phone; return its token."""
-        message = self.inbox.next()
-        self.terminal.bubble(
-            _("Ana's phone, %(channel)s") % {"channel": message.channel.upper()}, message.text.splitlines()
-        )
+    def receive(self, name: str = "Ana", *, channel: str = Channel.SMS, says: str = "") -> str:
+        """Read the new message on somebody's phone; return its token."""
+        message = self.receive_message(name, channel=channel)
+        expect(says in message.text, True, _("whether the message says %(what)s") % {"what": says})
         return message.token
 
-    def show_points(self, *, available: str, reserved: str, slug: str = seed.GUARDED) -> None:
-        """Look Ana's points up in the ledger, and show them."""
-        points = ledger.balances(seed.participant(slug))
-        expect(points, ledger.Balances(Decimal(available), Decimal(reserved)), _("Ana's points"))
+    def receive_message(self, name: str, *, channel: str) -> PhoneMessage:
+        """Read the new message, which came by ``channel``."""
+        message = self.inbox.next()
+        expect(message.channel, channel, _("the channel"))
+        label = _("%(name)s's phone, %(channel)s") % {"name": name, "channel": message.channel.upper()}
+        self.terminal.bubble(label, message.text.splitlines())
+        return message
+
+    def show_points(
+        self, slug: str = seed.GUARDED, who: str = seed.PARTICIPANT, *, available: str, reserved: str
+    ) -> None:
+        """Look somebody's points up in the ledger, and show them."""
+        participant = seed.participant(slug, who)
+        label = _("%(name)s's points") % {"name": participant.name.partition(" ")[0]}
+        points = ledger.balances(participant)
+        expect(points, ledger.Balances(Decimal(available), Decimal(reserved)), label)
         self.terminal.line()
         self.terminal.fact(
-            _("Ana's points"),
+            label,
             _("%(available)s to spend, %(reserved)s set aside") % {"available": available, "reserved": reserved},
         )
 

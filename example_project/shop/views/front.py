@@ -52,6 +52,7 @@ def _known(visit: Visit, member: Customer) -> tuple[Customer, Row] | None:
             name=api.participant()["name"],
             unit=campaign["unit"],
             proves_identity=campaign["identity_required"],
+            needs_approval=campaign["two_factor"].get("approver_threshold") is not None,
         )
         return known, campaign
     except Refused as refused:

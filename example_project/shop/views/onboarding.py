@@ -20,6 +20,10 @@ _POLICY = POLICY.replace("img-src 'self'", "img-src 'self' blob:")
 def lead(visit: Visit, refused: Refused) -> HttpResponse:
     """Send a member, whose order the programme does not take yet, to where they do what is missing."""
     missing = refused.members.get("missing", [])
+    if steps.APPROVER_DEVICE in missing:
+        return visit.go(reverse("shop:orders"), "approver_unreached")
+    if steps.DEVICE in missing and any(row["held"] for row in visit.api.devices()):
+        return visit.go(reverse("shop:contacts"), "device_held")
     if missing == [steps.DEVICE]:
         return visit.go(reverse("shop:contacts"), refused.code)
     return visit.go(reverse("shop:onboarding"), "identity_needed")

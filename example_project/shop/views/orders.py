@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
-from example_project.shop import catalogue, words
+from example_project.shop import catalogue, people, words
 from example_project.shop.client import Refused
 from example_project.shop.forms import TokenForm
 from example_project.shop.storefront import Row
-from example_project.shop.tokens import delivery_context, nonce_of, token_context
+from example_project.shop.tokens import nonce_of, note_way, order_context, way_context
 from example_project.shop.views import onboarding
 from example_project.shop.visits import Visit, action, page
 
 PENDING = "pending_2fa_approval"
-MOVING = frozenset({"approved", "scheduled"})
+SCHEDULED = "scheduled"
+_SOON = timedelta(minutes=2)
+"""So close to its time a page looks again by itself; for days it does not."""
 
 
 def _here(pk: UUID) -> str:
@@ -33,14 +37,28 @@ def show_orders(visit: Visit) -> HttpResponse:
 
 
 @page()
+def show_approvals(visit: Visit) -> HttpResponse:
+    """Show what others ask the member to approve."""
+    rows = [{**row, "asker_name": people.name(visit, row["participant"])} for row in visit.api.approvals()]
+    return visit.render("shop/approvals.html", {"rows": rows, "here": "approvals"})
+
+
+@page()
 def show_order(visit: Visit, order_id: UUID) -> HttpResponse:
     """Show an order as it stands: one address for all of its states, so that reloading never does anything."""
     order = visit.api.order(order_id)
-    context: dict[str, Any] = {"order": order, "product": product_of(order), "here": "orders"}
+    if order["batch"] and order["status"] == PENDING:
+        return redirect("shop:batch", order["batch"])
+    two = people.of_order(visit, order)
+    context: dict[str, Any] = {"order": order, "product": product_of(order), "here": _part(two), **two}
     if order["status"] == PENDING:
-        return visit.render("shop/token.html", {**context, **_waiting(visit, order)})
-    context["moving"] = order["status"] in MOVING or order["status"] not in words.STATES
+        return visit.render("shop/token.html", {**context, **order_context(visit, order)})
+    context |= {"moving": _is_moving(order), "not_me": is_not_me(order)}
     return visit.render("shop/outcome.html", context)
+
+
+def _part(two: dict[str, Any]) -> str:
+    return "approvals" if two.get("approving") else "orders"
 
 
 def product_of(order: Row) -> catalogue.Product | None:
@@ -48,22 +66,24 @@ def product_of(order: Row) -> catalogue.Product | None:
     return catalogue.find(order["items"][0].get("sku", "")) if order["items"] else None
 
 
-def _waiting(visit: Visit, order: Row) -> dict[str, Any]:
+def is_not_me(order: Row) -> bool:
+    """Tell whether an order was rejected because whoever got its token had not asked for it."""
     challenge = order["two_factor"]["challenge"]
-    campaign = visit.api.campaign()
-    channels = {row["channel"] for row in visit.api.usable_devices()}
-    return {
-        **token_context(challenge, order["next_action"], campaign),
-        "channels": [name for name in campaign["two_factor"]["channels"] if name in channels],
-        "deadline": words.moment(challenge["deadline"]),
-    }
+    return bool(order["status"] == "rejected" and challenge and challenge["attempts_remaining"])
+
+
+def _is_moving(order: Row) -> bool:
+    if order["status"] == SCHEDULED:
+        at = words.moment(order["scheduled_for"])
+        return at is None or at - datetime.now(UTC) < _SOON
+    return order["status"] == "approved" or order["status"] not in words.STATES
 
 
 @page()
 def show_delivery(visit: Visit, order_id: UUID) -> HttpResponse:
     """Show what became of the message: the part of the token page that changes by itself."""
     order = visit.api.order(order_id)
-    context = delivery_context(order["two_factor"]["challenge"], changed=order["status"] != PENDING)
+    context = way_context(visit, order, changed=order["status"] != PENDING)
     return visit.render("shop/parts/delivery.html", {**context, "page_url": _here(order_id)})
 
 
@@ -92,12 +112,13 @@ def resend_token(visit: Visit, order_id: UUID) -> HttpResponse:
     channel = channel if channel in words.CHANNELS else ""
     nonce = nonce_of(visit)
     visit.speak()
-    visit.api.resend(order_id, channel, key=f"resend-{order_id}-{nonce}-{channel}" if nonce else None)
+    order = visit.api.resend(order_id, channel, key=f"resend-{order_id}-{nonce}-{channel}" if nonce else None)
+    note_way(visit, order)
     return visit.go(_here(order_id), "token_sent")
 
 
 @action(back="shop:order")
 def cancel_order(visit: Visit, order_id: UUID) -> HttpResponse:
-    """Cancel an order that waits."""
+    """Cancel an order that waits, for its token or for its time; or decline it as the one who would approve it."""
     visit.api.cancel(order_id)
     return visit.go(_here(order_id))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 
-from example_project.shop import catalogue, customers
+from example_project.shop import catalogue, customers, times
 from example_project.shop.catalogue import Product
 from example_project.shop.client import Refused
 from example_project.shop.storefront import Row
+from example_project.shop.tokens import note_way
 from example_project.shop.views import onboarding
 from example_project.shop.visits import Visit, action, page, params_of
 
 # The order id is used up: the API would give the same answer to it for ever.
-_FINAL = frozenset({"redemption_refused", "order_conflict", "idempotency_key_reused"})
+FINAL = frozenset({"redemption_refused", "order_conflict", "idempotency_key_reused"})
 
 
 def _product(slug: str) -> Product:
@@ -32,13 +34,15 @@ def show_product(visit: Visit, slug: str) -> HttpResponse:
     if visit.customer is None:
         return visit.render("shop/product.html", {"product": product, "here": "front"})
     available = visit.balances().available
-    campaign = visit.api.campaign()
-    devices = [] if campaign["two_factor"]["mode"] == "off" else visit.api.usable_devices()
+    two_factor = visit.api.campaign()["two_factor"]
+    devices = [] if two_factor["mode"] == "off" else visit.api.usable_devices()
     context = {
         "product": product,
         "left": available - product.price,
         "lacking": product.price - available,
         "devices": devices,
+        "approver_from": two_factor.get("approver_threshold"),
+        "zone": settings.TIME_ZONE,
         "draft": customers.draft(visit.request, visit.member, product),
         "last": _last(visit, product),
         "here": "front",
@@ -65,12 +69,18 @@ def place_order(visit: Visit, slug: str) -> HttpResponse:
     if draft is None:
         customers.finish_draft(visit.request, product)
         return visit.go(here, "stale_form")
+    when = visit.request.POST.get("when", "")[:40]
+    try:
+        at = times.read(when, visit.request.POST.get("zone", "")[:64])
+    except times.Unreadable as error:
+        return visit.go(here, "invalid", {"field_code": error.code, "when": when})
     visit.speak()
     try:
-        order = visit.api.place(product, draft, device)
+        order = visit.api.place(product, draft, device, at)
     except Refused as refused:
-        return _refused(visit, product, here, refused)
+        return _refused(visit, product, here, refused, when)
     customers.finish_draft(visit.request, product, order["id"])
+    note_way(visit, order)
     return visit.go(reverse("shop:order", args=[order["id"]]))
 
 
@@ -83,10 +93,10 @@ def _device(visit: Visit) -> str | None:
         raise Http404 from None
 
 
-def _refused(visit: Visit, product: Product, here: str, refused: Refused) -> HttpResponse:
-    if refused.code in _FINAL:
+def _refused(visit: Visit, product: Product, here: str, refused: Refused, when: str) -> HttpResponse:
+    if refused.code in FINAL:
         customers.finish_draft(visit.request, product)
     if refused.code != "onboarding_incomplete":
-        return visit.go(here, refused.code, params_of(refused))
+        return visit.go(here, refused.code, {**params_of(refused), "when": when})
     customers.remember_return(visit.request, product.slug)
     return onboarding.lead(visit, refused)

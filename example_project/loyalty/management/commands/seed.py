@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         _ensure_migrated()
         path = Path(settings.SHOP_API_KEY_FILE)
         if not seed.is_planted():
-            logins = seed.plant()
+            logins = seed.plant(_receiver())
             self.stdout.write(_("The admin's login: %(login)s") % {"login": f"{seed.STAFF} / {logins.password}"})
             staff = get_user_model().objects.get(username=seed.STAFF)
             self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(staff).config_url})
@@ -35,6 +36,8 @@ class Command(BaseCommand):
             self.stdout.write(_("Who decides about documents: %(login)s") % {"login": login})
             self.stdout.write(_("Its authenticator: %(uri)s") % {"uri": authenticators.equip(reviewer).config_url})
             _keep(path, logins.key)
+            if logins.webhook_secret:
+                _keep(Path(settings.SHOP_WEBHOOK_SECRET_FILE), logins.webhook_secret)
             self.stdout.write(_("Four people send documents; of one picture the log will say that it was sent before."))
             queue.fill()
         else:
@@ -44,6 +47,12 @@ class Command(BaseCommand):
                 # A key is shown once: where it was lost there is another.
                 _keep(path, seed.new_key())
         self.stdout.write(_("The shop's key is in %(path)s.") % {"path": path})
+
+
+def _receiver() -> str:
+    """Return where the shop takes webhooks, if it is on this machine; another one brings its own endpoint."""
+    host = urlsplit(settings.SHOP_API_URL).hostname
+    return urljoin(settings.SHOP_API_URL, "/webhooks/") if host in settings.TWOFA_WEBHOOK_PRIVATE_HOSTS else ""
 
 
 def _ensure_migrated() -> None:

@@ -86,6 +86,14 @@ async function follow(place) {
   return follow(place);
 }
 
+// A time is typed as the visitor's own clock shows it: so the form says where that clock is.
+const zone = document.querySelector("[data-zone]");
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && here) {
+  zone.value = here;
+  document.querySelector("[data-zone-name]").textContent = here.replaceAll("_", " ");
+}
+
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
     if (event.submitter?.getAttribute("aria-disabled") === "true" || form.dataset.sent) return event.preventDefault();
