@@ -11,10 +11,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 
 from tests import factories
-from tests.companies import DEPUTY, STRANGER, Company
+from tests.batches import lines, status
+from tests.companies import DEPUTY, DIRECTOR, STRANGER, Company
 from tests.stories import STAFF, confirm, deliver_due, points, refused, travel
 from twofa.exceptions import Invalid, NotFound, PolicyRefused, WrongState
 from twofa.flows import approvers, erasures, portability
+from twofa.flows.recipients import Named
 from twofa.models import Approver, Challenge, Delivery, Event, Participant
 from twofa.models.clock import now
 
@@ -110,8 +112,8 @@ def test_limit_is_an_amount(company, limits):
         change(company, **limits)
 
 
-@pytest.mark.parametrize("who", ["participant", "deputy"])
-def test_nobody_entitles_themselves(company, who):
+@pytest.mark.parametrize("who", ["participant", "deputy", "requester"])
+def test_nobody_entitles_themselves_or_chooses_who_approves_for_them(company, who):
     member, other = company.person(DEPUTY), company.person(STRANGER)
     with refused(PolicyRefused):
         entitle(company, **{"participant": other, who: member, "by": member.user})
@@ -121,6 +123,17 @@ def test_nobody_becomes_a_deputy_by_changing_the_limits(company):
     member = company.person(DEPUTY)
     with refused(PolicyRefused):
         approvers.change(company.entitlement, by=member.user, actor=STAFF, reason="x", changes={"deputy": member})
+
+
+def test_nobody_widens_what_another_one_approves_for_them(company):
+    with refused(PolicyRefused):
+        approvers.change(
+            company.entitlement,
+            by=company.participant.user,
+            actor=STAFF,
+            reason="x",
+            changes={"max_amount": Decimal(9)},
+        )
 
 
 def test_change_tells_what_was_and_what_is(company):
@@ -180,6 +193,14 @@ def test_erased_approver_leaves_no_trace_with_the_requester(company):
     assert company.phone.destination not in told
     row = Participant.objects.get(pk=company.director.pk)
     assert (row.document_number, row.document_hash, row.document_kid) == ("", None, "")
+
+
+def test_batch_that_waits_for_an_erased_approver_is_cancelled(company):
+    batch = company.open_batch(approver=Named(DIRECTOR))
+    erasures.erase(company.director, actor=STAFF, reason="request 17")
+    assert status(batch) == "cancelled"
+    assert lines(batch) == {("cancelled", "released"): 3}
+    assert not Approver.objects.get().is_active
 
 
 def test_erased_deputy_stands_in_for_nobody(company):

@@ -13,12 +13,13 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, confirm, deliver_due, points, refused, resend, travel, unchanged
 from twofa import alerts, signals
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete
-from twofa.flows import cases, denials, devices, holds, redemptions
+from twofa.flows import cases, denials, devices, holds, redemptions, sweeps
 from twofa.models import DENIAL_LIFE, Case, Challenge, Device, Event, Redemption
+from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAUSE = timedelta(seconds=31)
+PAUSE, DAY = timedelta(seconds=31), timedelta(days=1)
 
 
 def deny(challenge: Challenge, contact: Device | None = None) -> Case:
@@ -118,6 +119,31 @@ def test_what_was_approved_is_not_undone(shop: Shop, redemption: Redemption):
     assert RecordingBackend.count("release") == 0
     assert Device.objects.get().is_held
     assert types_of(case) == ["device.held", "case.opened"]
+
+
+def test_what_is_scheduled_is_cancelled_and_its_points_are_given_back(shop: Shop):
+    redemption = shop.open(scheduled_for=now() + DAY)
+    confirm(shop, redemption, token_of(redemption.challenge))
+    case = deny(redemption.challenge)
+
+    assert not case.too_late
+    assert points(redemption) == ("cancelled", "released")
+    assert types_of(case) == ["redemption.cancelled", "device.held", "case.opened", "points.released"]
+    assert Event.objects.get(type="redemption.cancelled").data["reason"] == "not_me"
+    travel(DAY)
+    sweeps.sweep()
+    assert RecordingBackend.count("complete") == 0
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_what_may_have_been_spent_at_its_time_is_not_cancelled(shop: Shop, tries: int):
+    redemption = shop.open(scheduled_for=now() + DAY)
+    confirm(shop, redemption, token_of(redemption.challenge))
+    Redemption.objects.update(completion_tries=tries)
+
+    assert deny(redemption.challenge).too_late
+    assert points(redemption) == ("scheduled", "reserved")
+    assert RecordingBackend.count("release") == 0
 
 
 def test_what_was_rejected_stays_so_and_is_reported(shop: Shop, redemption: Redemption):

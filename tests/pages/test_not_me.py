@@ -16,6 +16,7 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import confirm, deliver_due, points, resend, travel, unchanged
 from twofa.channels.memory import outbox
 from twofa.models import Campaign, Case, Challenge, Device, Participant, Redemption
+from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,11 +108,14 @@ def test_storefront_s_text_is_made_safe_and_escaped(shop: Shop, browser: Client)
     [
         ("pending", "no points are spent"),
         ("approved", "it cannot be stopped here"),
+        ("scheduled", "no points are spent"),
         ("cancelled", "it has ended already"),
     ],
 )
 def test_page_says_what_the_button_will_do(shop: Shop, redemption: Redemption, browser: Client, reach: str, told: str):
-    if reach == "approved":
+    if reach == "scheduled":
+        redemption = shop.open(scheduled_for=now() + timedelta(days=1))
+    if reach in ("approved", "scheduled"):
         confirm(shop, redemption, token_of(redemption.challenge))
     if reach == "cancelled":
         Challenge.objects.update(status="cancelled", seed=None, ended_at=redemption.created_at)

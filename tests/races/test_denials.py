@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.factories import link_of, token_of
 from tests.fulfillment import RecordingBackend
 from tests.races.guards import blind_changes, meet_after, outcomes, unlocked, without_constraint
-from tests.stories import confirm, points
-from twofa.flows import denials, redemptions
+from tests.stories import confirm, points, travel
+from twofa.flows import completions, denials, redemptions
 from twofa.models import Campaign, Case, Challenge, Device, Event, Redemption
+from twofa.models.clock import now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -39,6 +42,19 @@ def test_confirm_and_denial_at_once_end_in_one_way(shop, redemption, threads, ro
     assert Device.objects.get().is_held
     ends = Event.objects.filter(type__in=("challenge.approved", "challenge.rejected")).count()
     assert ends == 1
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_execution_and_denial_of_what_is_scheduled_at_once_end_in_one_way(shop, threads, round_):
+    scheduled = shop.open(scheduled_for=now() + timedelta(hours=1))
+    confirm(shop, scheduled, token_of(scheduled.challenge))
+    link = link_of(scheduled.challenge)
+    travel(timedelta(hours=1))
+    threads([lambda: completions.drive(scheduled.pk), lambda: denials.deny(*link)])
+
+    assert points(scheduled) in {("completed", "completed"), ("cancelled", "released")}
+    assert Case.objects.get().too_late == (points(scheduled) == ("completed", "completed"))
+    assert balanced(scheduled)
 
 
 def test_without_the_guards_both_have_their_way(shop, redemption, threads, monkeypatch):

@@ -18,9 +18,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import Invalid, PolicyRefused, WrongState
-from twofa.flows import redemptions
+from twofa.flows import challenges
 from twofa.flows.history import Actor, Trail
-from twofa.models import Approver, Campaign, Participant, Redemption
+from twofa.models import Approver, Campaign, Challenge, Participant
 from twofa.models.clock import now
 
 LIMITS = ("deputy", "max_amount", "valid_until")
@@ -40,7 +40,7 @@ def entitle(
 ) -> Approver:
     """Let ``participant`` approve what ``requester`` redeems; ``by`` is the member of staff who says so.
 
-    Raises: Invalid where the people do not fit together; PolicyRefused where ``by`` is one who would approve.
+    Raises: Invalid where the people do not fit together; PolicyRefused where ``by`` is one of them.
     """
     row = Approver(
         campaign_id=requester.campaign_id,
@@ -126,9 +126,9 @@ def answered_by(participant: Participant) -> Q:
 
 def forget(participant: Participant, *, actor: Actor) -> int:
     """End what waits for somebody who is being erased, and take back their entitlements; return how many."""
-    open_ = Redemption.objects.filter(approver=participant, status=Redemption.Status.PENDING)
-    for pk in open_.order_by("pk").values_list("pk", flat=True):
-        redemptions.cancel_open(pk, actor=actor, reason="erased")
+    open_ = Challenge.objects.filter(answered_by(participant), status=Challenge.Status.PENDING)
+    for challenge in open_.order_by("pk").only("redemption_id", "batch_id"):
+        challenges.cancel_order(challenge, actor=actor, reason="erased")
     theirs = Q(participant=participant) | Q(requester=participant) | Q(deputy=participant)
     return sum(_forget(row, participant, actor) for row in Approver.objects.filter(theirs).order_by("pk"))
 
@@ -154,8 +154,12 @@ def _locked(requester: Participant) -> None:
 
 
 def _ensure_not_own(row: Approver, by: Any) -> None:
-    """Raise where staff would make themselves an approver: whoever stole their session would do the same."""
-    people = [row.participant, row.deputy]
+    """Raise where staff are one of the people: whoever stole their session would do the same.
+
+    As an approver they approve what they like. As the requester they choose who does: an account of their own, under
+    another name.
+    """
+    people = [row.participant, row.deputy, row.requester]
     if any(person is not None and person.user_id == by.pk for person in people):
         raise PolicyRefused(_("You are this participant yourself: somebody else must do it."))
 

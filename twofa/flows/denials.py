@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from twofa import correlation
 from twofa.exceptions import NotFound
-from twofa.flows import batch_ends, batch_rows, challenges, holds, redemptions, reservations, verdicts
+from twofa.flows import batch_ends, batch_rows, challenges, holds, redemptions, reservations, schedules, verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.flows.holds import NOT_ME
 from twofa.flows.transactions import retried_once
@@ -43,6 +43,19 @@ class Denial:
     challenge: Challenge
     sent_to: Device
     is_reported: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether there is nothing left to stop."""
+        redemption = self.challenge.redemption
+        return self.challenge.is_final and (redemption is None or not schedules.is_withdrawable(redemption))
+
+    @property
+    def is_too_late(self) -> bool:
+        """Tell whether the right token came first, and what it approved was not cancelled before it was executed."""
+        redemption = self.challenge.redemption
+        cancelled = redemption is not None and redemption.status == Status.CANCELLED
+        return self.challenge.status == Challenge.Status.APPROVED and self.is_over and not cancelled
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ def deny(pk: UUID, seal: str) -> Case:
     """Stop what a link is about, hold the device that has its token, and open a case for staff; or return the open one.
 
     What was approved is not undone: nobody but the host knows whether it was spent, and shipped. Then the case says so.
+    What was approved for a later time is cancelled: until then nothing is.
 
     Raises: NotFound, as :func:`look`.
     """
@@ -98,16 +112,26 @@ def _deny(pk: UUID, sent_to: Device) -> _Outcome:
         if known is not None:
             return _Outcome(known)
         trail = Trail(_actor(_participant(challenge)), at)
-        too_late = challenge.status == Challenge.Status.APPROVED
+        too_late = challenge.status == Challenge.Status.APPROVED and not _withdraw(challenge.redemption, trail)
         if not challenge.is_final:
             _stop(challenge, trail)
         device = challenge.device
         others = [] if device is None else holds.hold(device, trail)
         case = _open(challenge, sent_to, trail, too_late=too_late)
         trail.write()
-    scheduled = challenge.redemption is not None and challenge.redemption.status == Status.SCHEDULED
-    waits = [challenge] if scheduled else []
-    return _Outcome(case, challenge.redemption, challenge.batch, (*waits, *others))
+    return _Outcome(case, challenge.redemption, challenge.batch, tuple(others))
+
+
+def _withdraw(redemption: Redemption | None, trail: Trail) -> bool:
+    """Cancel what is scheduled, where nobody has called the points system for it; tell whether nothing will be spent.
+
+    In the transaction that opens the case: its time may come while a process dies.
+    """
+    if redemption is None:
+        return False
+    if schedules.is_withdrawable(redemption):
+        schedules.withdraw(redemption, trail, NOT_ME)
+    return redemption.status == Status.CANCELLED
 
 
 def _stop(challenge: Challenge, trail: Trail) -> None:

@@ -98,11 +98,21 @@ def cancel(pk: UUID, *, actor: Actor, reason: str = "") -> Redemption:
             return redemption
         if redemption.status != Status.SCHEDULED:
             raise WrongState(redemption=redemption)
-        if redemption.completion_tries:
+        if not is_withdrawable(redemption):
             detail = _("The points system was called already, and has not answered clearly: it may have spent them.")
             raise WrongState(detail, redemption=redemption)
         trail = Trail(actor, redemption.read_at)
-        redemption.move(at=trail.at, status=Status.CANCELLED, due_at=trail.at)
-        trail.add("redemption.cancelled", redemption, **explained(reason))
+        withdraw(redemption, trail, reason)
         trail.write()
     return redemption
+
+
+def is_withdrawable(redemption: Redemption) -> bool:
+    """Tell whether it is scheduled, and nobody has called the points system for it yet."""
+    return redemption.status == Status.SCHEDULED and not redemption.completion_tries
+
+
+def withdraw(redemption: Redemption, trail: Trail, reason: str) -> None:
+    """Cancel a locked redemption that may be withdrawn; its points are due to be given back after the commit."""
+    redemption.move(at=trail.at, status=Status.CANCELLED, due_at=trail.at)
+    trail.add("redemption.cancelled", redemption, **explained(reason))

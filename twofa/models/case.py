@@ -24,7 +24,7 @@ an old mailbox must not hold devices for ever."""
 
 
 class Case(StateMachine):
-    """One report, with what it is about. ``too_late``: the token had approved already, and nothing was stopped."""
+    """One report, with what it is about. ``too_late``: the token had approved already, and nothing could be stopped."""
 
     class Status(models.TextChoices):
         OPEN = "open", pgettext_lazy("case", "open")

@@ -29,7 +29,7 @@ from twofa.conf import conf
 from twofa.exceptions import NotFound
 from twofa.flows import denials
 from twofa.flows.denials import Denial
-from twofa.models import Challenge, Participant, spoken
+from twofa.models import Participant, spoken
 
 HEADERS = {
     "Cache-Control": "no-store, private",
@@ -106,8 +106,8 @@ def _context(denial: Denial, language: str) -> dict[str, Any]:
         "destination": denial.sent_to.destination,
         "purpose": challenge.purpose,
         "is_reported": denial.is_reported,
-        "is_approved": challenge.status == Challenge.Status.APPROVED,
-        "is_over": challenge.is_final,
+        "is_too_late": denial.is_too_late,
+        "is_over": denial.is_over,
         "is_redemption": redemption is not None,
         **({} if redemption is None else contents.about_redemption(redemption, language)),
     }
