@@ -10,6 +10,7 @@ import pytest
 from tests import factories
 from tests.letters import AT, row
 from twofa import alerts, delivery, texts
+from twofa.flows import messages
 from twofa.models import KINDS, Campaign, Delivery, MessageTemplate
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,42 @@ def test_text_of_a_storefront_cannot_speak_for_us_in_an_own_text_either():
         assert forged not in message.text
     assert message.text.index("15.000 pontos") < message.text.index(message.token)
     assert message.text.count(message.token) == 1
+
+
+LINKS = [
+    '{{ requester|default:"https://evil.example/x" }}',
+    "evil{% if requester %} {% endif %}.example/x",
+    "{% if requester %} {% else %}evil{% endif %}{% if requester %} {% endif %}.example",
+    "Amazon.com.evil.example",
+]
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+def test_link_that_a_text_puts_together_is_neither_saved_nor_sent(channel: str, link: str):
+    campaign = stored(channel=channel, text=f"{OWN} {link}")
+    Campaign.objects.update(name="Amazon.com")
+    campaign.refresh_from_db()
+    found = messages.faults(campaign, "redemption.token", channel, "en", {"text": f"{OWN} {link}"})
+
+    assert "Links" in found["text"]
+    assert "evil" not in delivery.compose(letter(campaign, channel=channel)).text
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+def test_name_and_link_of_the_campaign_are_no_links_of_a_text(channel: str, settings: Any):
+    settings.TWOFA_PUBLIC_URL = "https://twofa.example"
+    words = OWN + " {{ campaign|upper }} {{ not_me }}"
+    campaign = stored(channel=channel, text=words)
+    Campaign.objects.update(name="Amazon.com", links_in_messages=True)
+    campaign.refresh_from_db()
+
+    assert messages.faults(campaign, "redemption.token", channel, "en", {"text": words}) == {}
+    sent = letter(campaign, channel=channel)
+    sent.device_id = 7
+    text = delivery.compose(sent).text
+    assert text.startswith("Oi!")
+    assert "AMAZON.COM https://twofa.example/not-me/" in text
 
 
 @pytest.mark.parametrize(

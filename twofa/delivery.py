@@ -220,6 +220,8 @@ def _words(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any
                 # Whoever approves for another one must read for whom: a text that does not say it is not for them.
                 raise texts.Fault(texts.NAMES_NOBODY)
             made[part] = _laid_out(text.render(context, as_html=part == "html"), part, delivery.channel)
+            if delivery.channel != Channel.EMAIL:
+                texts.ensure_no_link(made[part], context)
     fault = texts.html_fault(made.get("html", ""))
     if fault:
         raise texts.Fault(texts.NOT_AN_ELEMENT % {"what": fault, "allowed": ", ".join(sorted(texts.ELEMENTS))})

@@ -252,6 +252,23 @@ def test_message_to_a_phone_has_no_link(channel: str, words: str):
     assert read(f"{words} {GOOD}", channel="email")
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if item %}" * 9 + "{% endif %}" * 9,
+        "{%if item%}" * 400 + "{%endif%}" * 400,
+        "{% if " + "not " * 2000 + "item %}{% endif %}",
+        "{% if " + "item or " * 1200 + "item %}{% endif %}",
+    ],
+)
+def test_text_that_would_exhaust_the_stack_is_refused(source: str):
+    assert "too much at once" in fault(source + GOOD, channel="email", part="html")
+
+
+def test_text_may_be_as_deep_as_anybody_needs():
+    assert read("{% if item %}" * 8 + "{% endif %}" * 8 + GOOD)
+
+
 @pytest.mark.parametrize("character", ["\u202e", "\u200b", "\u2066", "\x00", "\u00ad", "\ufeff"])
 def test_character_that_cannot_be_seen_is_refused_by_its_code(character: str):
     said = fault(f"{GOOD}\nab{character}c")

@@ -1,7 +1,8 @@
 """Webhooks: send what is due to one endpoint, record what became of it, and leave an endpoint alone that fails.
 
-An endpoint that hangs must cost the others nothing. So a job is about one endpoint, bounded in rows and in time; after
-a failure the endpoint is paused, and then one worker alone tries one row. The rows wait, and are sent once it answers.
+An endpoint that hangs must cost the others nothing. So a job is about one endpoint, bounded in rows and in time, and two
+workers at most are busy with one; after a failure the endpoint is paused, and then one worker alone tries one row. The
+rows wait, and are sent once it answers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.db.models.functions import Coalesce
 from twofa import correlation, jobs
 from twofa.conf import conf
 from twofa.exceptions import TransitionRefused
+from twofa.flows import facts
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
 from twofa.models import Webhook, WebhookEndpoint, WebhookReason
@@ -50,6 +52,9 @@ DEAD_AFTER = timedelta(days=5)
 """An endpoint that took nothing for so long is given up."""
 MOST, SECONDS = 50, 20.0
 """Rows and seconds of one job."""
+WORKERS = 2
+"""Workers that are busy with one endpoint at a time, with all that waits for it: each commit publishes a job, and one
+that accepts everything after nine seconds never fails, so it would hold every worker there is."""
 INLINE_SECONDS = 5.0
 """Seconds that a sweep spends on endpoints itself, where no broker takes their jobs."""
 BATCH = 1000
@@ -130,8 +135,16 @@ def _sent(row: Webhook, sender: Sender, at: datetime) -> Outcome:
 
 
 def _claim(endpoint: WebhookEndpoint, at: datetime) -> Webhook | None:
-    """Take the row that has waited longest. Of an endpoint that fails, only one worker takes one."""
+    """Take the row that has waited longest, unless enough workers are busy with this endpoint: they see to the rest.
+
+    Of an endpoint that fails, only one worker takes one.
+    """
     with transaction.atomic():
+        # One claim at a time, or all of those that come together would count none of the others.
+        facts.take_turn(f"twofa:endpoint:{endpoint.pk}")
+        busy = Webhook.objects.filter(endpoint=endpoint, status=Status.SENDING, leased_until__gt=at)
+        if busy.count() >= WORKERS:
+            return None
         rows = Webhook.objects.due(at).filter(endpoint=endpoint).order_by("due_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
             rows = rows.select_for_update(skip_locked=True, no_key=True)

@@ -6,6 +6,7 @@ engine knows no such tag, no loader and no library, and whatever is parsed is lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import wording
 from twofa.texts import language, proof
-from twofa.texts.faults import CANNOT_BE_MADE, NAMES_NOBODY, NO_TEXT, NOT_AN_ELEMENT, UNKNOWN, Fault, place
+from twofa.texts.faults import CANNOT_BE_MADE, LINK, NAMES_NOBODY, NO_TEXT, NOT_AN_ELEMENT, UNKNOWN, Fault, place
 from twofa.texts.markup import ELEMENTS, html_fault
 from twofa.texts.variables import REQUESTER, known, required
 
@@ -30,6 +31,7 @@ __all__ = [
     "UNKNOWN",
     "Fault",
     "Text",
+    "ensure_no_link",
     "html_fault",
     "known",
     "read",
@@ -63,6 +65,19 @@ def read(source: str, *, event: str, channel: str, part: str) -> Text:
     for seen in (shown, to_approver):
         _ensure_shown(seen, event, part)
     return Text(template, shown.always, to_approver.always)
+
+
+def ensure_no_link(rendered: str, context: Mapping[str, Any]) -> None:
+    """Raise where a message to a phone reads as a link that its words make: by branches, a filter, a value's end.
+
+    Whoever writes texts is one person, and links in such messages take two. The values that are links by themselves are
+    the campaign's own name and the one that the campaign allows; others were made safe. Raises: Fault.
+    """
+    values = [value for value in context.values() if isinstance(value, str) and wording.has_link(value)]
+    for value in sorted(values, key=len, reverse=True):
+        rendered = re.sub(re.escape(value), "x", rendered, flags=re.IGNORECASE)
+    if wording.has_link(rendered):
+        raise Fault(LINK)
 
 
 def _ensure_short(source: str, channel: str, part: str) -> None:

@@ -12,7 +12,7 @@ from django.template.base import DebugLexer, TextNode, TokenType, VariableNode
 from django.utils.translation import gettext_lazy as _
 
 from twofa import wording
-from twofa.texts.faults import Fault, place
+from twofa.texts.faults import LINK, Fault, place
 from twofa.texts.variables import LINE, known
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ _WORDS = frozenset({"campaign", "item", "unit", "requester", "document", "reason
 # None that shortens: an item of one letter would be shown, and nobody would know what they approve.
 _FILTERS = ("capfirst", "default", "lower", "upper")
 _TAGS = ("if", "elif", "else", "endif", "for", "empty", "endfor")
+_OPENING, _CLOSING = ("if", "for"), ("endif", "endfor")
+# What is read and rendered by functions that call themselves must not be as deep as their stack.
+_DEEPEST, _LONGEST_TAG = 8, 24
 _EXAMPLE = "{% for line in items %}"
 _NAME = re.compile(r"[a-z]\w*\Z")
 
@@ -52,6 +55,7 @@ def _engine() -> Engine:
 def _ensure_tags(source: str) -> None:
     """Raise where a tag is not one of ours, before anything is made of it. Raises: Fault."""
     tokens: list[Any] = DebugLexer(source).tokenize()
+    depth = 0
     for token in tokens:
         if token.token_type == TokenType.BLOCK:
             words = token.contents.split()
@@ -61,6 +65,9 @@ def _ensure_tags(source: str) -> None:
                     % {"tag": "{% " + token.contents + " %}", "allowed": "if, elif, else, for, empty"},
                     **place(source, token.position[0]),
                 )
+            depth += (words[0] in _OPENING) - (words[0] in _CLOSING)
+            if depth > _DEEPEST or len(words) > _LONGEST_TAG:
+                raise Fault(_("This is too much at once: say it more simply."), **place(source, token.position[0]))
 
 
 def _unreadable(source: str, error: TemplateSyntaxError) -> Fault:
@@ -180,15 +187,15 @@ def _operands(condition: Any) -> Iterator[Any]:
 def _ensure_no_link(nodes: Iterable[Any], source: str) -> None:
     """Raise where the words hold a link that a phone would open, by themselves or around a value. Raises: Fault.
 
-    A token and a link in one short message is what every phishing campaign sends: ours never look like that.
+    A token and a link in one short message is what every phishing campaign sends: ours never look like that. What is
+    put together by branches, or stands in a filter, is seen in what is rendered, each time (``texts.ensure_no_link``).
     """
-    reason = _("Links, and what a phone takes for one, do not go into this message. Is there no space after a dot?")
     every: list[Any] = list(_every(nodes))
     for node in every:
         if _is_words(node) and wording.has_link(node.s):
-            raise Fault(reason, **place(source, node.token.position[0]))
+            raise Fault(LINK, **place(source, node.token.position[0]))
     if wording.has_link("".join(node.s if _is_words(node) else "x" for node in every)):
-        raise Fault(reason)
+        raise Fault(LINK)
 
 
 def _is_words(node: object) -> bool:

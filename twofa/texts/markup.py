@@ -9,6 +9,7 @@ _BLOCKS = ("blockquote", "br", "div", "h1", "h2", "h3", "hr", "li", "ol", "p", "
 _TABLES = ("table", "tbody", "td", "th", "thead", "tr")
 _WORDS = ("b", "em", "i", "small", "span", "strong", "u")
 _EMPTY = ("br", "hr")
+_SECTION = "<![ ]>"
 ELEMENTS = frozenset((*_BLOCKS, *_TABLES, *_WORDS))
 
 
@@ -18,7 +19,11 @@ def html_fault(html: str) -> str:
     Asked of what is rendered, each time: what a parser makes of pieces is not what it makes of the whole.
     """
     parser = _Harmless()
-    parser.feed(html)
+    try:
+        parser.feed(html)
+    except AssertionError:
+        # How Python's parser says that a marked section is none it knows ("<![x]>").
+        return _SECTION
     # A tag that is not finished would swallow what follows.
     unfinished = "<" if "<" in parser.rawdata else ""
     parser.close()
@@ -54,7 +59,7 @@ class _Harmless(HTMLParser):
         self.fault = self.fault or "<! >"
 
     def unknown_decl(self, data: str) -> None:
-        self.fault = self.fault or "<![ ]>"
+        self.fault = self.fault or _SECTION
 
     def handle_pi(self, data: str) -> None:
         self.fault = self.fault or "<? >"
