@@ -357,7 +357,8 @@ def _standing(status: str) -> Q:
     """Return the condition of a state as it is now: one whose deadline has passed has expired, swept or not."""
     pending = Q(status=Redemption.Status.PENDING)
     if status == Redemption.Status.PENDING:
-        return pending & Q(challenge__deadline__gt=Clock())
+        return pending & (Q(challenge__deadline__gt=Clock()) | Q(batch__challenge__deadline__gt=Clock()))
     if status == Redemption.Status.EXPIRED:
-        return Q(status=status) | pending & Q(challenge__deadline__lte=Clock())
+        late = Q(challenge__deadline__lte=Clock()) | Q(batch__challenge__deadline__lte=Clock())
+        return Q(status=status) | pending & late
     return Q(status=status)
