@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests import factories
 from tests.companies import Company
 from tests.factories import link_of
 from tests.stories import STAFF, points, refused
 from twofa.exceptions import NotFound
-from twofa.flows import denials, erasures
+from twofa.flows import cases, denials, erasures, holds
 from twofa.models import Case, Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,3 +42,11 @@ def test_link_of_an_erased_approver_shows_nothing(company):
         with refused(NotFound):
             press(*link)
     assert not Case.objects.exists()
+
+
+def test_erased_approver_is_forgotten_in_what_staff_wrote(company):
+    case = denials.deny(*link_of(company.ask().challenge, company.phone))
+    holds.release(company.phone, by=factories.staff(), actor=STAFF, reason="Spoken with.")
+    cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="The director was on holiday.")
+    erasures.erase(company.director, actor=STAFF, reason="request 17")
+    assert Case.objects.get().note == ""
