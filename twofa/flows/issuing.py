@@ -105,9 +105,8 @@ def _used_up(budgets: Budgets, campaign: Campaign) -> set[str]:
     used_up = {name for name, count in used.items() if caps[name] is not None and count >= caps[name]}
     # Whoever steals a buyer's session opens and cancels orders until the director's messages of the day are gone, and
     # nobody's approval nor their own login goes through any more. So one requester has half of them, and no more.
-    if budgets.sends_to_approver >= max(campaign.sends_per_participant_per_day // _SHARE, 1):
-        used_up.add("sends_per_participant_per_day")
-    return used_up
+    is_share_used_up = budgets.sends_to_approver >= max(campaign.sends_per_participant_per_day // _SHARE, 1)
+    return used_up | ({"sends_per_participant_per_day"} if is_share_used_up else set())
 
 
 def _seconds_to_wait(budgets: Budgets, campaign: Campaign) -> int:
