@@ -32,12 +32,11 @@ class Company(factories.Shop):
 
     def entitle(self, participant: Participant, **limits: Any) -> Approver:
         return approvers.entitle(
-            requester=self.participant,
+            **{"requester": self.participant, **limits},
             participant=participant,
             by=factories.staff(),
             actor=STAFF,
             reason="Board of 3 May",
-            **limits,
         )
 
     def ask(self, document_number: str = DIRECTOR, channel: str | None = None, **changes: Any) -> Redemption:

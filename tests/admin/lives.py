@@ -292,7 +292,7 @@ def _devices() -> None:
 def _denials() -> None:
     shop = factories.Shop()
     case = denials.deny(*link_of(shop.open().challenge))
-    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    holds.release(shop.device, by=factories.staff(), actor=STAFF, reason="Spoken with.")
     cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="Her son.")
 
 

@@ -23,6 +23,18 @@ def test_overdue_redemption_says_so_before_any_sweep(api, shop, opened):
     assert RecordingBackend.count("release") == 1
 
 
+def test_line_of_a_batch_is_found_by_its_state_as_it_is_now(api, shop):
+    batch = shop.open_batch()
+    waiting = {str(line.pk) for line in batch.lines}
+
+    def found(status):
+        return {row["id"] for row in api.get(f"{checkouts(shop)}?status={status}").json()["results"]}
+
+    assert (found("pending_2fa_approval"), found("expired")) == (waiting, set())
+    Challenge.objects.update(deadline=F("created_at"))
+    assert (found("pending_2fa_approval"), found("expired")) == (set(), waiting)
+
+
 def test_list_is_filtered(api, shop):
     other = factories.participant(shop.campaign)
     factories.device(other)

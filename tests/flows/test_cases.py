@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.companies import Company
 from tests.factories import Shop, case, staff
 from tests.stories import STAFF, refused, travel
 from twofa.exceptions import Invalid, PolicyRefused, WrongState
@@ -60,7 +61,7 @@ def test_case_is_not_closed_while_its_device_is_held(shop: Shop, opened: Case):
     with refused(PolicyRefused):
         close(opened, by=by)
 
-    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    holds.release(shop.device, by=by, actor=STAFF, reason="Spoken with.")
     assert close(opened, by=by).status == "closed"
 
 
@@ -85,6 +86,14 @@ def test_device_that_another_case_holds_stays_held(shop: Shop, opened: Case):
 def test_nobody_closes_a_case_about_themselves(shop: Shop, opened: Case):
     with refused(PolicyRefused):
         close(opened, by=shop.participant.user)
+
+
+def test_approver_whose_device_is_held_does_not_close_the_case():
+    company = Company()
+    opened = case(company.ask().challenge, device=company.phone)
+    with refused(PolicyRefused):
+        close(opened, by=company.director.user)
+    assert Case.objects.get().status == "open"
 
 
 def test_queue_begins_with_what_came_too_late_and_then_with_the_oldest(shop: Shop, opened: Case):

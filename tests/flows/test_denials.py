@@ -320,13 +320,31 @@ def test_erased_participant_has_no_link(shop: Shop, redemption: Redemption):
 
 def test_another_case_after_the_first_was_closed(shop: Shop, redemption: Redemption):
     case = deny(redemption.challenge)
-    holds.release(shop.device, actor=STAFF, reason="Spoken with.")
+    holds.release(shop.device, by=factories.staff(), actor=STAFF, reason="Spoken with.")
     cases.close(case, by=factories.staff(), actor=STAFF, outcome="mistake", note="Her son.")
 
     again = deny(redemption.challenge)
     assert again.pk != case.pk
     assert Device.objects.get().is_held
     assert RecordingBackend.count("release") == 1
+
+
+def test_revoked_contact_reports_the_same_token_once(shop: Shop):
+    """Whoever still reads a mailbox that was taken out would keep the phone held for thirty days."""
+    email = device(shop.participant, "email")
+    redemption = shop.open(channel="email")
+    travel(PAUSE)
+    resend(shop, redemption, channel="sms")
+    link = link_of(redemption.challenge, email)
+    case = denials.deny(*link)
+    holds.release(shop.device, by=factories.staff(), actor=STAFF, reason="Spoken with.")
+    cases.close(case, by=factories.staff(), actor=STAFF, outcome="fraud", note="An old mailbox.")
+    devices.reset(email, actor=STAFF, reason="An old mailbox.")
+
+    for press in (denials.look, denials.deny):
+        with refused(NotFound):
+            press(*link)
+    assert not Device.objects.get(pk=shop.device.pk).is_held
 
 
 def test_wrong_tokens_before_are_still_counted(shop: Shop, redemption: Redemption):

@@ -8,7 +8,7 @@ from tests import factories
 from tests.factories import Shop, device, login_challenge, token_of
 from tests.stories import STAFF, confirm, deliver_due, points, refused, resend, travel
 from twofa.channels.memory import outbox
-from twofa.exceptions import NotFound, OnboardingIncomplete, WrongState
+from twofa.exceptions import NotFound, OnboardingIncomplete, PolicyRefused, WrongState
 from twofa.flows import destinations, devices, facts, holds, onboarding
 from twofa.flows.history import Trail
 from twofa.flows.next_actions import HELD
@@ -130,7 +130,7 @@ def test_cooling_device_that_is_held_is_not_said_to_be_ready_soon(shop: Shop, he
 
 
 def test_release_lets_tokens_go_there_again(shop: Shop, held: Device):
-    holds.release(held, actor=STAFF, reason="She was asked by phone.")
+    holds.release(held, by=factories.staff(), actor=STAFF, reason="She was asked by phone.")
 
     assert not Device.objects.get().is_held
     event = Event.objects.get(type="device.released")
@@ -138,17 +138,23 @@ def test_release_lets_tokens_go_there_again(shop: Shop, held: Device):
     assert points(shop.open()) == ("pending_2fa_approval", "reserved")
 
 
+def test_nobody_releases_their_own_device(shop: Shop, held: Device):
+    with refused(PolicyRefused):
+        holds.release(held, by=shop.participant.user, actor=STAFF, reason="It was me.")
+    assert Device.objects.get().is_held
+
+
 def test_what_is_not_held_is_not_released(shop: Shop):
     revoked = device(shop.participant, "email", status="revoked", confirmed=False, is_default=False, held_at=now())
 
     for row in (shop.device, revoked):
         with refused(WrongState):
-            holds.release(row, actor=STAFF, reason="By mistake.")
+            holds.release(row, by=factories.staff(), actor=STAFF, reason="By mistake.")
 
 
 def test_device_of_an_erased_participant_is_not_released(shop: Shop, held: Device):
     factories.Participant.objects.update(erased_at=now())
 
     with refused(NotFound):
-        holds.release(held, actor=STAFF, reason="Too late.")
+        holds.release(held, by=factories.staff(), actor=STAFF, reason="Too late.")
     assert Device.objects.get().is_held

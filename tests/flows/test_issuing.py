@@ -20,6 +20,7 @@ NOTHING = Budgets(
     open_challenges=0,
     failed_attempts=0,
     sends_of_participant=0,
+    sends_to_approver=0,
     recipient_active=True,
     sends_to_destination=0,
     sends_of_campaign=0,

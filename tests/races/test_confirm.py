@@ -13,8 +13,9 @@ from tests.factories import token_of, wrong_token
 from tests.fulfillment import RecordingBackend
 from tests.races.guards import Pause, blind_changes, meet_after, outcomes, unlocked
 from tests.stories import cancel, confirm, points, resend, travel
-from twofa.flows import facts, redemptions
-from twofa.models import Challenge, Event, Redemption
+from twofa import jobs
+from twofa.flows import completions, facts, redemptions
+from twofa.models import Campaign, Challenge, Event, Redemption
 from twofa.models.clock import TIMES, now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
@@ -41,6 +42,20 @@ def comparisons(monkeypatch) -> list[str]:
 
 def telling(shop, redemption, *tokens: str):
     return [lambda token=token: confirm(shop, redemption, token) for token in tokens]
+
+
+# --- the gate, which was waited at ------------------------------------------------------------------------------------
+
+
+def test_completion_that_waited_for_the_confirmation_sees_its_token(shop, redemption, threads, monkeypatch):
+    """PostgreSQL reads the row again after a wait, and not what stands in other tables (ADR 0003)."""
+    Campaign.objects.update(completion_mode="async")
+    monkeypatch.setattr(jobs, "publish", lambda *args, **options: True)
+    monkeypatch.setattr(completions, "_announce", lambda pk: None)
+    token = token_of(redemption.challenge)
+    pause = Pause(monkeypatch, Challenge, "judge")
+    threads([lambda: confirm(shop, redemption, token), pause.then(lambda: completions.complete(redemption.pk))])
+    assert points(redemption) == ("completed", "completed")
 
 
 # --- sixty at once ----------------------------------------------------------------------------------------------------

@@ -44,9 +44,9 @@ class CloseForm(forms.Form):
     )
 
 
-def release(case: Case, *, actor: Actor, reason: str) -> None:
+def release(case: Case, *, by: Any, actor: Actor, reason: str) -> None:
     """Release the device of a case."""
-    holds.release(_device(case), actor=actor, reason=reason)
+    holds.release(_device(case), by=by, actor=actor, reason=reason)
 
 
 def revoke(case: Case, *, actor: Actor, reason: str) -> None:
@@ -153,7 +153,7 @@ class CaseAdmin(ReadOnlyAdmin):
         return words.plain(_is_held(case))
 
     def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
-        return {"by": request.user} if action.name == "close" else {}
+        return {"by": request.user} if action.name in ("close", "release-device") else {}
 
     def get_queryset(self, request: HttpRequest) -> Any:
         related = ("campaign", "participant", "redemption", "challenge", "device", "reported_from", "closed_by")

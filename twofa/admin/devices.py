@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -75,6 +77,9 @@ class DeviceAdmin(ReadOnlyAdmin):
             is_destructive=True,
         ),
     )
+
+    def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
+        return {"by": request.user} if action.name == "release" else {}
 
     @admin.display(description=_("device"))
     def shown_device(self, device: Device) -> str:

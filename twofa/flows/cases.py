@@ -28,7 +28,8 @@ def close(case: Case, *, by: Any, actor: Actor, outcome: str, note: str) -> Case
     its device is held on its account, for nobody would look at that device again.
     """
     _ensure_explained(outcome, note)
-    if case.participant.user_id == by.pk:
+    people = {case.participant.user_id} | ({case.device.participant.user_id} if case.device is not None else set())
+    if by.pk in people:
         raise PolicyRefused(_("This case is about you: somebody else closes it."))
     with transaction.atomic():
         Participant.objects.select_for_update(no_key=True).get(pk=case.participant_id)

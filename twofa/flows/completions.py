@@ -10,6 +10,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from twofa import correlation, jobs
 from twofa.conf import conf
@@ -18,7 +19,7 @@ from twofa.flows import batch_reservations, calls, notices, onboarding, reservat
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, CompletionMode, Participant, Redemption, Storefront, writes
+from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, Storefront, writes
 
 logger = correlation.get_logger(__name__)
 
@@ -168,7 +169,7 @@ def _refusal(redemption: Redemption, trail: Trail, *, is_first: bool) -> Redempt
     The digest is computed once more from the row: a change made after the approval is refused as one made before it.
     Between an approval and the time of a schedule lie days: whatever was asked for then is asked for again.
     """
-    if not redemption.is_as_approved():
+    if not (redemption.is_as_approved() and _is_confirmed(redemption)):
         logger.error("redemption %s is not what was approved", redemption.pk)
         trail.add("redemption.tampered", redemption)
         return RedemptionRefused("transaction_changed")
@@ -180,6 +181,19 @@ def _refusal(redemption: Redemption, trail: Trail, *, is_first: bool) -> Redempt
         return RedemptionRefused("schedule_missed")
     participant = Participant.objects.select_related("campaign").get(pk=redemption.participant_id)
     return None if onboarding.refusal(participant) is None else RedemptionRefused("onboarding_incomplete")
+
+
+def _is_confirmed(redemption: Redemption) -> bool:
+    """Tell whether a right token is stored for it, its own or its batch's, where one was asked for.
+
+    Its digest is no secret, and stands with its challenge from the beginning: whoever writes to this table alone, by an
+    injection or a bug, can call it approved. What was read with the lock may be of before the wait for it, so that a
+    no is asked again.
+    """
+    if redemption.is_confirmed:
+        return True
+    of_it = Q(redemption=redemption.pk) | Q(batch__isnull=False, batch=redemption.batch_id)
+    return Challenge.objects.filter(of_it, status=Challenge.Status.APPROVED).exists()
 
 
 def _completed(redemption: Redemption, trail: Trail) -> None:

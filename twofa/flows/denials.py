@@ -75,7 +75,7 @@ def look(pk: UUID, seal: str) -> Denial:
     """
     challenge = _about(pk)
     sent_to = _sent_to(challenge, seal)
-    _ensure_valid(challenge, now())
+    _ensure_valid(challenge, sent_to, now())
     is_reported = Case.objects.filter(challenge=challenge, status=Case.Status.OPEN).exists()
     return Denial(challenge, sent_to, is_reported)
 
@@ -91,7 +91,7 @@ def deny(pk: UUID, seal: str) -> Case:
     with correlation.bound(correlation.current() or correlation.accept(None)):
         sent_to = look(pk, seal).sent_to
         outcome = _deny(pk, sent_to)
-        actor = _actor(outcome.case.participant)
+        actor = _actor(outcome.case.participant, sent_to)
         redemption = outcome.redemption
         if redemption is not None and redemption.points == Points.RESERVED and redemption.is_final:
             reservations.release(redemption.pk)
@@ -107,11 +107,11 @@ def _deny(pk: UUID, sent_to: Device) -> _Outcome:
     with transaction.atomic(durable=True):
         challenge = _locked(pk, sent_to)
         at = now()
-        _ensure_valid(challenge, at)
+        _ensure_valid(challenge, sent_to, at)
         known = Case.objects.select_related("participant").filter(challenge=challenge, status=Case.Status.OPEN).first()
         if known is not None:
             return _Outcome(known)
-        trail = Trail(_actor(_participant(challenge)), at)
+        trail = Trail(_actor(_participant(challenge), sent_to), at)
         too_late = challenge.status == Challenge.Status.APPROVED and not _withdraw(challenge.redemption, trail)
         if not challenge.is_final:
             _stop(challenge, trail)
@@ -176,15 +176,21 @@ def _sent_to(challenge: Challenge, seal: str) -> Device:
     """Return the device that a link was sent to. Raises: NotFound."""
     told = Delivery.objects.filter(challenge=challenge, device__isnull=False).values("device")
     known = Q(participant_id=challenge.participant_id) | Q(pk__in=told) | Q(pk=challenge.device_id)
-    devices = {device.pk: device for device in Device.objects.filter(known).order_by("pk")}
+    devices = {device.pk: device for device in Device.objects.filter(known, participant__erased_at=None).order_by("pk")}
     found = challenge.denied_by(seal, list(devices))
     if found is None:
         raise NotFound
     return devices[found]
 
 
-def _ensure_valid(challenge: Challenge, at: datetime) -> None:
+def _ensure_valid(challenge: Challenge, sent_to: Device, at: datetime) -> None:
+    """Raise where a link is too old, or was answered and its contact is not the participant's any more.
+
+    Whoever still reads a mailbox that was taken out would hold the phone again each time that staff release it.
+    """
     if challenge.ended_at is not None and at >= challenge.ended_at + DENIAL_LIFE:
+        raise NotFound
+    if sent_to.status == Device.Status.REVOKED and challenge.cases.filter(status=Case.Status.CLOSED).exists():
         raise NotFound
 
 
@@ -211,6 +217,10 @@ def _participant(challenge: Challenge) -> Participant:
     return challenge.participant
 
 
-def _actor(participant: Participant) -> Actor:
-    """Return whoever has the link: the participant, as far as we know."""
-    return Actor(ActorKind.PARTICIPANT, participant.external_id)
+def _actor(participant: Participant, sent_to: Device) -> Actor:
+    """Return whoever has the link, as far as we know: the participant, or without a name whoever approves for them.
+
+    The case tells whose device it was. The trail of the requester keeps no name that an erasure of the approver would
+    have to look for, and it must not say that the requester reported what they asked for.
+    """
+    return Actor(ActorKind.PARTICIPANT, participant.external_id if sent_to.participant_id == participant.pk else "")

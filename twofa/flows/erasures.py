@@ -308,7 +308,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
     _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")
     # What a backend or staff wrote of a failure; its code stays. No digest covers it.
     _update(Redemption.objects.filter(participant=participant), failure_detail="")
-    _update(Case.objects.filter(participant=participant), note="")
+    _update(Case.objects.filter(Q(participant=participant) | Q(device__participant=participant)), note="")
     return count
 
 

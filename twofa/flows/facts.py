@@ -93,6 +93,13 @@ _BUDGETS = statements.Select(
             "(SELECT count(*) FROM {delivery} WHERE participant_id = %(recipient)s AND created_at > {yesterday})",
             _NUMBER,
         ),
+        "sends_to_approver": (
+            """CASE WHEN %(recipient)s = %(participant)s THEN 0
+            ELSE (SELECT count(*) FROM {delivery} JOIN {challenge} ON challenge.id = delivery.challenge_id
+                WHERE delivery.participant_id = %(recipient)s AND delivery.created_at > {yesterday}
+                AND challenge.participant_id = %(participant)s) END""",
+            _NUMBER,
+        ),
         # After the turn, which an erasure takes as well: no message is stored for somebody who was just forgotten.
         "recipient_active": (
             """CASE WHEN %(recipient)s = %(participant)s THEN TRUE
@@ -213,6 +220,8 @@ class Budgets:
     open_challenges: int
     failed_attempts: int
     sends_of_participant: int
+    sends_to_approver: int
+    """Those that the same participant asked for, where another one receives them."""
     recipient_active: bool
     sends_to_destination: int
     sends_of_campaign: int

@@ -7,9 +7,12 @@ device away, lets nobody add one, and is lifted by a person who has asked the pa
 
 from __future__ import annotations
 
-from django.db import transaction
+from typing import Any
 
-from twofa.exceptions import WrongState
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from twofa.exceptions import PolicyRefused, WrongState
 from twofa.flows import verdicts
 from twofa.flows.history import Actor, Trail
 from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Participant
@@ -31,8 +34,14 @@ def hold(device: Device, trail: Trail) -> list[Challenge]:
     return _end_challenges(device, trail)
 
 
-def release(device: Device, *, actor: Actor, reason: str) -> None:
-    """Let tokens go to a device again, by staff, who say why. Raises: WrongState where it is not held."""
+def release(device: Device, *, by: Any, actor: Actor, reason: str) -> None:
+    """Let tokens go to a device again; ``by`` is the member of staff who says why.
+
+    Raises: WrongState where it is not held; PolicyRefused where it is their own, for a thief with their session and
+    their phone would lift what the report was made for.
+    """
+    if device.participant.user_id == by.pk:
+        raise PolicyRefused(_("This device is your own: somebody else releases it."))
     with transaction.atomic():
         participant = Participant.objects.select_for_update(no_key=True).get(pk=device.participant_id)
         participant.ensure_kept()

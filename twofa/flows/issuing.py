@@ -89,6 +89,7 @@ def is_closed(budgets: Budgets, campaign: Campaign) -> bool:
 
 
 _BUDGETS_OF_ONE = {"sends_per_participant_per_day", "sends_per_destination_per_day"}
+_SHARE = 2
 _BUDGETS_OF_A_CHANNEL = {"sends_per_prefix_per_day", "sms_per_day"}
 
 
@@ -101,7 +102,11 @@ def _used_up(budgets: Budgets, campaign: Campaign) -> set[str]:
         "sms_per_day": budgets.sms_of_campaign,
     }
     caps = {name: getattr(campaign, name) for name in used}
-    return {name for name, count in used.items() if caps[name] is not None and count >= caps[name]}
+    used_up = {name for name, count in used.items() if caps[name] is not None and count >= caps[name]}
+    # Whoever steals a buyer's session opens and cancels orders until the director's messages of the day are gone, and
+    # nobody's approval nor their own login goes through any more. So one requester has half of them, and no more.
+    is_share_used_up = budgets.sends_to_approver >= max(campaign.sends_per_participant_per_day // _SHARE, 1)
+    return used_up | ({"sends_per_participant_per_day"} if is_share_used_up else set())
 
 
 def _seconds_to_wait(budgets: Budgets, campaign: Campaign) -> int:

@@ -12,7 +12,7 @@ from django.db.models import BooleanField, DateTimeField, DurationField, JSONFie
 from twofa.conf import conf
 from twofa.exceptions import NotFound
 from twofa.flows.history import Trail
-from twofa.models import Campaign, Participant, Redemption, statements
+from twofa.models import Campaign, Challenge, Participant, Redemption, statements
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
@@ -24,12 +24,18 @@ _LOCKED = statements.Select(
     JOIN {participant} ON participant.id = redemption.participant_id
     JOIN {account} ON account.{account_key} = participant.user_id WHERE redemption.id = %(pk)s""",
     redemption=Redemption,
-    joined={"campaign": Campaign, "participant": Participant, "account": get_user_model()},
+    joined={"campaign": Campaign, "participant": Participant, "account": get_user_model(), "challenge": Challenge},
     extra={
         "at": ("{clock}", DateTimeField()),
         "campaign_active": ("campaign.is_active", BooleanField()),
         "participant_active": ("participant.is_active", BooleanField()),
         "user_active": ("{account_active}", BooleanField()),
+        "is_confirmed": (
+            """NOT redemption.two_factor_required OR EXISTS (SELECT 1 FROM {challenge}
+            WHERE challenge.redemption_id = redemption.id AND challenge.status = 'approved') OR EXISTS (SELECT 1
+            FROM {challenge} WHERE challenge.batch_id = redemption.batch_id AND challenge.status = 'approved')""",
+            BooleanField(),
+        ),
         "schedule_grace": ("campaign.schedule_grace", DurationField()),
         "message_switches": ("campaign.message_switches", JSONField()),
     },
@@ -56,6 +62,7 @@ def locked(pk: UUID) -> Redemption:
         raise NotFound
     redemption: Redemption = row["redemption"]
     redemption.read_at = row["at"]
+    redemption.is_confirmed = row["is_confirmed"]
     redemption.is_active = row["campaign_active"] and row["participant_active"] and row["user_active"]
     # The campaign's grace of now, and not of then: after a long failure staff can still let what is late go through.
     scheduled_for = redemption.scheduled_for

@@ -146,6 +146,8 @@ class Redemption(StateMachine):
     challenge: Challenge
     is_active: bool
     """Whether campaign and participant are; set by the flow that locks this row for its completion."""
+    is_confirmed: bool
+    """Whether a token approved it, its own or its batch's, or none was asked for; set by the same flow."""
     is_asked_alone: bool
     """Whether it has a challenge of its own, which no line of a batch has; set by the flow that locks a batch."""
     executable_until: datetime | None
