@@ -166,6 +166,15 @@ def test_key_that_left_the_ring_is_told_and_nothing_is_posted(endpoint, wire, se
     assert wire.posted == []
 
 
+def test_secret_that_is_rotated_because_its_key_left_the_ring_signs_at_once(endpoint, wire, settings):
+    settings.TWOFA_TOKEN_KEYS = {"k9": b"9" * 32}
+    rotated, _text = webhook_endpoints.rotate_secret(endpoint, actor=STAFF)
+    (row,) = queue(endpoint)
+
+    assert webhooks.push(endpoint.pk) == 1
+    assert (again(row).status, wire.posted[0]["secrets"]) == ("sent", [rotated.secret()])
+
+
 # --- giving an endpoint up
 
 
