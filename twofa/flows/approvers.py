@@ -67,9 +67,9 @@ def change(
 ) -> Approver:
     """Change the limits of an entitlement, and note what was and what is.
 
-    ``seen`` is the :func:`mark` of the limits that whoever asks knew of: a form that sends all of them would raise again
-    what a colleague has lowered meanwhile. Raises: Invalid; PolicyRefused, as where they changed; WrongState where it
-    is revoked, or where it is like this already.
+    ``seen`` is the :func:`mark` of the limits that whoever asks knew of: a form that sends all of them would raise
+    again what a colleague has lowered meanwhile. Raises: Invalid; PolicyRefused, as where they changed; WrongState
+    where it is revoked, or where it is like this already.
     """
     with transaction.atomic():
         _locked(row.requester)
