@@ -20,6 +20,8 @@ NOT_PUBLIC = [
     # IPv4 in other clothes: mapped, compatible, translated, NAT64, 6to4, Teredo
     "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::a9fe:a9fe",
     "64:ff9b::169.254.169.254", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001::1", "2001:0:7f00:1::",
+    # the inside of Azure, by a public number
+    "168.63.129.16",
     # no addresses
     "", "localhost", "example.org", "0x7f.1", "2130706433", "127.1", "0177.0.0.1", "127.0.0.1.", " 127.0.0.1",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +29,13 @@ from twofa import wording
         ("code: 4 8 2 9", "code: •"),
         ("code: 4-8-2-9-1-3", "code: •"),
         ("code: 4829_13, 482ABC", "code: •, •"),
+        ("code: 4 - 8 - 2 - 9 - 1 - 3", "code: •"),
+        ("code: 7 K 2 M 9 Q", "code: •"),
+        ("code: 7-K-2-M-9-Q", "code: •"),
+        # An SMS takes the accents off: RTPKMZ.
+        ("code: ŘȚṔĶḾẐ", "code: •"),
+        ("Box 2 x 4 x 6 m", "Box 2 x 4 x 6 m"),
+        ("Sizes S M L X P", "Sizes S M L X P"),
         ("code: １２３４５６", "code: •"),
         ("code: ①②③④⑤⑥", "code: •"),
         ("code: ٤٨٢٩١٣", "code: •"),
@@ -89,6 +97,12 @@ def test_long_text_is_cut_where_it_can_be_seen():
 def test_huge_text_takes_no_time():
     assert len(wording.safe("a." * 100_000, limit=60)) <= 60
     assert len(wording.safe("﷽" * 100_000, limit=60)) <= 60
+
+
+def test_characters_that_become_many_take_no_time():
+    started = time.process_time()
+    wording.safe("㌀" * 500, limit=60)
+    assert time.process_time() - started < 0.1
 
 
 def test_staff_text_keeps_its_numbers_and_loses_what_cannot_be_seen():

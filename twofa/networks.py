@@ -26,6 +26,8 @@ _DENIED = tuple(
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/4", "240.0.0.0/4",
+        # Public by its number, and the inside of Azure: its wire server, which machines ask for their settings.
+        "168.63.129.16/32",
     )
 )  # fmt: skip
 # All that is routed is in here. IPv4 in other clothes is not: mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96 and /48).

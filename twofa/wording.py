@@ -29,7 +29,9 @@ _DASHED_GROUPS = re.compile(r"(?<![\w-])[^\W_]{1,4}(?:-[^\W_]{1,4})+(?![\w-])")
 _WORD = re.compile(r"[^\W_]{4,}")
 # At most five characters, where the shortest numeric token has six and the usual one of letters has as many.
 _MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h)", re.IGNORECASE)
-_DIGITS = re.compile(r"\d(?:[\W_]{0,2}\d){5,}|\d(?:[\W_]\d){3,}|\d{4,}")
+# Those of one character each, "7 K 2 M 9"; but for "2 x 4 x 6 m".
+_SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){4,}")
+_DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d){5,}|\d(?:[\W_]\d){3,}|\d{4,}")
 
 # 3GPP TS 23.038, 6.2.1 and 6.2.1.1: what is in the extension is sent as an escape and a character.
 _GSM7_BASIC = set(
@@ -69,11 +71,13 @@ def safe(text: str, *, limit: int) -> str:
     """
     folded = unicodedata.normalize("NFKC", text[:_LONGEST]).translate(_DOTS)
     folded = "".join(character for character in folded if character not in _BLANK_LETTERS)
-    folded = plain(_PILED_MARKS.sub(r"\1", folded), limit=_LONGEST * 18).translate(_QUOTES)
+    # Folded, one character may have become eighteen.
+    folded = plain(_PILED_MARKS.sub(r"\1", folded), limit=_LONGEST).translate(_QUOTES)
     for pattern, replace in (
         (_LINK, _hide),
         (_MIXED_GROUPS, _hide),
         (_DASHED_GROUPS, _hide_like_token),
+        (_SPELLED, _hide_spelled),
         (_WORD, _hide_like_token),
         (_DIGITS, _hide),
     ):
@@ -89,6 +93,11 @@ def _hide_like_token(match: re.Match[str]) -> str:
     return HIDDEN if _is_like_token(match[0]) else match[0]
 
 
+def _hide_spelled(match: re.Match[str]) -> str:
+    letters = [character for character in match[0].lower() if character.isalpha() and character != "x"]
+    return HIDDEN if len(letters) > 1 and any(map(str.isdigit, match[0])) else match[0]
+
+
 def _is_like_token(word: str) -> bool:
     """Tell a word that could be taken for a token from a word: digits among letters, or capitals without a vowel.
 
@@ -98,7 +107,9 @@ def _is_like_token(word: str) -> bool:
     parts = word.split("-")
     numbered = [any(map(str.isdigit, part)) for part in parts]
     if not any(numbered):
-        return len(parts) == 1 and word.isascii() and word.isupper() and not set(word) & set("AEIOU")
+        # Without its accents, which an SMS takes off.
+        bare = _without_accents(word)
+        return len(parts) == 1 and bare.isascii() and bare.isupper() and not set(bare) & set("AEIOU")
     if all(map(str.isdigit, parts)) or _MEASURE.fullmatch(word):
         return False
     return len(parts) == 1 or all(numbered) or word == word.upper()
@@ -182,5 +193,9 @@ def gsm7(text: str) -> str:
 
 
 def _unaccented(character: str) -> str:
-    base = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
+    base = _without_accents(character)
     return base if base and set(base) <= _GSM7 else character
+
+
+def _without_accents(text: str) -> str:
+    return "".join(part for part in unicodedata.normalize("NFKD", text) if not unicodedata.combining(part))

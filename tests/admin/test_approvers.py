@@ -108,6 +108,18 @@ def test_limits_are_changed_with_a_reason(world: World, boss: Client):
     assert Event.objects.get(type="approver.changed").data["after"]["max_amount"] == "7.00"
 
 
+def test_form_that_was_open_before_a_colleagues_change_does_not_take_it_back(world: World, boss: Client):
+    address = page("approver", "limits", world.approver.pk)
+    seen = boss.get(address).context["form"].initial["seen"]
+    boss.post(address, {"max_amount": "7.00", "seen": seen, **REASON})
+
+    with unchanged():
+        response = boss.post(address, {"max_amount": "1000.00", "seen": seen, **REASON}, follow=True)
+
+    assert "Somebody else changed these limits meanwhile" in response.content.decode()
+    assert str(Approver.objects.get().max_amount) == "7.00"
+
+
 def test_approver_is_revoked_with_a_reason(world: World, boss: Client):
     boss.post(page("approver", "revoke", world.approver.pk), REASON)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests import factories
-from twofa.models import Challenge, Delivery
+from twofa.models import Challenge, Delivery, Participant
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
 
@@ -20,15 +20,32 @@ def pump(
     confirmed: int = 0,
     prefix: str = PREFIX,
     age: timedelta = timedelta(minutes=10),
+    people: int = 5,
+    numbers: int = 10_000,
     **columns: Any,
 ) -> list[Delivery]:
-    """Messages that were handed over `age` ago, each to a number of its own; the first ones were confirmed."""
+    """Messages that were handed over `age` ago, each to a number of its own; the first ones were confirmed.
+
+    `people` are how many ask for them in turn, and `numbers` how many numbers they have at most.
+    """
     at = now() - age
     pattern = Challenge.objects.filter(participant=shop.participant).first() or shop.open().challenge
-    rows = [_challenge(pattern, f"{prefix}{count:04}", at, is_confirmed=count < confirmed) for count in range(number)]
+    rows = [
+        _challenge(pattern, f"{prefix}{count % numbers:04}", at, is_confirmed=count < confirmed)
+        for count in range(number)
+    ]
+    asking = [_person(shop, count) for count in range(min(people, number))]
+    for count, row in enumerate(rows):
+        row.participant = asking[count % people]
     Challenge.objects.bulk_create(rows)
     messages = [_message(challenge, prefix, at, columns) for challenge in rows]
     return Delivery.objects.bulk_create(messages)
+
+
+def _person(shop: factories.Shop, count: int) -> Participant:
+    external_id = f"pumped-{count}"
+    found = Participant.objects.filter(campaign=shop.campaign, external_id=external_id).first()
+    return found or factories.participant(shop.campaign, external_id=external_id)
 
 
 def _challenge(pattern: Challenge, address: str, at: datetime, *, is_confirmed: bool) -> Challenge:

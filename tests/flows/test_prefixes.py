@@ -74,6 +74,18 @@ def test_few_messages_or_enough_confirmations_pause_nothing(shop, number, confir
         assert prefixes.watch(now()) == 0
 
 
+@pytest.mark.parametrize(("people", "numbers"), [(1, 50), (4, 50), (50, 1), (50, 4)])
+def test_few_people_or_few_numbers_pause_nobody_elses_numbers(shop, people, numbers):
+    pump(shop, 50, people=people, numbers=numbers)
+    with unchanged():
+        assert prefixes.watch(now()) == 0
+
+
+def test_messages_of_nobody_count_as_of_one_each(shop):
+    Delivery.objects.filter(pk__in=[row.pk for row in pump(shop, 20)]).update(participant=None)
+    assert prefixes.watch(now()) == 1
+
+
 def test_prefix_is_paused_once(shop):
     pump(shop, 30)
     assert [prefixes.watch(now()) for _time in range(3)] == [1, 0, 0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -166,6 +165,15 @@ def test_key_that_left_the_ring_is_told_and_nothing_is_posted(endpoint, wire, se
     assert wire.posted == []
 
 
+def test_secret_that_is_rotated_because_its_key_left_the_ring_signs_at_once(endpoint, wire, settings):
+    settings.TWOFA_TOKEN_KEYS = {"k9": b"9" * 32}
+    rotated, _text = webhook_endpoints.rotate_secret(endpoint, actor=STAFF)
+    (row,) = queue(endpoint)
+
+    assert webhooks.push(endpoint.pk) == 1
+    assert (again(row).status, wire.posted[0]["secrets"]) == ("sent", [rotated.secret()])
+
+
 # --- giving an endpoint up
 
 
@@ -259,42 +267,6 @@ def test_two_workers_send_each_row_once(endpoint, wire, threads: Callable[..., l
     assert sum(taken) == 20
     assert sorted(wire.ids) == sorted(row.webhook_id for row in rows)
     assert set(Webhook.objects.values_list("status", "tries")) == {("sent", 1)}
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_endpoint_that_is_slow_and_says_yes_holds_two_workers_at_most(
-    endpoint, wire, monkeypatch, threads: Callable[..., list[Any]]
-):
-    queue(endpoint, 12)
-    other = make_endpoint("/other")
-    queue(other, 12)
-    under_way, most = Counter[str](), Counter[str]()
-
-    def slow(_sender: Sender, url: str, **_given: Any) -> Outcome:
-        under_way[url] += 1
-        most[url] = max(most[url], under_way[url])
-        time.sleep(0.1)
-        under_way[url] -= 1
-        return OK
-
-    monkeypatch.setattr(Sender, "post", slow)
-    workers = [lambda: webhooks.push(endpoint.pk) for _worker in range(5)]
-    taken = threads([*workers, lambda: webhooks.push(other.pk)])
-
-    assert most == {endpoint.url: webhooks.WORKERS, other.url: 1}
-    assert sum(taken) == 24
-    assert set(Webhook.objects.values_list("status", "tries")) == {("sent", 1)}
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_workers_that_died_hold_nobody_up_after_their_lease(endpoint, wire):
-    dead = [row.pk for row in queue(endpoint, 3)[: webhooks.WORKERS]]
-    Webhook.objects.filter(pk__in=dead).update(status="sending", tries=1, leased_until=now() + webhooks.LEASE)
-    assert webhooks.push(endpoint.pk) == 0
-    travel(webhooks.LEASE)
-    assert webhooks.push(endpoint.pk) == 3
 
 
 @pytest.mark.postgres

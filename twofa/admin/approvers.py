@@ -59,6 +59,13 @@ class LimitsForm(ReasonForm):
     field_order: tuple[str, ...] = ("deputy", "max_amount", "valid_until", "reason")
 
 
+class ChangeForm(LimitsForm):
+    """Carries the mark of the limits that its page showed."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    field_order = (*LimitsForm.field_order, "seen")
+
+
 class EntitleForm(LimitsForm):
     """Asks for the approver as well."""
 
@@ -78,9 +85,10 @@ def entitle(requester: Participant, *, by: Any, actor: Actor, reason: str, appro
     )
 
 
-def limit(row: Approver, *, by: Any, actor: Actor, reason: str, **limits: Any) -> Approver:
+def limit(row: Approver, *, by: Any, actor: Actor, reason: str, seen: str = "", **limits: Any) -> Approver:
     """Change how far an entitlement reaches."""
-    return approvers.change(row, by=by, actor=actor, reason=reason, changes=_found(row.requester, limits))
+    changes = _found(row.requester, limits)
+    return approvers.change(row, by=by, actor=actor, reason=reason, changes=changes, seen=seen)
 
 
 def _found(requester: Participant, limits: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def people(row: Approver) -> Sequence[tuple[StrOrPromise, object]]:
 def _initial(row: Approver) -> dict[str, Any]:
     until = None if row.valid_until is None else timezone.localtime(row.valid_until)
     deputy = "" if row.deputy is None else row.deputy.external_id
-    return {"deputy": deputy, "max_amount": row.max_amount, "valid_until": until}
+    return {"deputy": deputy, "max_amount": row.max_amount, "valid_until": until, "seen": approvers.mark(row)}
 
 
 ENTITLE = FlowAction(
@@ -182,7 +190,7 @@ class ApproverAdmin(ReadOnlyAdmin):
             done=_("The limits were changed."),
             run=limit,
             offered=lambda row: row.is_active,
-            form=LimitsForm,
+            form=ChangeForm,
             initial=_initial,
             facts=people,
         ),

@@ -8,6 +8,7 @@ The requester is locked: a checkout and a confirm of theirs are before a revocat
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -61,16 +62,24 @@ def entitle(
     return row
 
 
-def change(row: Approver, *, by: Any, actor: Actor, reason: str, changes: dict[str, Any]) -> Approver:
+def change(
+    row: Approver, *, by: Any, actor: Actor, reason: str, changes: dict[str, Any], seen: str | None = None
+) -> Approver:
     """Change the limits of an entitlement, and note what was and what is.
 
-    Raises: Invalid, PolicyRefused; WrongState where it is revoked, or where it is like this already.
+    ``seen`` is the :func:`mark` of the limits that whoever asks knew of: a form that sends all of them would raise
+    again what a colleague has lowered meanwhile. Raises: Invalid; PolicyRefused, as where they changed; WrongState
+    where it is revoked, or where it is like this already.
     """
     with transaction.atomic():
         _locked(row.requester)
         locked = Approver.objects.select_for_update(no_key=True).get(pk=row.pk)
         if not locked.is_active:
             raise WrongState
+        if seen and seen != mark(locked):
+            raise PolicyRefused(
+                _("Somebody else changed these limits meanwhile, so yours were not saved. Look at them again.")
+            )
         before = _limits(locked)
         for name in LIMITS:
             if name in changes:
@@ -88,6 +97,11 @@ def change(row: Approver, *, by: Any, actor: Actor, reason: str, changes: dict[s
         trail.add("approver.changed", row.requester, locked, **noted)
         trail.write()
     return locked
+
+
+def mark(row: Approver) -> str:
+    """Return the mark of an entitlement's limits: of two that differ the marks do."""
+    return json.dumps(_limits(row), sort_keys=True)
 
 
 def revoke(row: Approver, *, actor: Actor, reason: str) -> Approver:

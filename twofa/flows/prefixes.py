@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from twofa import contacts, correlation
@@ -29,6 +30,13 @@ PAUSED = "prefix_paused"
 RECENT = 3 * TOKEN_LIFE_CAP
 """How far back a prefix must have got a message to be looked at: one waits and lives for twenty minutes at most, so
 that what is older was judged before. Where no sweeper ran meanwhile, the next message brings its prefix back."""
+
+SPREAD = 5
+"""How many people must have asked, and for how many numbers, before a prefix is paused.
+
+One account that answers nothing would else close ten thousand numbers in all campaigns, its neighbour's whom it wants
+to stop among them. What a few people or a few numbers can cost is held by the budgets of each.
+"""
 
 
 def watch(at: datetime) -> int:
@@ -60,9 +68,13 @@ def _suspects(at: datetime, breaker: Mapping[str, Any]) -> Iterator[dict[str, An
         .exclude(Exists(SafeNumber.objects.of("address")))
     )
     counts = sent.order_by().values("prefix").annotate(sends=Count("pk"), confirmations=Count("pk", filter=confirmed))
-    for found in counts.filter(sends__gte=breaker["sends"]):
+    least = min(SPREAD, breaker["sends"])
+    # Messages of nobody are of one each: accounts that do not exist yet cost a ring nothing.
+    people = Count(Coalesce("participant_id", -F("pk")), distinct=True)
+    spread = counts.annotate(people=people, numbers=Count("address", distinct=True))
+    for found in spread.filter(sends__gte=breaker["sends"], people__gte=least, numbers__gte=least):
         if found["confirmations"] < found["sends"] * breaker["conversion"]:
-            yield dict(found)
+            yield {name: found[name] for name in ("prefix", "sends", "confirmations")}
 
 
 def _pause(*, prefix: str, sends: int, confirmations: int, at: datetime, until: datetime) -> int:

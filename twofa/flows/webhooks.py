@@ -1,8 +1,8 @@
 """Webhooks: send what is due to one endpoint, record what became of it, and leave an endpoint alone that fails.
 
-An endpoint that hangs must cost the others nothing. So a job is about one endpoint, bounded in rows and in time, and two
-workers at most are busy with one; after a failure the endpoint is paused, and then one worker alone tries one row. The
-rows wait, and are sent once it answers.
+An endpoint that hangs must cost the others nothing. So a job is about one endpoint, bounded in rows and in time, and
+two workers at most are busy with one; after a failure the endpoint is paused, and then one worker alone tries one row.
+The rows wait, and are sent once it answers.
 """
 
 from __future__ import annotations

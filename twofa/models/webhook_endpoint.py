@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -182,8 +183,12 @@ class WebhookEndpoint(models.Model):
         return tokens.webhook_secret(self.id, bytes(self.seed), kid=self.kid)
 
     def secrets(self, at: datetime) -> list[bytes]:
-        """Return all that sign at ``at``: after a rotation the former one as well. Raises: tokens.UnknownKey."""
-        if self.previous_seed is None or self.previous_until is None or self.previous_until <= at:
-            return [self.secret()]
-        former = tokens.webhook_secret(self.id, bytes(self.previous_seed), kid=self.previous_kid)
-        return [self.secret(), former]
+        """Return all that sign at ``at``: after a rotation the former one as well. Raises: tokens.UnknownKey.
+
+        Not for the former one: it may have been rotated because its key is gone, and the new one signs by itself.
+        """
+        signing = [self.secret()]
+        if self.previous_seed is not None and self.previous_until is not None and self.previous_until > at:
+            with suppress(tokens.UnknownKey):
+                signing.append(tokens.webhook_secret(self.id, bytes(self.previous_seed), kid=self.previous_kid))
+        return signing
