@@ -155,7 +155,7 @@ def test_bound_of_a_column_is_where_the_model_refuses(column: str, limit: Any, b
 
 
 def test_bounds_of_every_column_with_a_number_are_tried():
-    assert len({edge.values[0] for edge in edges()}) == 14
+    assert len({edge.values[0] for edge in edges()}) == 16
 
 
 @pytest.mark.parametrize("column", ["two_factor_mode", "default_method", "completion_mode", "token_alphabet"])

@@ -24,7 +24,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from example_project.loyalty import ledger
-from tests import factories, papers
+from tests import batches, factories, papers
 from tests.admin.conftest import World
 from tests.admin.trees import Tree
 from tests.factories import token_of
@@ -79,6 +79,7 @@ def populate(world: World) -> None:
     resend(shop, renewed)
     deliver_due()
     parked(shop)
+    batches.approve(shop, shop.open_batch())
     refused = papers.kept(shop.participant, "selfie", "single", created_at=now() - timedelta(days=1))
     comments = {"reason": "unreadable", "comment": "Too dark.", "internal_comment": "Seen before."}
     papers.decided(refused, "rejected", by=User.objects.get(username="paula"), **comments)

@@ -34,6 +34,9 @@ def values(campaign: Campaign, **changes: Any) -> dict[str, Any]:
     for name in ("token_ttl", "resend_cooldown", "redemption_ttl", "device_cooling_off"):
         minutes, seconds = divmod(int(getattr(campaign, name).total_seconds()), 60)
         sent |= {f"{name}_minutes": minutes, f"{name}_seconds": seconds}
+    for name in ("schedule_max_ahead", "schedule_grace"):
+        hours, minutes = divmod(int(getattr(campaign, name).total_seconds()) // 60, 60)
+        sent |= {f"{name}_days": hours // 24, f"{name}_hours": hours % 24, f"{name}_minutes": minutes}
     if campaign.is_active:
         sent["is_active"] = "on"
     return sent | changes
@@ -279,7 +282,7 @@ def test_every_control_of_the_page_has_a_name_of_its_own(boss: Client):
     names = [name for bound in form for name in re.findall('aria-label="([^"]+)"', str(bound))]
 
     assert {"Token life: minutes", "Token life: seconds", "Allowed channels: place 1"} <= set(names)
-    assert len(names) == len(set(names)) == 11
+    assert len(names) == len(set(names)) == 17
     unlabelled = [bound.name for bound in form if 'aria-label="' not in str(bound) and not bound.id_for_label]
     assert unlabelled == ["required_documents"], "a group, whose every box has a label"
 

@@ -44,7 +44,7 @@ def test_nothing_stuck_is_said(boss: Client):
     assert response.status_code == 200
     assert "Nothing is stuck." in response.content.decode()
     assert titles(response) == []
-    assert len(response.context["nothing_in"]) == 8
+    assert len(response.context["nothing_in"]) == 9
 
 
 def test_parked_completion_leads_to_where_it_is_decided(world: World, boss: Client, settings: Any):
@@ -120,7 +120,7 @@ def test_page_costs_the_same_however_much_is_stuck(world: World, boss: Client):
             assert boss.get(page("redemption", "stuck")).status_code == 200
         return len(statements)
 
-    assert cost() == 11, "session, user, clock and eight lists"
+    assert cost() == 12, "session, user, clock and nine lists"
     for number in range(3):
         factories.Shop(name=f"C {number}").open()
     travel(timedelta(minutes=45))

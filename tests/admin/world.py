@@ -91,7 +91,9 @@ class World:
 
 def make_world(**policy: Any) -> World:
     with correlation.bound(correlation.accept(None)):
-        return _world(**policy)
+        made = _world(**policy)
+        assert made.approver.is_active, "there is one in each world, not only where a test asks for it"
+        return made
 
 
 def _world(**policy: Any) -> World:

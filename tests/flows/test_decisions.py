@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from twofa.flows.decisions import decide
+from twofa.flows.decisions import decide, demands_approver
 from twofa.models import Campaign, Participant
 
 CASES = [
@@ -59,3 +59,20 @@ def test_more_points_never_need_less():
     for mode, threshold, method in itertools.product(["off", "optional", "required"], [None, 100], ["none", "sms"]):
         asked = [outcome(mode, threshold, method, 0, amount).required for amount in (1, 99, 100, 101, 10**9)]
         assert asked == sorted(asked)
+
+
+@pytest.mark.parametrize("mode", ["off", "optional", "required"])
+@pytest.mark.parametrize("by", ["named", "demanded"])
+def test_approver_is_asked_whatever_the_policy_says_of_the_requester(mode, by):
+    campaign = Campaign(two_factor_mode=mode, threshold=Decimal(10**6))
+    decision = decide(campaign, Participant(), amount=Decimal(1), spent=Decimal(0), approver=by)
+    assert (decision.required, decision.reason, decision.inputs["approver"]) == (True, "approver_required", by)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "amount", "spent", "demanded"),
+    [(None, 10**9, 0, False), (100, 99, 0, False), (100, 100, 0, True), (100, 1, 99, True), (100, 1, 98, False)],
+)
+def test_approver_is_demanded_by_the_sum_of_the_day(threshold, amount, spent, demanded):
+    campaign = Campaign(approver_threshold=threshold)
+    assert demands_approver(campaign, amount=Decimal(amount), spent=Decimal(spent)) == demanded

@@ -192,7 +192,7 @@ def test_token_of_an_approver_goes_by_their_next_channel_and_is_counted_as_their
 def test_approver_whom_the_campaign_demands_is_asked_by_their_next_channel():
     company = company_without_sms()
     type(company.campaign).objects.update(approver_threshold=100)
-    assert sent_to(company.open(amount="150.00")) == company.mail
+    assert sent_to(company.open()) == company.mail
 
 
 def test_sms_chosen_for_an_approver_is_refused_when_they_are_used_up():

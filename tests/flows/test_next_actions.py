@@ -55,7 +55,16 @@ def test_next_action_of_a_redemption(status, type_):
 
 
 def test_next_action_of_a_waiting_redemption_is_that_of_its_challenge():
-    redemption = Redemption(status="pending_2fa_approval")
+    redemption = Redemption(status="pending_2fa_approval", two_factor_required=True)
     redemption.read_at = T
     redemption.challenge = challenge()
     assert of_redemption(redemption).type == "confirm_token"
+
+
+@pytest.mark.parametrize(("after", "type_", "at"), [(-1, "wait", T), (0, "wait", None), (1, "wait", None)])
+def test_scheduled_redemption_waits_for_its_time_and_then_for_its_end(after, type_, at):
+    redemption = Redemption(status="scheduled", scheduled_for=T)
+    redemption.read_at = T + timedelta(seconds=after)
+    action = of_redemption(redemption)
+    assert (action.type, action.available_at) == (type_, at)
+    assert (action.poll_after is None) == (at is not None)

@@ -6,6 +6,7 @@ import pytest
 
 from tests import factories
 from tests.canary import secret_of
+from tests.statements import record_statements
 from tests.stories import STAFF, refused, travel, unchanged
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows import storefronts
@@ -44,6 +45,15 @@ def test_change_of_a_storefront_is_on_record(shop):
     }
     with unchanged():
         storefronts.update(shop.storefront, actor=STAFF, changes={"name": row.name, "campaigns": [campaign]})
+
+
+def test_mode_of_completion_is_on_record_and_known_to_whoever_is_authenticated(shop, issued):
+    storefronts.update(shop.storefront, actor=STAFF, changes={"completion_mode": "async"})
+    event = Event.objects.get(type="storefront.changed")
+    assert event.data == {"before": {"completion_mode": ""}, "after": {"completion_mode": "async"}}
+    with record_statements() as statements:
+        assert storefronts.authenticate(issued[1]).completion_mode == "async"
+    assert not [sql for sql in statements.counted[1:] if "completion_mode" in sql], str(statements)
 
 
 def test_key_opens_the_door_of_its_storefront(shop, issued):

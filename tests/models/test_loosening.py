@@ -50,6 +50,8 @@ LOOSER = [
     ({"device_cooling_off": timedelta(days=2)}, {"device_cooling_off": timedelta(days=1)}),
     ({"allowed_countries": ["BR"]}, {"allowed_countries": ["BR", "AR"]}),
     ({"allowed_countries": ["BR"]}, {"allowed_countries": []}),
+    ({"approver_threshold": Decimal(100)}, {"approver_threshold": Decimal("100.01")}),
+    ({"approver_threshold": Decimal(100)}, {"approver_threshold": None}),
     ({}, {"autofill_domain": "shop.example.com"}),
 ]
 

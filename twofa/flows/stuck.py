@@ -96,7 +96,7 @@ class Stuck:
 
 
 def find() -> Stuck:
-    """Return what is stuck now; costs nine statements, each of them by an index of what is open."""
+    """Return what is stuck now; costs ten statements, each of them by an index of what is open."""
     at = now()
     late = at - GRACE
     redemptions = Redemption.objects.select_related("campaign", "participant").only(*_REDEMPTION)
