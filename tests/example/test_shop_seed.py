@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 from django.contrib.auth import get_user_model
 
-from example_project.loyalty.demo import queue, seed
+from example_project.loyalty.demo import company, queue, seed
 from tests.example.serving import Served, manage
 from tests.example.shopping import Forms
-from twofa.flows import roles
-from twofa.models import IdentityDocument
+from twofa.flows import roles, webhook_endpoints
+from twofa.models import Approver, Device, IdentityDocument, WebhookEndpoint
 
 
 def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
@@ -31,7 +32,36 @@ def test_fresh_database_gets_members_and_a_key_once(tmp_path: Path):
     assert "manage.py enroll_staff admin" in second.stdout
     assert key.read_text().startswith("twofa_")
     assert key.stat().st_mode & 0o777 == 0o600
+    secret = tmp_path / "shop_webhook_secret.txt"
+    assert secret.read_text().startswith("whsec_")
+    assert secret.stat().st_mode & 0o777 == 0o600
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "documents").rglob("*")} == {0}
+
+
+@pytest.mark.django_db
+def test_webhooks_go_to_where_the_shop_is_served_now(settings: Any):
+    settings.TWOFA_WEBHOOK_PRIVATE_HOSTS = ["127.0.0.1"]
+    logins = seed.plant("http://127.0.0.1:8000/webhooks/")
+    before = WebhookEndpoint.objects.get()
+    assert webhook_endpoints.secret_text(before.secret()) == logins.webhook_secret
+
+    seed.redirect_webhooks("http://127.0.0.1:8123/webhooks/")
+
+    endpoint = WebhookEndpoint.objects.get()
+    assert endpoint.url == "http://127.0.0.1:8123/webhooks/"
+    assert endpoint.secret() == before.secret(), "the shop keeps its secret"
+
+
+@pytest.mark.django_db
+def test_director_may_approve_up_to_her_limit_and_is_reached_apart_from_the_buyer():
+    seed.plant()
+
+    entitlement = Approver.objects.get()
+
+    assert (entitlement.requester.external_id, entitlement.participant.external_id) == (company.BUYER, company.DIRECTOR)
+    assert (entitlement.max_amount, entitlement.deputy) == (company.LIMIT, None)
+    addresses = [device.address for device in Device.objects.filter(participant__campaign__slug=company.SLUG)]
+    assert len(set(addresses)) == 2
 
 
 @pytest.mark.django_db
@@ -94,6 +124,7 @@ def test_served_shop_calls_its_own_server(served: Served):
     page = urllib3.request("GET", f"{served.base}/sign-in/", timeout=20).data.decode()
 
     assert "Ana Souza" in page
-    assert "Bruno Lima" in page
+    for name in ("Bruno Lima", "Nina Castro", "Lucas Braga", "Marta Reis"):
+        assert name in page
     assert served.key not in page
     assert len(Forms(page).found) >= 4

@@ -1,4 +1,4 @@
-"""The story: what happens when people spend points, in sixteen chapters. Whatever is shown is also checked."""
+"""The story: what happens when people spend points, in seventeen chapters. Whatever is shown is also checked."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Story:
         self.inbox = inbox
         self.order = 1000
         self.redemption = ""
+        self.scheduled = ""
 
     def tell(self) -> None:
         """Tell it all. Raises: DemoFailed at the first thing that is not as told."""
@@ -50,6 +51,7 @@ class Story:
             (_("Several prizes, one token"), lambda: business.approve_several(self)),
             (_("Confirmed now, booked later"), lambda: timing.schedule(self)),
             (_("The SMS provider fails"), lambda: troubles.fail_over(self)),
+            (_("The time of what was scheduled"), lambda: timing.look_again(self)),
             (_("“It was not me”"), lambda: troubles.report(self)),
             (_("What the shop was told"), lambda: told.hear(self)),
             (_("What was left behind"), self.look_behind),

@@ -1,4 +1,4 @@
-"""A chapter of the story: confirmed today, booked later, once, by the sweeper; or cancelled until then."""
+"""Two chapters of the story: confirmed now, to be booked later or cancelled until then; and booked by the sweeper."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ _SHOWN = ("id", "status", "scheduled_for", "next_action")
 
 
 def schedule(story: Story) -> None:
-    """One is booked in five seconds; another, of tomorrow, is cancelled meanwhile."""
+    """One is to be booked in five seconds, and is left alone; another, of tomorrow, is cancelled."""
     story.terminal.say(_("Ana confirms now what is to be booked in five seconds. Its points are set aside at once."))
-    soon = _confirmed(story, Decimal("1200.00"), _AHEAD)
+    story.scheduled = _confirmed(story, Decimal("1200.00"), _AHEAD)
     story.show_points(available="33800.00", reserved="1200.00")
     story.terminal.say(_("And one of tomorrow, which she cancels: its points come back."))
     later = _confirmed(story, Decimal("4800.00"), timedelta(days=1))
     path = f"/redemptions/{later}/cancel/"
     cancelled = story.client.call("POST", path, {}, expect=200, show=("id", "status"))
     expect(cancelled.body["status"], "cancelled", _("the redemption"))
+
+
+def look_again(story: Story) -> None:
+    """What was left alone has been booked meanwhile."""
     story.terminal.say(_("Nobody asks for the first one. The sweeper books it at its time."))
-    _wait_until_booked(story, f"/redemptions/{soon}/")
-    story.client.call("GET", f"/redemptions/{soon}/", expect=200, show=("id", "status", "completed_at"))
+    path = f"/redemptions/{story.scheduled}/"
+    _wait_until_booked(story, path)
+    story.client.call("GET", path, expect=200, show=("id", "status", "scheduled_for", "completed_at"))
     story.show_points(available="33800.00", reserved="0.00")
 
 
