@@ -14,6 +14,8 @@ from twofa import delivery
 from twofa.channels import Message
 from twofa.models import Challenge
 
+pytestmark = pytest.mark.django_db  # a campaign's own texts are looked for
+
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PUBLIC_URL = "https://points.example/api/v1"
 CONTACT = 7
