@@ -37,7 +37,7 @@ def test_approver_is_entitled_on_the_page_of_whoever_asks(world: World, director
         valid_until="2099-12-31T18:00",
     )
 
-    row = Approver.objects.get()
+    row = Approver.objects.get(participant=director)
     assert (row.participant, row.requester) == (director, world.shop.participant)
     assert (str(row.deputy), str(row.max_amount), f"{row.valid_until:%Y-%m-%d %H:%M}") == (
         "deputy",
@@ -51,7 +51,7 @@ def test_approver_is_entitled_on_the_page_of_whoever_asks(world: World, director
 def test_empty_limits_are_none(world: World, director, boss: Client):
     entitle(boss, world, approver="director", deputy="", max_amount="", valid_until="")
 
-    row = Approver.objects.get()
+    row = Approver.objects.get(participant=director)
     assert (row.deputy, row.max_amount, row.valid_until) == (None, None, None)
 
 

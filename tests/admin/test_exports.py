@@ -280,7 +280,7 @@ def test_every_text_of_a_row_is_made_harmless(world: World, boss: Client):
     texts = ("order_id", "unit", "description", "failure_code", "failure_detail", "correlation_id")
     Redemption.objects.update(**dict.fromkeys(texts, hostile[:20]))
     type(world.shop.storefront).objects.update(name=hostile)
-    type(world.shop.participant).objects.update(external_id=hostile)
+    type(world.shop.participant).objects.filter(pk=world.shop.participant.pk).update(external_id=hostile)
 
     (row,) = exported(boss)
 

@@ -191,7 +191,7 @@ def test_toggle_asks_with_whom_it_touches(world: World, boss: Client):
 
     facts = boss.get(page("campaign", "two-factor", campaign.pk)).context["facts"]
 
-    assert [value for _name, value in facts][1:] == [3, 2, 1]
+    assert [value for _name, value in facts][1:] == [5, 4, 1]
 
 
 def test_toggle_changes_the_policy_and_leaves_open_challenges_alone(world: World, staff: Callable[..., Client]):

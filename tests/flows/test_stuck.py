@@ -147,11 +147,11 @@ def test_finding_costs_the_same_however_much_is_stuck(shop: factories.Shop):
         assert {sql.split()[0] for sql in statements.counted} == {"SELECT"}
         return len(statements)
 
-    assert cost() == 9
+    assert cost() == 10
     for _time in range(3):
         shop.open()
     travel(LATE)
-    assert cost() == 9
+    assert cost() == 10
 
 
 def test_no_secret_is_read(shop: factories.Shop):

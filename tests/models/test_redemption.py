@@ -101,7 +101,7 @@ def test_redemption_is_due_from_its_time_on_where_it_has_one(shop):
 
 @pytest.mark.parametrize("is_parked", [True, False])
 @pytest.mark.parametrize("status", Redemption.Status.values)
-def test_approved_redemption_that_is_parked_waits_for_staff_and_no_other(shop, status, is_parked):
+def test_parked_redemption_waits_for_staff_while_it_may_be_completed(shop, status, is_parked):
     redemption = shop.open()
     state = {"status": status, "parked_at": now() if is_parked else None, "approved_digest": b"d" * 32}
     if status == "scheduled":
@@ -111,7 +111,7 @@ def test_approved_redemption_that_is_parked_waits_for_staff_and_no_other(shop, s
     Redemption.objects.update(**state)
     redemption.refresh_from_db()
 
-    waits = is_parked and status == "approved"
+    waits = is_parked and status in ("approved", "scheduled")
     assert redemption.is_parked is waits
     assert Redemption.objects.parked().exists() is waits
 
