@@ -25,6 +25,11 @@ def company() -> Company:
     return Company()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_sent_yet() -> None:
+    outbox.clear()
+
+
 @pytest.fixture
 def backend(company) -> Api:
     return Api(key(company.storefront))
