@@ -45,6 +45,7 @@ def test_completion_is_told_where_staff_switched_it_on():
     assert outbox[-1].recipient == shop.device.address
 
 
+@pytest.mark.postgres
 def test_completion_is_not_told_by_default_and_costs_nothing(sql):
     shop = Shop()
     redemption = shop.open()
