@@ -60,7 +60,7 @@ def test_example_of_the_documentation_is_such_an_error():
 def test_every_operation_names_only_codes_of_the_table():
     described = [
         (operations.of(getattr(view, method)), method.upper())
-        for view in (vars(pattern.callback)["cls"] for pattern in urlpatterns)
+        for view in (vars(pattern.callback)["view_class"] for pattern in urlpatterns)
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(view, method)
     ]
