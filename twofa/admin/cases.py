@@ -167,9 +167,9 @@ class CaseAdmin(ReadOnlyAdmin):
         return {"by": request.user} if action.name in ("close", "release-device") else {}
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "redemption", "challenge", "device__participant", "reported_from", "closed_by")
+        related = ("campaign", "participant", "redemption", "challenge", "reported_from", "closed_by")
         hidden = [f"challenge__{name}" for name in Challenge.SECRET_COLUMNS]
-        rows = super().get_queryset(request).select_related(*related)
+        rows = super().get_queryset(request).select_related(*related, "device__participant")
         return rows.defer(*hidden, "redemption__approved_digest", "device__address", "reported_from__address")
 
     def get_tools(self, request: HttpRequest, row: Case) -> list[Tool]:
