@@ -57,6 +57,18 @@ def test_texts_are_those_of_the_snapshot(locale: str):
 
 
 @pytest.mark.parametrize("event", LINKED)
+def test_e_mail_with_the_link_does_not_say_to_do_nothing(event: str, settings: Any):
+    message = sent(event, "email", locale="en")
+    assert "do nothing" not in message.text + message.html
+
+    settings.TWOFA_PUBLIC_URL = ""
+    without = sent(event, "email", locale="en")
+    calm = "do nothing" if event != "login.token" else "change it"
+    assert calm in without.text
+    assert calm in without.html
+
+
+@pytest.mark.parametrize("event", LINKED)
 def test_e_mail_with_a_token_has_the_link(event: str):
     message = sent(event, "email")
 

@@ -78,12 +78,12 @@ class OnboardingIncomplete(ConflictError):
 
 class OrderConflict(ConflictError):
     code = "order_conflict"
-    default_detail = _("This order id was used with another content. Use a new order id.")
+    default_detail = _("This order id or request id is in use for something else. Use a new one.")
 
 
 class ChallengeClosed(ConflictError):
     code = "challenge_closed"
-    default_detail = _("This challenge has ended. Start again with a new request.")
+    default_detail = _("This challenge has ended. See the state of what it was for before you start again.")
 
 
 class WrongState(ConflictError):
@@ -148,12 +148,12 @@ class ApproverNotEntitled(RefusedError):
     """
 
     code = "approver_not_entitled"
-    default_detail = _("Nobody with that document number may approve this. Ask the campaign's staff.")
+    default_detail = _("Nobody who may approve this was found. Ask the campaign's staff.")
 
 
 class ChannelUnavailable(RefusedError):
     code = "channel_unavailable"
-    default_detail = _("The participant has no usable device on that channel, or the campaign does not allow it.")
+    default_detail = _("There is no usable device on that channel, or the campaign does not allow it.")
 
 
 class DestinationNotAllowed(RefusedError):

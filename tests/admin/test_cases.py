@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from tests import factories
 from tests.admin.conftest import World, page
+from tests.companies import Company
 from tests.factories import link_of, token_of
 from tests.stories import confirm, unchanged
 from twofa.flows import denials
@@ -40,6 +42,16 @@ def test_page_says_what_it_is_about(denied: Case, world: World, boss: Client):
     for model, row in (("redemption", world.redemption), ("device", world.shop.device), ("challenge", world.challenge)):
         assert page(model, "change", row.pk) in content
     assert world.shop.device.address not in content
+
+
+def test_page_names_whose_device_it_is(denied: Case, boss: Client):
+    company = Company()
+    approvers = factories.case(company.ask().challenge, device=company.phone)
+
+    for case, owner in ((denied, denied.participant), (approvers, company.director)):
+        (told,) = re.findall(r'Whose device it is:.+?<div class="readonly">(.+?)</div>', shown(boss, case), re.DOTALL)
+        assert told == str(owner)
+        assert str(owner) in boss.get(page("case", "close", case.pk)).content.decode()
 
 
 def test_page_of_what_came_too_late_says_what_to_do(world: World, boss: Client):

@@ -224,6 +224,15 @@ def test_nobody_who_can_be_reached_is_nobody_entitled(company):
         company.open()
 
 
+def test_who_is_entitled_and_held_is_waited_for(company):
+    policy(company, approver_threshold=Decimal("1"))
+    Device.objects.filter(participant=company.director).update(held_at=now())
+    with refused(OnboardingIncomplete) as told:
+        company.open()
+    assert told.value.params["missing"] == ["approver_device"]
+    assert told.value.params["next_action"].type == "wait"
+
+
 def test_over_every_limit_nobody_is_entitled(company):
     policy(company, approver_threshold=Decimal("1"))
     approvers.change(

@@ -58,6 +58,14 @@ def test_tag_that_loads_includes_or_hides_is_refused_with_its_place(source: str,
     assert "is not allowed here" in said
 
 
+@pytest.mark.parametrize("left_open", ["{{ item", "item }}", "{% if item", "{{ item\n}}", "{# for later"])
+def test_brace_that_would_be_sent_as_it_stands_is_refused_with_its_place(left_open: str):
+    said = fault(f"{GOOD}\n{left_open}")
+
+    assert said.startswith("Line 2, character ")
+    assert "Is something not closed" in said
+
+
 @pytest.mark.parametrize(
     "name",
     [

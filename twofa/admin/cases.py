@@ -21,7 +21,7 @@ from twofa.admin.timelines import READ, timeline
 from twofa.exceptions import WrongState
 from twofa.flows import cases, devices, holds
 from twofa.flows.history import Actor
-from twofa.models import Case, Challenge, Delivery, Device, Event
+from twofa.models import Case, Challenge, Delivery, Device, Event, Participant
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -60,6 +60,11 @@ def _device(case: Case) -> Device:
     return case.device
 
 
+def _owner(case: Case) -> Participant | None:
+    # Of an approver's token it is the approver, and not the case's participant: that one asked for it.
+    return None if case.device is None else case.device.participant
+
+
 def _is_held(case: Case) -> bool:
     return case.device is not None and case.device.is_held
 
@@ -72,6 +77,7 @@ def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
         (_("Participant"), case.participant),
         *bought,
         (_("Device that is held"), case.device or "—"),
+        (_("Whose device it is"), _owner(case) or "—"),
         (_("Reported"), moment(case.opened_at)),
     )
 
@@ -92,7 +98,7 @@ class CaseAdmin(ReadOnlyAdmin):
     ordering = ("-status", "-too_late", "id")
     fieldsets = (
         (None, {"fields": ("participant", "campaign", "redemption", "challenge", "shown_stopped")}),
-        (_("Device"), {"fields": ("device", "reported_from", "shown_hold")}),
+        (_("Device"), {"fields": ("device", "shown_owner", "reported_from", "shown_hold")}),
         (_("State"), {"fields": ("shown_status", "outcome", "note", "closed_by")}),
         (_("Times"), {"fields": ("opened_at", "closed_at")}),
         (_("Trace"), {"fields": ("id", "correlation_id")}),
@@ -147,6 +153,11 @@ class CaseAdmin(ReadOnlyAdmin):
             return badge(BAD, _("nothing: it was approved"))
         return badge(GOOD, _("it was stopped in time"))
 
+    @admin.display(description=_("whose device it is"))
+    def shown_owner(self, case: Case) -> str:
+        """Show whom staff speak with: somebody who approves for the participant may have been the one who was asked."""
+        return str(_owner(case) or "—")
+
     @admin.display(description=_("held"))
     def shown_hold(self, case: Case) -> str:
         """Show whether the device still waits for staff."""
@@ -156,9 +167,9 @@ class CaseAdmin(ReadOnlyAdmin):
         return {"by": request.user} if action.name in ("close", "release-device") else {}
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "redemption", "challenge", "device", "reported_from", "closed_by")
+        related = ("campaign", "participant", "redemption", "challenge", "reported_from", "closed_by")
         hidden = [f"challenge__{name}" for name in Challenge.SECRET_COLUMNS]
-        rows = super().get_queryset(request).select_related(*related)
+        rows = super().get_queryset(request).select_related(*related, "device__participant")
         return rows.defer(*hidden, "redemption__approved_digest", "device__address", "reported_from__address")
 
     def get_tools(self, request: HttpRequest, row: Case) -> list[Tool]:

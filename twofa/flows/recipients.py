@@ -138,11 +138,18 @@ def _named(
 
 
 def _first(buyer: Buyer, people: Sequence[Participant], devices: Sequence[Device], event: str) -> Recipient:
+    held_up = None
     for person in people:
         reached = _reached(buyer, person, devices, Wish(), event, by=DEMANDED)
         if reached.contact is not None:
             return reached
-    return Recipient(buyer.participant, refusal=ApproverNotEntitled(), by=DEMANDED)
+        held_up = held_up or (reached if _passes(reached.refusal) else None)
+    return held_up or Recipient(buyer.participant, refusal=ApproverNotEntitled(), by=DEMANDED)
+
+
+def _passes(refusal: TwoFactorError | None) -> bool:
+    """Return whether an approver is there, and only their device is held or cools off."""
+    return isinstance(refusal, OnboardingIncomplete) and refusal.params["next_action"].type == "wait"
 
 
 def _reached(

@@ -29,6 +29,7 @@ _OPENING, _CLOSING = ("if", "for"), ("endif", "endfor")
 _DEEPEST, _LONGEST_TAG = 8, 24
 _EXAMPLE = "{% for line in items %}"
 _NAME = re.compile(r"[a-z]\w*\Z")
+_HALF = re.compile(r"\{[{%#]|[}%#]\}")
 
 register = Library()
 register.tag("if", defaulttags.do_if)
@@ -57,6 +58,7 @@ def _ensure_tags(source: str) -> None:
     tokens: list[Any] = DebugLexer(source).tokenize()
     depth = 0
     for token in tokens:
+        _ensure_closed(source, token)
         if token.token_type == TokenType.BLOCK:
             words = token.contents.split()
             if not words or words[0] not in _TAGS:
@@ -68,6 +70,14 @@ def _ensure_tags(source: str) -> None:
             depth += (words[0] in _OPENING) - (words[0] in _CLOSING)
             if depth > _DEEPEST or len(words) > _LONGEST_TAG:
                 raise Fault(_("This is too much at once: say it more simply."), **place(source, token.position[0]))
+
+
+def _ensure_closed(source: str, token: Any) -> None:
+    """Raise where half a variable or tag stands in the words: people would be sent the braces. Raises: Fault."""
+    half = _HALF.search(token.contents) if token.token_type == TokenType.TEXT else None
+    if half is not None:
+        where = place(source, token.position[0] + half.start())
+        raise Fault(_("It cannot be read. Is something not closed, or closed twice?"), **where)
 
 
 def _unreadable(source: str, error: TemplateSyntaxError) -> Fault:
