@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 LATEST = 10
+DEVICE_FIRST = _("Decide about the device first: a case is not closed while it is held.")
 ABOUT_DEVICE = ("device.held", "device.released", "device.revoked")
 
 
@@ -71,7 +72,7 @@ def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
     return (
         (_("Participant"), case.participant),
         *bought,
-        (_("Device that is held"), case.device or "—"),
+        (_("Device that is held") if _is_held(case) else _("Device"), case.device or "—"),
         (_("Reported"), moment(case.opened_at)),
     )
 
@@ -126,7 +127,7 @@ class CaseAdmin(ReadOnlyAdmin):
             name="close",
             label=_("Close the case"),
             permissions=("twofa.view_case", "twofa.close_case"),
-            explanation=_("Decide about the device first: a case is not closed while it is held."),
+            explanation=DEVICE_FIRST,
             done=_("The case was closed."),
             run=cases.close,
             form=CloseForm,
@@ -188,10 +189,14 @@ class CaseAdmin(ReadOnlyAdmin):
     def _lead(self, case: Case) -> Lead:
         said = {"at": moment(case.opened_at), "device": case.reported_from or "—"}
         line = _("On %(at)s whoever reads %(device)s said that they had not asked for the token.") % said
+        lines = [line]
         if case.too_late:
-            late = _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
-            return Lead([[Cell(line)], [Cell(late)]])
-        return Lead([[Cell(line)]])
+            lines.append(
+                _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
+            )
+        if case.status == Case.Status.OPEN and _is_held(case):
+            lines.append(DEVICE_FIRST)
+        return Lead([[Cell(text)] for text in lines])
 
     def _others(self, case: Case) -> Section:
         rows = Case.objects.filter(participant=case.participant_id).exclude(pk=case.pk).order_by("-pk")[:LATEST]
