@@ -189,14 +189,13 @@ class CaseAdmin(ReadOnlyAdmin):
     def _lead(self, case: Case) -> Lead:
         said = {"at": moment(case.opened_at), "device": case.reported_from or "—"}
         line = _("On %(at)s whoever reads %(device)s said that they had not asked for the token.") % said
-        lines = [line]
+        lines = [[Cell(line)]]
         if case.too_late:
-            lines.append(
-                _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
-            )
+            late = _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
+            lines.append([Cell(late)])
         if case.status == Case.Status.OPEN and _is_held(case):
-            lines.append(DEVICE_FIRST)
-        return Lead([[Cell(text)] for text in lines])
+            lines.append([Cell(DEVICE_FIRST)])
+        return Lead(lines)
 
     def _others(self, case: Case) -> Section:
         rows = Case.objects.filter(participant=case.participant_id).exclude(pk=case.pk).order_by("-pk")[:LATEST]
