@@ -327,7 +327,7 @@ def _prefixes() -> None:
     shop = factories.Shop()
     pump(shop)
     prefixes.watch(now())
-    prefixes.lift(PrefixPause.objects.get(), actor=STAFF, reason="Our own campaign.")
+    prefixes.lift(PrefixPause.objects.latest("pk"), actor=STAFF, reason="Our own campaign.")
     factories.prefix_pause(paused_until=now())
     prefixes.watch(now())
     number = prefixes.add_safe_number("+5511999990034", actor=STAFF, reason="The phone of the tests.")

@@ -49,8 +49,13 @@ class ReasonForm(forms.Form):
         label=_("Reason"),
         max_length=200,
         help_text=_("Kept in the audit trail, with your name."),
-        widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True}),
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever types begins at the top, and passes over nothing.
+        next(iter(self.fields.values())).widget.attrs["autofocus"] = True
 
 
 class ConfirmForm(forms.Form):

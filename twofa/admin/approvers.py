@@ -53,7 +53,7 @@ class LimitsForm(ReasonForm):
     valid_until = forms.DateTimeField(
         label=_("Valid until"),
         required=False,
-        widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        widget=forms.DateTimeInput({"type": "datetime-local", "class": "vTextField"}, format="%Y-%m-%dT%H:%M"),
         help_text=_("In the time zone of this page. Empty: until revoked."),
     )
     field_order: tuple[str, ...] = ("deputy", "max_amount", "valid_until", "reason")

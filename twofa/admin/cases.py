@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 LATEST = 10
+DEVICE_FIRST = _("Decide about the device first: a case is not closed while it is held.")
 ABOUT_DEVICE = ("device.held", "device.released", "device.revoked")
 
 
@@ -76,7 +77,7 @@ def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
     return (
         (_("Participant"), case.participant),
         *bought,
-        (_("Device that is held"), case.device or "—"),
+        (_("Device that is held") if _is_held(case) else _("Device"), case.device or "—"),
         (_("Whose device it is"), _owner(case) or "—"),
         (_("Reported"), moment(case.opened_at)),
     )
@@ -132,7 +133,7 @@ class CaseAdmin(ReadOnlyAdmin):
             name="close",
             label=_("Close the case"),
             permissions=("twofa.view_case", "twofa.close_case"),
-            explanation=_("Decide about the device first: a case is not closed while it is held."),
+            explanation=DEVICE_FIRST,
             done=_("The case was closed."),
             run=cases.close,
             form=CloseForm,
@@ -199,10 +200,13 @@ class CaseAdmin(ReadOnlyAdmin):
     def _lead(self, case: Case) -> Lead:
         said = {"at": moment(case.opened_at), "device": case.reported_from or "—"}
         line = _("On %(at)s whoever reads %(device)s said that they had not asked for the token.") % said
+        lines = [[Cell(line)]]
         if case.too_late:
             late = _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
-            return Lead([[Cell(line)], [Cell(late)]])
-        return Lead([[Cell(line)]])
+            lines.append([Cell(late)])
+        if case.status == Case.Status.OPEN and _is_held(case):
+            lines.append([Cell(DEVICE_FIRST)])
+        return Lead(lines)
 
     def _others(self, case: Case) -> Section:
         rows = Case.objects.filter(participant=case.participant_id).exclude(pk=case.pk).order_by("-pk")[:LATEST]

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, re_path
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery, texts, wording
@@ -217,7 +218,7 @@ def text_page(
     if given is not None and all(form.is_valid() for form in forms_) and "_save" in given:
         _save(request, campaign, forms_)
         return HttpResponseRedirect(model_admin.page("message", campaign.pk, event, channel))
-    title = _("%(message)s, %(channel)s") % {"message": KINDS[event].label, "channel": Channel(channel).label}
+    title = _("%(message)s, %(channel)s") % {"message": capfirst(KINDS[event].label), "channel": Channel(channel).label}
     context = {
         **_common(model_admin, request, campaign, title),
         "media": model_admin.media + forms.Media(js=["twofa/messages.js"]),

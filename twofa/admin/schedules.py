@@ -13,7 +13,7 @@ from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,7 @@ from twofa.admin import words
 from twofa.admin.actions import Tool
 from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.sections import BAD, OPEN, Cell, Section, cells, moment
+from twofa.admin.sections import day as show_day
 from twofa.models import Campaign, Redemption
 from twofa.models.clock import now
 
@@ -89,7 +90,7 @@ def _sum(model_admin: TwofaAdmin, line: Mapping[str, Any], slug: str) -> list[Ce
     on, campaign = line["day"].isoformat(), line["campaign__slug"]
     given = {"day": on, "campaign": slug} if slug else {"day": on}
     return cells(
-        Cell(formats.date_format(line["day"]), url=_address(model_admin, **given)),
+        Cell(show_day(line["day"]), url=_address(model_admin, **given)),
         Cell(line["campaign__name"], url=_address(model_admin, day=on, campaign=campaign)),
         line["count"],
         words.points(line["total"], line["unit"]),
@@ -117,7 +118,7 @@ def _of_day(model_admin: TwofaAdmin, request: HttpRequest, rows: QuerySet[Redemp
     ]
     headers = (_("time"), _("redemption"), _("participant"), _("campaign"), _("amount"), _("status"), _("what to do"))
     count = f"{MOST}+" if len(found) > MOST else str(len(found))
-    return Section(f"{formats.date_format(day)}: {count}", headers, lines, empty=_("Nothing is scheduled."))
+    return Section(f"{show_day(day)}: {count}", headers, lines, empty=_("Nothing is scheduled."))
 
 
 def _state(row: Redemption, at: datetime) -> Cell:

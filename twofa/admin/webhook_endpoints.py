@@ -147,7 +147,9 @@ class WebhookEndpointAdmin(TwofaAdmin):
     linked_lookups = ("disabled_at__isempty",)
     list_select_related = ("storefront",)
     search_fields = ("url__exact", "storefront__name__exact")
-    search_help_text = _("A URL or the name of a storefront, exactly, or an endpoint's id.")
+    search_help_text = _(
+        "A URL or the name of a storefront, exactly, or an endpoint's id. To add one, open the page of its storefront."
+    )
     uuid_fields = ("id",)
     ordering = ("-id",)
     fields = ("storefront", "state", "url", "description", "events", "is_active", "created")
