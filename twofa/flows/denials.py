@@ -165,7 +165,7 @@ def _open(challenge: Challenge, sent_to: Device, trail: Trail, *, too_late: bool
 
 
 def _about(pk: UUID) -> Challenge:
-    rows = Challenge.objects.select_related("campaign", "participant", "redemption", "device", "subject")
+    rows = Challenge.objects.select_related("campaign", "participant", "redemption", "batch", "device", "subject")
     challenge: Challenge | None = rows.filter(pk=pk, participant__erased_at=None).first()
     if challenge is None or challenge.participant is None:
         raise NotFound
