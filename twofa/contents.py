@@ -157,7 +157,7 @@ def _about_order(amount: Any, unit: str, description: str, locale: str, limits: 
 
 
 def about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> dict[str, Any]:
-    """Return what a message says of a batch. The short digest is what storefront and participant compare, if they do."""
+    """Return what a message says of a batch. Storefront and participant compare its short digest, where they do."""
     return {
         "count": batch.count,
         "total": wording.amount(Decimal(batch.total), locale),
