@@ -267,8 +267,9 @@ def test_sound_rows_are_silent():
         ({"sms": EMAIL, "email": EMAIL}, []),
     ],
 )
-def test_campaign_with_a_channel_that_is_not_configured_is_told(channels: dict[str, object], expected: list[str]):
-    factories.campaign(allowed_channels=["sms", "email"])
+@pytest.mark.parametrize("asks", [{}, {"two_factor_mode": "off", "approver_threshold": 100}], ids=["all", "approver"])
+def test_campaign_with_a_channel_that_is_not_configured_is_told(channels, expected: list[str], asks):
+    factories.campaign(allowed_channels=["sms", "email"], **asks)
 
     assert found_in_rows(TWOFA_CHANNELS=channels) == expected
 

@@ -67,7 +67,7 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
             context |= about_redemption(challenge.redemption, locale, limits)
             context["requester"] = _requester(delivery, challenge, limits)
         if challenge.batch is not None:
-            context |= _about_batch(challenge.batch, challenge, locale)
+            context |= about_batch(challenge.batch, challenge, locale)
             context["requester"] = _requester(delivery, challenge, limits)
     return _for_sms(context) if delivery.channel == Channel.SMS else context
 
@@ -156,8 +156,8 @@ def _about_order(amount: Any, unit: str, description: str, locale: str, limits: 
     }
 
 
-def _about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> dict[str, Any]:
-    """Return what a batch comes to. The short digest is what storefront and participant compare, where they do."""
+def about_batch(batch: RedemptionBatch, challenge: Challenge, locale: str) -> dict[str, Any]:
+    """Return what a message says of a batch. Storefront and participant compare its short digest, where they do."""
     return {
         "count": batch.count,
         "total": wording.amount(Decimal(batch.total), locale),

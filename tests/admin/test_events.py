@@ -8,7 +8,7 @@ from django.test import Client
 from tests.admin.conftest import World, page
 from tests.stories import STAFF
 from twofa.flows import exports
-from twofa.models import Event
+from twofa.models import EVENT_LABELS, Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,3 +57,11 @@ def test_export_is_found_among_the_events_of_redemptions(world: World, boss: Cli
 
     assert "Redemptions exported" in listed.content.decode()
     assert "filters: q=u-1" in listed.content.decode()
+
+
+def test_every_subject_can_be_chosen_but_two_that_tell_of_the_trail_and_of_what_was_not_sent(boss: Client):
+    about = boss.get(page("event", "changelist")).context["cl"].filter_specs[0]
+
+    offered = {value for value, _label in about.lookup_choices}
+    assert {type_.partition(".")[0] for type_ in EVENT_LABELS} - offered == {"notice", "trail"}
+    assert offered <= {type_.partition(".")[0] for type_ in EVENT_LABELS}

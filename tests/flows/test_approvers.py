@@ -249,3 +249,12 @@ def test_approver_gets_what_was_sent_to_them(company):
     data = portability.export(company.director, actor=STAFF).data
     assert [row["address"] for row in data["deliveries"]] == [company.phone.address]
     assert len(data["may_approve"]) == 1
+
+
+def test_forgetting_counts_what_it_revoked_and_leaves_what_a_deputy_stood_in_for(company):
+    third = company.person("RG 3", external_id="third")
+    company.entitle(third, deputy=company.director)
+    approvers.revoke(company.entitlement, actor=STAFF, reason="left")
+    assert approvers.forget(company.director, actor=STAFF) == 0
+    assert list(Approver.objects.filter(is_active=True).values_list("participant", "deputy")) == [(third.pk, None)]
+    assert approvers.forget(third, actor=STAFF) == 1

@@ -99,7 +99,7 @@ def test_hashing_anew_goes_on_from_chunk_to_chunk(company, settings, monkeypatch
 
 
 def test_migration_hashes_the_numbers_that_are_there(company):
-    migration = importlib.import_module("twofa.migrations.0016_approvers")
+    migration = importlib.import_module("twofa.migrations.0018_document_hashes")
     before = columns(company.director)
     Participant.objects.update(document_hash=None, document_kid="")
     factories.participant(company.campaign)

@@ -51,6 +51,15 @@ def text_of(response: Any) -> str:
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
+def test_page_of_a_batch_says_what_its_points_come_to(shop: Shop, browser: Client):
+    batch = shop.open_batch()
+
+    said = text_of(browser.get(address(batch.challenge)))
+
+    assert f"Amount {batch.total.normalize():f} points" in said
+    assert batch.request_id not in said
+
+
 def test_page_says_what_the_message_said_and_no_more(shop: Shop, redemption: Redemption, browser: Client):
     said = text_of(browser.get(address(redemption.challenge)))
 

@@ -30,7 +30,21 @@ SUBJECTS: tuple[tuple[str, StrOrPromise, tuple[str, ...]], ...] = (
     ("challenge", _("challenge"), Challenge.SECRET_COLUMNS),
     ("delivery", _("delivery"), ("address",)),
 )
-UNREDEEMED = ("campaign", "role", "storefront", "participant", "device", "redemptions", "webhook_endpoint")
+UNREDEEMED = (
+    "approver",
+    "batch",
+    "campaign",
+    "device",
+    "document",
+    "message_template",
+    "participant",
+    "prefix",
+    "redemptions",
+    "role",
+    "safe_number",
+    "storefront",
+    "webhook_endpoint",
+)
 """Subjects whose events are of no redemption: rare ones, which have an index of their own."""
 
 
@@ -47,11 +61,18 @@ class AboutFilter(admin.SimpleListFilter):
             ("storefront", _("storefronts")),
             ("participant", _("participants")),
             ("device", _("devices")),
+            ("document", _("identity documents")),
+            ("approver", _("approvers")),
             ("redemption", _("redemptions")),
+            ("batch", _("batches")),
+            ("case", _("cases")),
             ("redemptions", _("exports of redemptions")),
             ("points", _("points")),
             ("challenge", _("challenges")),
             ("delivery", _("messages")),
+            ("message_template", _("message texts")),
+            ("prefix", _("pauses of prefixes")),
+            ("safe_number", _("safe numbers")),
             ("webhook_endpoint", _("webhook endpoints")),
         )
 

@@ -168,8 +168,8 @@ BAD_PUBLIC_URL = Finding(
 BAD_RETENTION = Finding(
     "twofa.E036",
     "TWOFA_RETENTION{where} is malformed: {why}.",
-    "Map documents, onboarding, contacts and idempotency (both 24 hours or more) to timedeltas, and events to None or "
-    "to a dictionary such as {{'delivery': timedelta(days=365)}}.",
+    "Map documents, onboarding, cases, and contacts, idempotency, webhooks and failed_webhooks (24 hours or more) to "
+    "timedeltas, and events to None or to a dictionary such as {{'delivery': timedelta(days=365)}}.",
 )
 BAD_PREFIX_BREAKER = Finding(
     "twofa.E038",

@@ -32,7 +32,9 @@ def is_migrated(alias: str) -> bool:
 def campaign_channels(alias: str) -> Iterator[CheckMessage]:
     given = conf.given("CHANNELS")
     configured = set(given) if isinstance(given, Mapping) else set()
-    asking = Campaign.objects.using(alias).filter(is_active=True, test=False).exclude(two_factor_mode=TwoFactorMode.OFF)
+    asking = Campaign.objects.using(alias).filter(is_active=True, test=False)
+    # An approver is asked whatever the mode is.
+    asking = asking.exclude(two_factor_mode=TwoFactorMode.OFF, approver_threshold=None)
     for slug, channels in asking.order_by("slug").values_list("slug", "allowed_channels"):
         missing = [channel for channel in channels if channel not in configured]
         if missing:

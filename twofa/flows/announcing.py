@@ -17,7 +17,7 @@ from django.db import models
 from twofa import jobs
 from twofa.flows.transactions import after_commit
 from twofa.models import Challenge, Delivery, Device, IdentityDocument, Participant, Redemption, RedemptionBatch
-from twofa.models import webhook as outbox
+from twofa.models import webhook as webhooks
 from twofa.models.ids import uuid7
 
 EVENTS: dict[str, str] = {
@@ -92,7 +92,7 @@ class Announcements:
 
     def record(self, events: list[dict[str, Any]]) -> None:
         """Store the events, and the webhooks with them."""
-        outbox.record(events, [told for told in self._gathered if not _is_silent(told["storefront_id"])], _hint)
+        webhooks.record(events, [told for told in self._gathered if not _is_silent(told["storefront_id"])], _hint)
         self._gathered = []
 
 

@@ -157,10 +157,11 @@ def _forget(row: Approver, participant: Participant, actor: Actor) -> bool:
             locked.save(update_fields=["deputy"])
             limits = {"before": {"deputy": participant.pk}, "after": {"deputy": None}}
             trail.add("approver.changed", locked.requester, locked, reason="erased", **_people(locked), **limits)
-        elif locked.is_active:
+        was_active, is_theirs = locked.is_active, participant.pk in (locked.participant_id, locked.requester_id)
+        if was_active and is_theirs:
             end(locked, trail, reason="erased")
         trail.write()
-    return not locked.is_active
+    return was_active and is_theirs
 
 
 def _locked(requester: Participant) -> None:

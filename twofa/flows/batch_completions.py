@@ -48,4 +48,4 @@ def _step(line: Redemption) -> Callable[[UUID], object] | None:
         return None
     if line.status == Status.APPROVED:
         return completions.complete
-    return reservations.release if line.is_final and line.status != Status.COMPLETED else None
+    return reservations.release if line.owes_release else None

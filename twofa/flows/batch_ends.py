@@ -68,7 +68,7 @@ def release(batch: RedemptionBatch) -> None:
         jobs.publish(jobs.COMPLETE_BATCH, batch.pk)
         return
     for line in batch.lines:
-        if line.is_final and line.points == Points.RESERVED and line.status != Redemption.Status.COMPLETED:
+        if line.owes_release:
             reservations.release(line.pk)
 
 

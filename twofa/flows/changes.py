@@ -100,7 +100,7 @@ def _revoke(device: Device, trail: Trail, reason: str) -> list[Challenge]:
         trail.add("device.made_default", heir, destination=heir.destination)
     if was_active:
         onboarding.note(device.participant, trail)
-    return _end_challenges(device, trail)
+    return end_challenges(device, trail, with_subject=True)
 
 
 def is_authorized(device: Device, at: datetime) -> bool:
@@ -123,14 +123,17 @@ def _end_verifications(participant: Participant, trail: Trail, *, keeping_author
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
 
 
-def _end_challenges(device: Device, trail: Trail) -> list[Challenge]:
-    """End what is open on a device or about it; return those of orders, whose rows are locked before challenges."""
+def end_challenges(device: Device, trail: Trail, *, with_subject: bool, reason: str = "") -> list[Challenge]:
+    """End what is open on a device, and ``with_subject`` what is about it, of a locked participant.
+
+    Returns those of orders, whose rows are locked before challenges: they must be cancelled after the commit.
+    """
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
-    about = rows.filter(subject=device) | rows.filter(device=device).exclude(purpose__in=DIGESTS_OF_ORDERS)
-    for challenge in about.order_by("pk"):
-        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
+    on_it = rows.filter(device=device).exclude(purpose__in=DIGESTS_OF_ORDERS)
+    for challenge in (rows.filter(subject=device) | on_it if with_subject else on_it).order_by("pk"):
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=reason)
     open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, purpose__in=DIGESTS_OF_ORDERS)
-    return list(open_.only("redemption_id", "batch_id"))
+    return list(open_.order_by("pk").only("redemption_id", "batch_id"))
 
 
 def tell(

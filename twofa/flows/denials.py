@@ -93,7 +93,7 @@ def deny(pk: UUID, seal: str) -> Case:
         outcome = _deny(pk, sent_to)
         actor = _actor(outcome.case.participant, sent_to)
         redemption = outcome.redemption
-        if redemption is not None and redemption.points == Points.RESERVED and redemption.is_final:
+        if redemption is not None and redemption.owes_release:
             reservations.release(redemption.pk)
         if outcome.batch is not None and outcome.batch.is_final:
             batch_ends.release(outcome.batch)
@@ -165,7 +165,7 @@ def _open(challenge: Challenge, sent_to: Device, trail: Trail, *, too_late: bool
 
 
 def _about(pk: UUID) -> Challenge:
-    rows = Challenge.objects.select_related("campaign", "participant", "redemption", "device", "subject")
+    rows = Challenge.objects.select_related("campaign", "participant", "redemption", "batch", "device", "subject")
     challenge: Challenge | None = rows.filter(pk=pk, participant__erased_at=None).first()
     if challenge is None or challenge.participant is None:
         raise NotFound

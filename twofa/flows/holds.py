@@ -13,9 +13,9 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import PolicyRefused, WrongState
-from twofa.flows import verdicts
+from twofa.flows import changes
 from twofa.flows.history import Actor, Trail
-from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Participant
+from twofa.models import Challenge, Device, Participant
 from twofa.models.clock import now
 
 NOT_ME = "not_me"
@@ -31,7 +31,7 @@ def hold(device: Device, trail: Trail) -> list[Challenge]:
     if not device.is_held:
         device.change(held_at=trail.at, guard=("held_at",))
         trail.add("device.held", device, destination=device.destination, reason=NOT_ME)
-    return _end_challenges(device, trail)
+    return changes.end_challenges(device, trail, with_subject=False, reason=NOT_ME)
 
 
 def release(device: Device, *, by: Any, actor: Actor, reason: str) -> None:
@@ -52,11 +52,3 @@ def release(device: Device, *, by: Any, actor: Actor, reason: str) -> None:
         locked.change(held_at=None)
         trail.add("device.released", locked, destination=locked.destination, reason=reason)
         trail.write()
-
-
-def _end_challenges(device: Device, trail: Trail) -> list[Challenge]:
-    rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).filter(status=Challenge.Status.PENDING)
-    for challenge in rows.filter(device=device).exclude(purpose__in=DIGESTS_OF_ORDERS).order_by("pk"):
-        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=NOT_ME)
-    open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, purpose__in=DIGESTS_OF_ORDERS)
-    return list(open_.order_by("pk").only("redemption_id", "batch_id"))

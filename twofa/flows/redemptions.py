@@ -100,7 +100,7 @@ def confirm(pk: UUID, *, storefront: Storefront, token: object, amount: Decimal 
     verdict = _judge(pk, storefront, token, amount, actor)
     redemption = verdict.redemption
     if verdict.error is not None:
-        if redemption.is_final and redemption.points == Points.RESERVED and redemption.status != Status.COMPLETED:
+        if redemption.owes_release:
             reservations.release(pk)
         raise verdict.error
     if redemption.status == Status.APPROVED and redemption.points == Points.RESERVED:

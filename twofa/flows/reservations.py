@@ -73,7 +73,7 @@ def release(pk: UUID) -> Redemption:
     """
     with transaction.atomic(durable=True):
         redemption = locked(pk)
-        if redemption.points == Points.RESERVED and redemption.is_final and redemption.status != Status.COMPLETED:
+        if redemption.owes_release:
             _release_locked(redemption)
     return redemption
 

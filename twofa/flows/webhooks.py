@@ -249,9 +249,6 @@ def _write(endpoint: WebhookEndpoint, **changes: Any) -> None:
         setattr(endpoint, name, value)
 
 
-# --- the purge
-
-
 def outdated(at: datetime) -> QuerySet[Webhook]:
     """Return the rows that are kept no longer: what was accepted, and what failed, each after its time."""
     accepted = Q(status=Status.SENT, created_at__lte=at - conf.retention["webhooks"])

@@ -33,7 +33,6 @@ def release_people(apps, schema_editor):
         schema_editor.execute(f"ALTER TABLE twofa_approver DROP CONSTRAINT {_name(person)}")
 
 
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -98,12 +97,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='campaign',
             name='schedule_grace',
-            field=models.DurationField(default=datetime.timedelta(seconds=21600), help_text='What could not be executed this long after its time fails, and its points are given back.', verbose_name='lateness of schedules'),
+            field=models.DurationField(db_default=datetime.timedelta(seconds=21600), default=datetime.timedelta(seconds=21600), help_text='What could not be executed this long after its time fails, and its points are given back.', verbose_name='lateness of schedules'),
         ),
         migrations.AddField(
             model_name='campaign',
             name='schedule_max_ahead',
-            field=models.DurationField(default=datetime.timedelta(days=90), help_text='How far ahead a redemption may be scheduled. Zero: not at all.', verbose_name='schedules reach'),
+            field=models.DurationField(db_default=datetime.timedelta(days=90), default=datetime.timedelta(days=90), help_text='How far ahead a redemption may be scheduled. Zero: not at all.', verbose_name='schedules reach'),
         ),
         migrations.AddField(
             model_name='redemption',
@@ -118,7 +117,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='storefront',
             name='completion_mode',
-            field=models.CharField(blank=True, choices=[('sync', 'at once, in the confirming request'), ('async', 'in the background, by a worker')], default='', help_text='Empty: as the campaign says.', max_length=5, verbose_name='completion'),
+            field=models.CharField(blank=True, choices=[('sync', 'at once, in the confirming request'), ('async', 'in the background, by a worker')], db_default='', default='', help_text='Empty: as the campaign says.', max_length=5, verbose_name='completion'),
         ),
         migrations.AddConstraint(
             model_name='campaign',

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='campaign',
             name='links_in_messages',
-            field=models.BooleanField(default=False, verbose_name='links in SMS and WhatsApp'),
+            field=models.BooleanField(db_default=False, default=False, verbose_name='links in SMS and WhatsApp'),
         ),
         migrations.AddField(
             model_name='device',

@@ -3,24 +3,6 @@
 from django.conf import settings
 from django.db import migrations, models
 
-from twofa import tokens
-
-CHUNK = 2000
-
-
-def hash_numbers(apps, schema_editor):
-    """Hash the document numbers that are there; what comes in meanwhile, from the release before, the purge hashes."""
-    participants = apps.get_model("twofa", "Participant")._base_manager.using(schema_editor.connection.alias)
-    rows = participants.exclude(document_number="").order_by("pk")
-    seen = 0
-    while chunk := list(rows.filter(pk__gt=seen).only("campaign_id", "document_number")[:CHUNK]):
-        kid = tokens.issuing_kid()
-        for row in chunk:
-            row.document_kid = kid
-            row.document_hash = tokens.fingerprint("document_number", (row.campaign_id, row.document_number), kid=kid)
-        participants.bulk_update(chunk, ["document_hash", "document_kid"])
-        seen = chunk[-1].pk
-
 
 class Migration(migrations.Migration):
 
@@ -40,7 +22,6 @@ class Migration(migrations.Migration):
             name='document_kid',
             field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=64, verbose_name='key id'),
         ),
-        migrations.RunPython(hash_numbers, migrations.RunPython.noop),
         migrations.AlterField(
             model_name='redemption',
             name='two_factor_reason',

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -14,14 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.models.campaign import Campaign
 from twofa.models.participant import Participant
-
-
-class ApproverQuerySet(models.QuerySet["Approver"]):
-    def valid(self, at: datetime, amount: Decimal) -> Self:
-        """Entitlements that stand at ``at`` and reach as far as ``amount``."""
-        in_time = Q(valid_until__isnull=True) | Q(valid_until__gt=at)
-        in_reach = Q(max_amount__isnull=True) | Q(max_amount__gte=amount)
-        return self.filter(in_time, in_reach, is_active=True)
 
 
 class Approver(models.Model):
@@ -67,8 +57,6 @@ class Approver(models.Model):
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True, help_text=_("Empty: until revoked."))
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    objects = ApproverQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("approver")

@@ -103,7 +103,7 @@ class Campaign(models.Model):
     allowed_channels = models.JSONField(
         _("allowed channels"), default=default_channels, help_text=_("In the order of failover.")
     )
-    links_in_messages = models.BooleanField(_("links in SMS and WhatsApp"), default=False)
+    links_in_messages = models.BooleanField(_("links in SMS and WhatsApp"), default=False, db_default=False)
 
     token_length = models.PositiveSmallIntegerField(_("token length"), default=6)
     token_alphabet = models.CharField(
@@ -147,11 +147,13 @@ class Campaign(models.Model):
     schedule_max_ahead = models.DurationField(
         _("schedules reach"),
         default=timedelta(days=90),
+        db_default=timedelta(days=90),
         help_text=_("How far ahead a redemption may be scheduled. Zero: not at all."),
     )
     schedule_grace = models.DurationField(
         _("lateness of schedules"),
         default=timedelta(hours=6),
+        db_default=timedelta(hours=6),
         help_text=_("What could not be executed this long after its time fails, and its points are given back."),
     )
 

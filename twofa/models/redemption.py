@@ -303,6 +303,11 @@ class Redemption(StateMachine):
         """Tell whether its completion waits for staff: the machine has given up, and no deadline ends it."""
         return self.parked_at is not None and self.status in self.COMPLETABLE
 
+    @property
+    def owes_release(self) -> bool:
+        """Tell whether its points must still be given back; of many rows: :meth:`owing_release`."""
+        return self.points == self.Points.RESERVED and self.is_final and self.status != self.Status.COMPLETED
+
     @classmethod
     def owing_release(cls) -> Q:
         """Return the condition of rows whose points must still be given back."""

@@ -40,6 +40,7 @@ class Storefront(models.Model):
         choices=CompletionMode.choices,
         blank=True,
         default="",
+        db_default="",
         help_text=_("Empty: as the campaign says."),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)

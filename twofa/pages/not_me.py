@@ -100,7 +100,7 @@ def _parsed(text: str) -> UUID:
 
 def _context(denial: Denial, language: str) -> dict[str, Any]:
     challenge = denial.challenge
-    redemption = challenge.redemption
+    redemption, batch = challenge.redemption, challenge.batch
     return {
         "campaign": wording.plain(challenge.campaign.name, limit=_LONGEST_NAME),
         "destination": denial.sent_to.destination,
@@ -110,6 +110,7 @@ def _context(denial: Denial, language: str) -> dict[str, Any]:
         "is_over": denial.is_over,
         "is_redemption": redemption is not None,
         **({} if redemption is None else contents.about_redemption(redemption, language)),
+        **({} if batch is None else contents.about_batch(batch, challenge, language)),
     }
 
 
