@@ -67,6 +67,12 @@ def test_staff_switch_two_factor_off_with_a_reason_and_every_contact_is_told(sho
     assert notices("participant.switched_off") == sorted([shop.device.address, mail.address])
 
 
+def test_method_may_be_one_whose_verified_device_still_cools_off(shop, maria):
+    factories.device(shop.participant, "email", usable_from=now() + timedelta(hours=1))
+    assert set_method(shop, maria, "email").two_factor_method == "email"
+    assert shop.open().challenge.device_id == shop.device.pk, "until then tokens go to what may be used"
+
+
 def test_contact_that_cools_off_is_told_as_well(shop, maria):
     cooling = factories.device(shop.participant, "email", usable_from=now() + timedelta(hours=1))
     set_method(shop, maria, "sms")
