@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tests import factories
 from tests.canary import Canary, texts_of, watching
 from tests.fulfillment import RecordingBackend
+from tests.lives import Life
+from tests.stories import travel
 from twofa import jobs
 from twofa.channels.memory import outbox
+from twofa.flows import seals
 from twofa.models import Redemption
+from twofa.models.clock import now
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +39,12 @@ def shop() -> factories.Shop:
 @pytest.fixture
 def redemption(shop: factories.Shop) -> Redemption:
     return shop.open()
+
+
+@pytest.fixture
+def life(documents_folder: Path) -> Life:
+    """Somebody's traces in every table, an hour old, with their events sealed."""
+    life = Life()
+    travel(timedelta(hours=1))
+    seals.seal(now())
+    return life

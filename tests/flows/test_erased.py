@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from tests import factories
@@ -11,21 +9,12 @@ from tests.api.client import Api
 from tests.dumps import found_in_tables
 from tests.lives import CPF, EXTERNAL_ID, NAME, PHONE, TRACES, Life
 from tests.papers import submitted
-from tests.stories import STAFF, travel, unchanged
+from tests.stories import STAFF, unchanged
 from twofa.exceptions import NotFound, PolicyRefused
-from twofa.flows import audits, checkouts, devices, disclosures, erasures, methods, participants, reviews, seals
+from twofa.flows import audits, checkouts, devices, disclosures, erasures, methods, participants, reviews
 from twofa.models import Device, IdempotencyRecord, Participant
-from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def life(documents_folder) -> Life:
-    life = Life()
-    travel(timedelta(hours=1))
-    seals.seal(now())
-    return life
 
 
 def erase(life: Life, reason: str = "request 17") -> erasures.Erasure:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.dumps import found_in_tables
 from tests.lives import TRACES, Life
-from tests.stories import STAFF, travel
+from tests.stories import STAFF
 from twofa.flows import audits, erasures, seals
 from twofa.models import Event, IdentityDocument, Participant
 from twofa.models.clock import now
@@ -16,14 +16,6 @@ from twofa.models.clock import now
 TABLES = ["twofa_participant", "twofa_identitydocument", "twofa_documentfile"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def life(documents_folder) -> Life:
-    life = Life()
-    travel(timedelta(hours=1))
-    seals.seal(now())
-    return life
 
 
 def erase(life: Life) -> erasures.Erasure:

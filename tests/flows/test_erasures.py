@@ -39,14 +39,6 @@ from twofa.models.clock import now
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def life(documents_folder) -> Life:
-    life = Life()
-    travel(timedelta(hours=1))
-    seals.seal(now())
-    return life
-
-
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 

@@ -81,6 +81,12 @@ def test_switches_choose_the_way_of_an_alarm_and_do_not_silence_it(shop, maria):
     assert phone in both
 
 
+def test_method_may_be_one_whose_verified_device_still_cools_off(shop, maria):
+    factories.device(shop.participant, "email", usable_from=now() + timedelta(hours=1))
+    assert set_method(shop, maria, "email").two_factor_method == "email"
+    assert shop.open().challenge.device_id == shop.device.pk, "until then tokens go to what may be used"
+
+
 def test_contact_that_cools_off_is_told_as_well(shop, maria):
     cooling = factories.device(shop.participant, "email", usable_from=now() + timedelta(hours=1))
     set_method(shop, maria, "sms")

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.dumps import found_in_tables
-from tests.lives import EXTERNAL_ID, TRACES, Life
+from tests.lives import EXTERNAL_ID, TRACES
 from tests.management.test_commands import run
 from tests.stories import STAFF, travel, unchanged
 from twofa import alerts
@@ -23,14 +23,6 @@ from twofa.models.clock import now
 from twofa.models.seal import SEALED_COLUMNS, build
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documents_folder")]
-
-
-@pytest.fixture
-def life() -> Life:
-    life = Life()
-    travel(timedelta(hours=1))
-    seals.seal(now())
-    return life
 
 
 @pytest.fixture
