@@ -83,7 +83,7 @@ def test_switch_is_turned_once_however_often_it_is_pressed(campaign: Campaign, e
     first, second = editor.post(table(campaign), sent), editor.post(table(campaign), sent)
 
     assert not Campaign.objects.get(pk=campaign.pk).sends("login.token", "sms")
-    (event,) = Event.objects.filter(type="campaign.trigger_changed")
+    (event,) = Event.objects.filter(type="campaign.message_switched")
     assert event.actor == "maria"
     assert "success: The message was switched off." in said(editor, first)
     assert second.status_code == 302

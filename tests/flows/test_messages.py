@@ -144,7 +144,7 @@ def test_switch_is_kept_where_it_differs_from_the_default():
     assert switched.sends("redemption.completed", "email")
     assert not switched.sends("redemption.completed", "sms")
     assert switch(switch(campaign, True), False, "redemption.completed", "email").message_switches == {}
-    rows = Event.objects.filter(type="campaign.trigger_changed", campaign=campaign).order_by("pk")
+    rows = Event.objects.filter(type="campaign.message_switched", campaign=campaign).order_by("pk")
     assert [(row.actor, row.data["message"], row.data["channel"], row.data["is_on"]) for row in rows] == [
         ("maria", "login.token", "sms", False),
         ("maria", "redemption.completed", "email", True),

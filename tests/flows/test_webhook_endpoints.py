@@ -230,6 +230,15 @@ def test_all_that_failed_is_sent_again_at_once(endpoint, wire):
         webhook_endpoints.replay_failed(endpoint, actor=STAFF)
 
 
+def test_what_days_of_silence_left_is_sent_again_oldest_first_and_not_all_at_once(endpoint, wire, monkeypatch):
+    monkeypatch.setattr(sending, "AT_ONCE", 2)
+    failed = queue(endpoint, 3, status="failed", reason="broken")
+    assert webhook_endpoints.replay_failed(endpoint, actor=STAFF) == 2
+    assert [again(row).status for row in failed] == ["queued", "queued", "failed"]
+    assert webhook_endpoints.has_failed(endpoint)
+    assert webhook_endpoints.replay_failed(endpoint, actor=STAFF) == 1
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_members_of_staff_rotate_once(endpoint, threads: Callable[..., list[Any]]):

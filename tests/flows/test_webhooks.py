@@ -229,6 +229,14 @@ def test_storefront_that_is_switched_off_is_told_nothing(endpoint, wire):
     assert (again(row).status, row.reason, wire.posted) == ("failed", "endpoint_off", [])
 
 
+def test_all_that_waits_for_a_closed_endpoint_fails_however_much_it_is(endpoint, wire, monkeypatch):
+    monkeypatch.setattr(webhooks, "BATCH", 2)
+    rows = queue(endpoint, 5)
+    WebhookEndpoint.objects.update(is_active=False)
+    webhooks.push(endpoint.pk)
+    assert ({again(row).status for row in rows}, wire.posted) == ({"failed"}, [])
+
+
 # --- workers that die, and workers that meet
 
 
@@ -338,7 +346,8 @@ def test_eager_mode_sends_in_the_process_and_leaves_failures_to_the_sweeper(endp
 # --- the purge
 
 
-def test_purge_deletes_what_was_sent_and_later_what_failed(endpoint):
+def test_purge_deletes_what_was_sent_and_later_what_failed(endpoint, monkeypatch):
+    monkeypatch.setattr(webhooks, "BATCH", 2)
     for days in (29, 31, 89, 91):
         at = now() - timedelta(days=days)
         queue(endpoint, created_at=at, status="sent")

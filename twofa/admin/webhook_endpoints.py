@@ -232,6 +232,8 @@ class WebhookEndpointAdmin(TwofaAdmin):
         if action.name == "replay-failed":
             said = ngettext("%(count)d waits to be sent again.", "%(count)d wait to be sent again.", outcome)
             self.message_user(request, said % {"count": outcome}, messages.SUCCESS)
+            if webhook_endpoints.has_failed(row):
+                self.message_user(request, _("More is left: send it again once these are through."), messages.INFO)
             return HttpResponseRedirect(self.page("change", row.pk))
         return super().answer(request, action, row, outcome)
 

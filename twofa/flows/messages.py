@@ -127,7 +127,7 @@ def switch(campaign: Campaign, *, actor: Actor, event: str, channel: str, is_on:
         locked.message_switches = others if is_default else {**others, switch_name(event, channel): is_on}
         locked.save(update_fields=["message_switches"])
         trail = Trail(actor, now())
-        trail.add("campaign.trigger_changed", locked, message=event, channel=channel, is_on=is_on)
+        trail.add("campaign.message_switched", locked, message=event, channel=channel, is_on=is_on)
         trail.write()
     return locked
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from twofa import correlation
@@ -149,12 +150,17 @@ def replay(row: Webhook, *, actor: Actor) -> None:
 
 
 def replay_failed(endpoint: WebhookEndpoint, *, actor: Actor) -> int:
-    """Send all again that an endpoint did not accept, each under its id; return how many. Raises: PolicyRefused."""
+    """Send again what an endpoint did not accept, each under its id; return how many. Raises: PolicyRefused.
+
+    The oldest ``webhooks.AT_ONCE`` of them: what days of silence left behind is no work for one request, and whoever
+    comes back to life need not be flooded.
+    """
     with transaction.atomic():
         endpoint = WebhookEndpoint.objects.select_related("storefront").get(pk=endpoint.pk)
         _ensure_open(endpoint)
-        failed = Webhook.objects.filter(endpoint=endpoint, status=Webhook.Status.FAILED).exclude(type=PING)
-        rows = failed.update(status=Webhook.Status.QUEUED, reason="", tries=0, due_at=now())
+        failed = _failed(endpoint)
+        oldest = list(failed.order_by("pk").values_list("pk", flat=True)[: webhooks.AT_ONCE])
+        rows = failed.filter(pk__in=oldest).update(status=Webhook.Status.QUEUED, reason="", tries=0, due_at=now())
         if not rows:
             raise PolicyRefused(_("There is nothing to send again: somebody else may have been faster."))
         _record("webhook_endpoint.replayed", endpoint, actor, rows=rows)
@@ -164,7 +170,11 @@ def replay_failed(endpoint: WebhookEndpoint, *, actor: Actor) -> int:
 
 def has_failed(endpoint: WebhookEndpoint) -> bool:
     """Tell whether there is anything to send again."""
-    return Webhook.objects.filter(endpoint=endpoint, status=Webhook.Status.FAILED).exclude(type=PING).exists()
+    return _failed(endpoint).exists()
+
+
+def _failed(endpoint: WebhookEndpoint) -> QuerySet[Webhook]:
+    return Webhook.objects.filter(endpoint=endpoint, status=Webhook.Status.FAILED).exclude(type=PING)
 
 
 def _ensure_open(endpoint: WebhookEndpoint) -> None:

@@ -58,7 +58,9 @@ that accepts everything after nine seconds never fails, so it would hold every w
 INLINE_SECONDS = 5.0
 """Seconds that a sweep spends on endpoints itself, where no broker takes their jobs."""
 BATCH = 1000
-"""Rows deleted in one transaction."""
+"""Rows deleted, or failed, in one transaction."""
+AT_ONCE = 10_000
+"""Failed rows that staff send again at once."""
 ENDPOINTS = 100
 """Endpoints that one sweep looks after."""
 Status = Webhook.Status
@@ -225,13 +227,17 @@ def _disable(endpoint: WebhookEndpoint, reason: WebhookEndpoint.Disabled, at: da
 def bury(endpoint: WebhookEndpoint) -> int:
     """Fail what waits for an endpoint that is closed, in sight of staff, who may send it again; return how many.
 
-    In a transaction of its own: a claim locks a row before its endpoint, and so must everybody.
+    In transactions of its own: a claim locks a row before its endpoint, and so must everybody. In chunks: days of a
+    dead endpoint are millions of rows, and one statement would hold them all until its end.
     """
     disabled = endpoint.disabled_at is not None
     reason = WebhookReason.ENDPOINT_DISABLED if disabled else WebhookReason.ENDPOINT_OFF
     left = Q(status=Status.QUEUED) | Q(status=Status.SENDING, leased_until__lte=now())
     waiting = Webhook.objects.filter(left, endpoint=endpoint)
-    return waiting.update(status=Status.FAILED, reason=reason, leased_until=None)
+    buried = 0
+    while chunk := list(waiting.values_list("pk", flat=True)[:BATCH]):
+        buried += waiting.filter(pk__in=chunk).update(status=Status.FAILED, reason=reason, leased_until=None)
+    return buried
 
 
 def publish(endpoint: WebhookEndpoint) -> None:
@@ -258,7 +264,10 @@ def outdated(at: datetime) -> QuerySet[Webhook]:
 
 def purge(at: datetime) -> Iterator[int]:
     """Delete outdated rows, a chunk at a time; yield how many each chunk had."""
-    while chunk := list(outdated(at).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    seen = 0
+    # Past what was seen: a chunk that began at the first row would walk again over all that failed and is still kept.
+    while chunk := list(outdated(at).filter(pk__gt=seen).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        seen = chunk[-1]
         # The condition again: staff may just have sent one of them anew.
         deleted, _by_model = outdated(at).filter(pk__in=chunk).delete()
         yield deleted

@@ -121,7 +121,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "notice.dropped": _("Notice not sent: a budget of messages is used up"),
     "message_template.changed": _("Text of a message changed"),
     "message_template.removed": _("Own text of a message removed: the default is sent again"),
-    "campaign.trigger_changed": _("Message switched on or off"),
+    "campaign.message_switched": _("Message switched on or off"),
     "delivery.expired": _("Message not sent: it came too late"),
 }
 """What staff call each type of event."""
