@@ -27,6 +27,9 @@ BAD_SETTINGS = {
     "E038-none": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"conversion": 0}}),
     "E038-yes": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"conversion": True}}),
     "E038-window": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"window": timedelta(hours=25)}}),
+    "E039-module": ("twofa.E039", {"TWOFA_NUMBER_CHECK": "no.such.check"}),
+    "E039-signature": ("twofa.E039", {"TWOFA_NUMBER_CHECK": lambda: True}),
+    "E039-not-callable": ("twofa.E039", {"TWOFA_NUMBER_CHECK": 7}),
     "E038-pause": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"pause": 3600}}),
 }
 
@@ -40,6 +43,11 @@ def test_bad_setting_gives_its_own_id_only(expected: str, settings: dict[str, ob
 def test_good_prices_are_silent(cost):
     assert found(**PRICED, TWOFA_CHANNELS={"sms": {**EMAIL, "COST": cost}, "email": EMAIL}) == []
     assert found(**PRICED) == []
+
+
+def test_good_check_of_numbers_is_silent():
+    assert found(TWOFA_NUMBER_CHECK=lambda number: True) == []
+    assert found(TWOFA_NUMBER_CHECK="twofa.contacts.country") == found(TWOFA_NUMBER_CHECK=None) == []
 
 
 def test_good_breaker_is_silent():

@@ -40,6 +40,7 @@ class Alert(StrEnum):
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     REPORTED_NOT_ME = "reported_not_me"
     PREFIX_PAUSED = "prefix_paused"
+    NUMBER_AT_RISK = "number_at_risk"
 
 
 LEVELS: dict[Alert, int] = {
@@ -58,6 +59,7 @@ LEVELS: dict[Alert, int] = {
     Alert.WEBHOOK_ENDPOINT_DISABLED: logging.ERROR,
     Alert.REPORTED_NOT_ME: logging.ERROR,
     Alert.PREFIX_PAUSED: logging.ERROR,
+    Alert.NUMBER_AT_RISK: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "TOKEN_KEYS": {},
     "DOCUMENT_KEYS": {},
     "DOCUMENT_SCANNER": None,
+    "NUMBER_CHECK": None,
     "CHANNELS": {},
     "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
@@ -179,6 +180,13 @@ class Conf:
         value = self._get("USER_RESOLVER")
         resolver: Callable[..., Any] = import_string(value) if isinstance(value, str) else value
         return resolver
+
+    @property
+    def number_check(self) -> Callable[[str], object] | None:
+        """``TWOFA_NUMBER_CHECK``: ``check(number) -> bool``, or its dotted path; None (default) asks nobody."""
+        value = self._get("NUMBER_CHECK")
+        check: Callable[[str], object] | None = import_string(value) if isinstance(value, str) else value
+        return check
 
     @property
     def throttle_rates(self) -> Mapping[str, str]:

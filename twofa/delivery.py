@@ -23,8 +23,12 @@ from twofa.models.message_template import own_text
 logger = correlation.get_logger(__name__)
 
 TRANSACTION_CHANGED = "transaction_changed"
+AT_RISK = "number_at_risk"
+UNCHECKED = "number_unchecked"
 _MAX_ID = 200
 _MAX_PROVIDER = 64
+_BY_NUMBER = frozenset({Channel.SMS.value, Channel.WHATSAPP.value})
+"""Both are bound to a number, and whoever holds its SIM registers WhatsApp anew."""
 
 
 def is_available(alias: str) -> bool:
@@ -118,6 +122,8 @@ def source(campaign: Campaign, event: str, channel: str, locale: str) -> str:
 def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
     try:
         message = compose(delivery)
+        if message.token and alias in _BY_NUMBER:
+            _ensure_trusted(delivery)
         receipt = channels.get_channel(alias).send(message)
         return Receipt(
             provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message),
@@ -132,6 +138,26 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         logger.error("Channel %s failed with %s.", alias, type(error).__name__)
         # Unknown is not "no": it is tried again, with the same text and key.
         return DeliveryError("channel_error", retryable=True)
+
+
+def _ensure_trusted(delivery: Delivery) -> None:
+    """Raise where the host's check does not say that the number is still its owner's (NIST SP 800-63B-4, 3.1.3.3).
+
+    Whoever talks a carrier into another SIM gets each token that is sent to the number, and the number looks as it
+    always did: only carriers know. What is neither yes nor no, or fails, counts as not asked, and nothing is sent to a
+    number that nobody was asked about: else whoever can make the check fail has switched it off. Raises: DeliveryError.
+    """
+    answer: object = None
+    try:
+        check = conf.number_check
+        answer = check is None or check(delivery.address)
+    except Exception as error:  # noqa: BLE001 - the host's code, whose error may quote the number
+        logger.error("The check of numbers failed (TWOFA_NUMBER_CHECK): %s.", type(error).__name__)
+    if answer is False:
+        alerts.sound(Alert.NUMBER_AT_RISK, campaign=delivery.campaign_id, participant=delivery.participant_id)
+        raise DeliveryError(AT_RISK, retryable=False)
+    if answer is not True:
+        raise DeliveryError(UNCHECKED, retryable=True)
 
 
 def _cost(alias: str, message: Message, told: object) -> Decimal | None:

@@ -170,6 +170,8 @@ REASONS: dict[str, StrOrPromise] = {
     # Why an endpoint of webhooks was disabled.
     **dict(WebhookEndpoint.Disabled.choices),
     # Why a message was not sent.
+    "number_at_risk": _("the number may not be its owner's any more: its SIM or its carrier changed"),
+    "number_unchecked": _("the check of numbers did not answer"),
     "prefix_paused": _("messages to these numbers are paused: hardly a token came back"),
     "answer_unreadable": _("the provider's answer could not be read"),
     "channel_error": _("the channel broke down: see the log"),

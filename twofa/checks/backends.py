@@ -1,4 +1,4 @@
-"""The host's own code that this package calls: the fulfillment backend and the user resolver."""
+"""The host's own code that this package calls: the fulfillment backend, the user resolver, the check of numbers."""
 
 from __future__ import annotations
 
@@ -84,4 +84,17 @@ def _is_unfilled(field: Any) -> bool:
     return bool(field.unique or field.get_default() is None)
 
 
-CHECKS = (fulfillment_backend, user_resolver)
+def number_check() -> Iterator[CheckMessage]:
+    value = conf.given("NUMBER_CHECK")
+    if value is None:
+        return
+    try:
+        check: Any = import_string(value) if isinstance(value, str) else value
+        if not callable(check):
+            raise TypeError(f"{value!r} cannot be called")
+        inspect.signature(check).bind("")
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.BAD_NUMBER_CHECK(why=describe(error))
+
+
+CHECKS = (fulfillment_backend, user_resolver, number_check)

@@ -135,6 +135,11 @@ BAD_USER_RESOLVER = Finding(
     "TWOFA_USER_RESOLVER cannot be used: {why}.",
     "Name a function: resolver(*, campaign, external_id, name, locale) -> user.",
 )
+BAD_NUMBER_CHECK = Finding(
+    "twofa.E039",
+    "TWOFA_NUMBER_CHECK cannot be used: {why}.",
+    "Name a function: check(number) -> bool.",
+)
 BAD_THROTTLE_RATES = Finding(
     "twofa.E031",
     "TWOFA_THROTTLE_RATES{where} is malformed: {why}.",
