@@ -159,6 +159,14 @@ def test_second_line_with_one_order_id_is_refused(api, shop):
     ]
 
 
+def test_total_is_an_amount_like_any_other(api, shop):
+    body = batch_order(shop, "999999999999.99", "0.01")
+    with nothing_changes():
+        problem = refused(api.post(batches(shop), body), 400, "invalid")
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [("redemptions", "total_too_large")]
+    assert api.post(batches(shop), with_line(body, 0, amount="999999999999.98")).json()["total"] == "999999999999.99"
+
+
 @pytest.mark.parametrize("name", ["scheduled_for", "device", "order_id"])
 def test_members_of_a_single_redemption_are_unknown(api, shop, name):
     with nothing_changes():

@@ -117,6 +117,19 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2030-01-31T12:00:00.123456789Z", "2030-01-31T12:00:00.123456+00:00"),
+        ("2030-01-31t12:00:00z", "2030-01-31T12:00:00+00:00"),
+        ("2030-01-31T12:00:00.5-03:00", "2030-01-31T15:00:00.500000+00:00"),
+    ],
+)
+def test_times_are_read_as_any_language_writes_them(written, read):
+    """RFC 3339, 5.6: any number of digits after the point, and letters of either case."""
+    assert fields.Moment().run_validation(written).isoformat() == read
+
+
 @pytest.mark.parametrize(("change", "field", "code"), BAD, ids=map(str, range(len(BAD))))
 def test_bad_checkout_is_refused_by_its_member(api, shop, change, field, code):
     with nothing_changes():

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
-from twofa.api.fields import Amount, Choice, Input, Items, Text
+from twofa.api.fields import ABOVE_ALL_AMOUNTS, Amount, Choice, Input, Items, Text
 from twofa.api.lookups import ensure_slug, participant_of_batch
 from twofa.api.operations import operation
 from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, ensure_way, named, stored_items
@@ -57,6 +57,10 @@ class BatchInput(Input):
             seen.add(line["order_id"])
         if twice:
             raise ValidationError({"redemptions": cast("Any", twice)})
+        # The total is an amount like any other: told in answers and messages, and given back at confirm.
+        if sum(line["amount"] for line in values["redemptions"]) >= ABOVE_ALL_AMOUNTS:
+            detail = gettext("The amounts of all lines together have more than 12 digits.")
+            raise ValidationError({"redemptions": ErrorDetail(detail, "total_too_large")})
 
 
 BATCH = BatchInput()

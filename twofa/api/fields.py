@@ -30,9 +30,10 @@ _FORBIDDEN = re.compile(
 )
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.I)
 _MOST_ERRORS = 50
 _MOST_OF_A_NAME = 64
+ABOVE_ALL_AMOUNTS = 10**12
 LARGEST_QUANTITY = 999_999_999
 
 
@@ -137,7 +138,7 @@ class Moment(serializers.DateTimeField):
         moment = None
         if isinstance(data, str) and _MOMENT.match(data):
             try:
-                parsed = parse_datetime(data)
+                parsed = parse_datetime(data.upper())
                 moment = parsed.astimezone(UTC) if parsed is not None else None
             except (ValueError, OverflowError):  # the first and the last day, with an offset beyond them
                 moment = None
