@@ -246,6 +246,7 @@ def _words(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any
                 # Whoever approves for another one must read for whom: a text that does not say it is not for them.
                 raise texts.Fault(texts.NAMES_NOBODY)
             made[part] = _laid_out(text.render(context, as_html=part == "html"), part, delivery.channel)
+            texts.ensure_apart(made[part], context)
             if delivery.channel != Channel.EMAIL:
                 texts.ensure_no_link(made[part], context)
     fault = texts.html_fault(made.get("html", ""))

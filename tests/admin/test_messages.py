@@ -202,7 +202,7 @@ def test_preview_shows_what_would_be_sent_and_saves_nothing(campaign: Campaign, 
 
 def test_preview_of_a_long_text_says_what_it_costs(campaign: Campaign, editor: Client):
     address = text_of(campaign)
-    response = editor.post(address, typed(editor, address, en__text="x" * 200 + TEXT) | PREVIEW)
+    response = editor.post(address, typed(editor, address, en__text="x" * 200 + " " + TEXT) | PREVIEW)
 
     assert response.context["previews"][2].size.startswith("2 SMS, each paid for: 2")
 

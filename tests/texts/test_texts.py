@@ -58,6 +58,41 @@ def test_tag_that_loads_includes_or_hides_is_refused_with_its_place(source: str,
     assert "is not allowed here" in said
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "column"),
+    [
+        ("{{ amount }}000 {{ item }} {{ token }}", "amount", 1),
+        ("9{{ amount }} {{ item }} {{ token }}", "amount", 2),
+        ("{{ amount }}.000 {{ item }} {{ token }}", "amount", 1),
+        ("{{ amount }} {{ item }} 1{{ token }}", "token", 26),
+        ("{{ amount }} {{ item }} {{ token }}{{ sequence }}", "token", 25),
+        ("{{ amount }} {{ item }} {% if unit %}7{{ token }}{% else %}{{ token }}{% endif %}", "token", 39),
+    ],
+)
+def test_what_is_approved_and_what_is_typed_do_not_run_into_other_signs(source: str, name: str, column: int):
+    said = fault(source)
+
+    assert said == f"Line 1, character {column}: “{{{{ {name} }}}}” must stand by itself: put a space before and after it."
+
+
+def test_what_branches_put_together_is_seen_in_what_is_rendered():
+    source = "{{ amount }} {{ item }} {% if unit %}7{% endif %}{{ token }}"
+    values = {"amount": "15,000", "item": "Mug", "token": "482913", "unit": "points"}
+    glued = read(source).render(values)
+
+    with pytest.raises(texts.Fault, match="must stand by itself"):
+        texts.ensure_apart(glued, values)
+    texts.ensure_apart(f"{glued} 482913.", values)
+    texts.ensure_apart(read(source).render({**values, "unit": ""}), values)
+
+
+@pytest.mark.parametrize("around", ["({})", "“{}”.", "{}, ", "R${} ", ": {};", "*{}*"])
+def test_signs_that_are_no_part_of_a_word_may_stand_beside_them(around: str):
+    amount, token = around.format("{{ amount }}"), around.format("{{ token }}")
+
+    assert read(f"{amount} {{{{ item }}}} {token}", channel="whatsapp").shown >= {"amount", "item", "token"}
+
+
 @pytest.mark.parametrize("left_open", ["{{ item", "item }}", "{% if item", "{{ item\n}}", "{# for later"])
 def test_brace_that_would_be_sent_as_it_stands_is_refused_with_its_place(left_open: str):
     said = fault(f"{GOOD}\n{left_open}")

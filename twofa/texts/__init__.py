@@ -16,9 +16,19 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import wording
 from twofa.texts import language, proof
-from twofa.texts.faults import CANNOT_BE_MADE, LINK, NAMES_NOBODY, NO_TEXT, NOT_AN_ELEMENT, UNKNOWN, Fault, place
+from twofa.texts.faults import (
+    CANNOT_BE_MADE,
+    LINK,
+    NAMES_NOBODY,
+    NO_TEXT,
+    NOT_AN_ELEMENT,
+    NOT_APART,
+    UNKNOWN,
+    Fault,
+    place,
+)
 from twofa.texts.markup import ELEMENTS, html_fault
-from twofa.texts.variables import REQUESTER, known, required
+from twofa.texts.variables import APART, REQUESTER, known, required
 
 __all__ = [
     "CANNOT_BE_MADE",
@@ -31,6 +41,7 @@ __all__ = [
     "UNKNOWN",
     "Fault",
     "Text",
+    "ensure_apart",
     "ensure_no_link",
     "html_fault",
     "known",
@@ -78,6 +89,14 @@ def ensure_no_link(rendered: str, context: Mapping[str, Any]) -> None:
         rendered = re.sub(re.escape(value), "x", rendered, flags=re.IGNORECASE)
     if wording.has_link(rendered):
         raise Fault(LINK)
+
+
+def ensure_apart(rendered: str, context: Mapping[str, Any]) -> None:
+    """Raise where what is approved or typed stands nowhere by itself, as branches put the text together. Raises: Fault."""
+    for name in sorted(APART & context.keys()):
+        value = str(context[name])
+        if value and value in rendered and not re.search(rf"(?<!\w)(?<!\w[.,]){re.escape(value)}(?![.,]?\w)", rendered):
+            raise Fault(NOT_APART % {"name": "{{ " + name + " }}"})
 
 
 def _ensure_short(source: str, channel: str, part: str) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 NAMES_NOBODY = _("It does not say who asks: use {{ requester }}.")
 NO_TEXT = _("The text itself is missing: not every reader shows the rest.")
 CANNOT_BE_MADE = _("The frame of this message cannot be rendered. Ask whoever runs this installation.")
+NOT_APART = _("“%(name)s” must stand by itself: put a space before and after it.")
 UNKNOWN = _("There is no such message.")
 LINK = _("Links, and what a phone takes for one, do not go into this message. Is there no space after a dot?")
 NOT_AN_ELEMENT = _("%(what)s is not allowed here. Elements without attributes that are: %(allowed)s.")

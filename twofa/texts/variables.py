@@ -28,6 +28,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "device_change.token": ("destination",),
 }
 """What stands before the token in any case: it is what the participant approves (RTS (EU) 2018/389 Art. 5)."""
+APART = frozenset({"token", "amount", "total", "count", "digest"})
+"""What must not run into other signs: one digit more, and it is another amount, or a token that is none."""
 REQUESTER = "requester"
 """Named too where the message goes to somebody who approves for another one."""
 LINE = ("name", "quantity", "amount")
