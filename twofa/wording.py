@@ -25,7 +25,11 @@ _PILED_MARKS = re.compile(rf"({_MARK}{{2}}){_MARK}+")
 _LINK = re.compile(r"\S*(?:://|\bwww\.|[^\W_]\.[^\W\d_]{2}|\d{1,3}(?:\.\d{1,3}){3})\S*", re.IGNORECASE)
 _MIXED = r"(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])[^\W_]{1,4}"
 _MIXED_GROUPS = re.compile(rf"(?<![^\W_]){_MIXED}(?: {_MIXED})+(?![^\W_])")
-_DASHED_GROUPS = re.compile(r"(?<![\w-])[^\W_]{1,4}(?:-[^\W_]{1,4})+(?![\w-])")
+# "K7-2M-9Q", and what reads as that: "K7_2M_9Q", "(K7)(2M)(9Q)".
+_DASH = r"[-_/·•()\[\]]{1,2}"
+_DASHED_GROUPS = re.compile(rf"(?<![\w-])[^\W_]{{1,4}}(?:{_DASH}[^\W_]{{1,4}})+(?![\w-])")
+# "A4/A5" is no token; of letters and digits the shortest has five.
+_SHORTEST = 5
 _WORD = re.compile(r"[^\W_]{4,}")
 # At most five characters, where the shortest numeric token has six and the usual one of letters has as many.
 _MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h)", re.IGNORECASE)
@@ -104,7 +108,7 @@ def _is_like_token(word: str) -> bool:
     "500ml" and "128GB" are measures, and letters that can be read as a word stay one. A lower-case group counts only
     where each part has a digit, or every name with a number in it ("wi-fi-6") would go.
     """
-    parts = word.split("-")
+    parts = re.split(_DASH, word)
     numbered = [any(map(str.isdigit, part)) for part in parts]
     if not any(numbered):
         # Without its accents, which an SMS takes off.
@@ -112,7 +116,9 @@ def _is_like_token(word: str) -> bool:
         return len(parts) == 1 and bare.isascii() and bare.isupper() and not set(bare) & set("AEIOU")
     if all(map(str.isdigit, parts)) or _MEASURE.fullmatch(word):
         return False
-    return len(parts) == 1 or all(numbered) or word == word.upper()
+    if len(parts) == 1:
+        return True
+    return len("".join(parts)) >= _SHORTEST and (all(numbered) or word == word.upper())
 
 
 def _cut(text: str, limit: int) -> str:

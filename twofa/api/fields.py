@@ -30,7 +30,9 @@ _FORBIDDEN = re.compile(
 )
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.I)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
 _MOST_ERRORS = 50
 _MOST_OF_A_NAME = 64
 ABOVE_ALL_AMOUNTS = 10**12

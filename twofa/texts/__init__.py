@@ -92,7 +92,7 @@ def ensure_no_link(rendered: str, context: Mapping[str, Any]) -> None:
 
 
 def ensure_apart(rendered: str, context: Mapping[str, Any]) -> None:
-    """Raise where what is approved or typed stands nowhere by itself, as branches put the text together. Raises: Fault."""
+    """Raise where what is approved or typed stands nowhere by itself, as branches made the text. Raises: Fault."""
     for name in sorted(APART & context.keys()):
         value = str(context[name])
         if value and value in rendered and not re.search(rf"(?<!\w)(?<!\w[.,]){re.escape(value)}(?![.,]?\w)", rendered):
