@@ -112,6 +112,17 @@ def test_limit_is_an_amount(company, limits):
         change(company, **limits)
 
 
+def test_day_that_is_over_is_refused_and_one_that_comes_to_pass_is_kept(company):
+    over, deputy, by = now() - timedelta(seconds=1), company.person(DEPUTY), factories.staff()
+    with refused(Invalid) as told:
+        approvers.change(company.entitlement, by=by, actor=STAFF, reason="Left", changes={"valid_until": over})
+    assert codes(told.value) == {("valid_until", "in_the_past")}
+    with refused(Invalid):
+        entitle(company, by=by, participant=deputy, valid_until=over)
+    Approver.objects.update(valid_until=over)
+    assert change(company, valid_until=over, max_amount=Decimal("7")).max_amount == 7
+
+
 @pytest.mark.parametrize("who", ["participant", "deputy", "requester"])
 def test_nobody_entitles_themselves_or_chooses_who_approves_for_them(company, who):
     member, other = company.person(DEPUTY), company.person(STRANGER)

@@ -55,6 +55,7 @@ def entitle(
     with transaction.atomic():
         _locked(requester)
         _validate(row)
+        _ensure_ahead(row)
         row.save(force_insert=True)
         trail = Trail(actor, now())
         trail.add("approver.entitled", requester, row, reason=reason, **_people(row), **_limits(row))
@@ -90,6 +91,8 @@ def change(
         changed = [name for name in LIMITS if before[name] != after[name]]
         if not changed:
             raise WrongState
+        if "valid_until" in changed:
+            _ensure_ahead(locked)
         locked.save(update_fields=changed)
         was, now_is = ({name: state[name] for name in changed} for state in (before, after))
         trail = Trail(actor, now())
@@ -190,6 +193,13 @@ def _validate(row: Approver) -> None:
             for text in found.messages
         ]
         raise Invalid(errors=errors) from None
+
+
+def _ensure_ahead(row: Approver) -> None:
+    """Raise where an entitlement would be over at once, and stand in the way of one that is not. Raises: Invalid."""
+    if row.valid_until is not None and row.valid_until <= now():
+        text = _("This is over already. Give a time in the future, or none. To end it now, revoke the approver.")
+        raise Invalid.field("valid_until", "in_the_past", text)
 
 
 def _people(row: Approver) -> dict[str, Any]:
