@@ -42,7 +42,7 @@ def test_fifty_uploads_at_once_stay_inside_the_quota(shop, threads, settings, do
 
 def test_without_the_lock_they_overdraw_it(shop, threads, settings, monkeypatch):
     settings.TWOFA_DOCUMENTS_PER_PARTICIPANT = 1
-    monkeypatch.setattr(guards, "PATIENCE", 5.0)
+    monkeypatch.setattr(guards, "PATIENCE", 30.0)
     meet_after(monkeypatch, documents, "_ensure_wanted", 2)
     claim, claimed = document_files.claim, []
     monkeypatch.setattr(
@@ -70,7 +70,7 @@ def test_without_the_guards_both_decide(shop, threads, monkeypatch):
     document, maria = submitted(shop.participant), factories.staff()
     opened(document, maria)
     blind_changes(monkeypatch)
-    monkeypatch.setattr(guards, "PATIENCE", 5.0)
+    monkeypatch.setattr(guards, "PATIENCE", 30.0)
     meet_after(monkeypatch, reviews, "_ensure_free", 2)
     calls = [deciding(document, maria, approve=True), deciding(document, maria, approve=False)]
     threads([unlocked(call) for call in calls])
