@@ -6,12 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from tests.api.client import checkouts, nothing_changes, order, refused
-from twofa.api import fields
+from twofa.api import fields, redemptions
 from twofa.api.redemptions import ItemInput
+from twofa.exceptions import Invalid
 from twofa.models import Redemption
 
+GIVEN = {"participant": "u-42", "order_id": "A-1", "amount": "150.00", "description": "Headphones"}
 ITEM = {"sku": "HP-1", "name": "Headphones", "quantity": 1, "amount": "150.00"}
 ANYTHING: list[Any] = [
     None,
@@ -115,6 +118,25 @@ BAD = [
     (items(name="\u202e"), "items[0].name", "forbidden_characters"),
     (items(price="1"), "items[0].price", "unknown_field"),
 ]
+
+
+@pytest.mark.parametrize(("change", "field", "code"), BAD, ids=map(str, range(len(BAD))))
+def test_each_caller_is_told_in_their_own_language_though_one_form_serves_all(change, field, code):
+    body = {**GIVEN, **change}
+    told = [_told(body, language) for language in ("en", "pt-br", "es", "en")]
+
+    assert told[0] == told[3]
+    # The future alone is asked for by a flow.
+    assert len({*told}) == (1 if told[0] == "" else 3), told
+
+
+def _told(body: dict[str, Any], language: str) -> str:
+    with translation.override(language):
+        try:
+            redemptions.ORDER.read({name: value for name, value in body.items() if value is not ...})
+        except Invalid as error:
+            return str(error.params["errors"][0]["detail"])
+    return ""
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Text(serializers.CharField):
         "not_a_text": _("Give a text."),
         "forbidden_characters": _("Control and bidirectional characters are not allowed."),
         "no_match": _("This has characters that are not allowed here."),
+        "max_length": _("Give at most {max_length} characters."),
     }
 
     def __init__(self, *, max_length: int, pattern: str | None = None, **options: Any) -> None:
@@ -57,6 +58,9 @@ class Text(serializers.CharField):
             self.fail("not_a_text")
         if not data.strip():
             self.fail("blank")
+        # Here and not by DRF's validator, which keeps its first text: the next caller may speak another language.
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         if _FORBIDDEN.search(data):
             self.fail("forbidden_characters")
         if self.pattern is not None and not re.fullmatch(self.pattern, data):
@@ -108,7 +112,11 @@ class Amount(serializers.Field):  # type: ignore[type-arg]
 class Quantity(serializers.IntegerField):
     """A count of at least 1."""
 
-    default_error_messages = {"not_a_number": _("Give a whole number of at least 1.")}
+    default_error_messages = {
+        "not_a_number": _("Give a whole number of at least 1."),
+        "min_value": _("Give a whole number of at least 1."),
+        "max_value": _("Give a number of at most {max_value}."),
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=1, max_value=LARGEST_QUANTITY, **options)
@@ -117,6 +125,10 @@ class Quantity(serializers.IntegerField):
         # bool is an int in Python, and 1.0 is not a count.
         if type(data) is not int:
             self.fail("not_a_number")
+        if data < 1:
+            self.fail("min_value")
+        if data > LARGEST_QUANTITY:
+            self.fail("max_value", max_value=LARGEST_QUANTITY)
         return data
 
 
