@@ -295,6 +295,12 @@ def test_body_that_drips_after_a_yes_is_still_a_yes(hasty: None):
         assert post(f"http://127.0.0.1:{server.port}/") == Outcome(status=200)
 
 
+def test_headers_that_never_end_are_no_yes(hasty: None):
+    pieces = [b"HTTP/1.1 200 OK\r\n", *([0.1, b"X-More: and more\r\n"] * 20)]
+    with playing(pieces) as server, within(3):
+        assert post(f"http://127.0.0.1:{server.port}/") == Outcome("timeout")
+
+
 def test_connection_that_is_never_accepted_is_given_up(hasty: None):
     with unanswered() as port, within(3):
         assert post(f"http://127.0.0.1:{port}/") == Outcome("timeout")

@@ -106,6 +106,10 @@ class Sender:
             preload_content=False,
             decode_content=False,
         )
+        if deadlines.is_past():
+            # Headers that do not end were cut, which looks like their end: no answer came in time.
+            response.close()
+            raise TimeoutError
         _throw_away(response)
         return response.status
 
