@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.text import capfirst
 
 from twofa.api import links, shapes
 from twofa.api.languages import tag_of
@@ -22,6 +22,7 @@ from twofa.models import (
     Campaign,
     Challenge,
     Device,
+    Failure,
     IdentityDocument,
     Participant,
     Purpose,
@@ -240,15 +241,9 @@ def _two_factor(row: Redemption | RedemptionBatch, asked: Challenge | None) -> s
 def _failure(code: str, detail: str = "") -> shapes.Failure | None:
     if not code:
         return None
-    return {"code": code, "detail": detail or str(_WORDS.get(code, RedemptionRefused.default_detail))}
-
-
-_WORDS = {
-    "schedule_missed": _("It could not be executed in time, and its points are given back."),
-    "onboarding_incomplete": _("When its time came, the identity that the campaign asks for was not proved."),
-    "not_active": _("The campaign or the participant was not active."),
-}
-"""Why a redemption failed, where that was not the host's word."""
+    if code in Failure:
+        detail = detail or f"{capfirst(str(Failure(code).label))}."
+    return {"code": code, "detail": detail or str(RedemptionRefused.default_detail)}
 
 
 def page(results: Iterable[Any], of: Page[Any]) -> dict[str, Any]:
