@@ -11,14 +11,14 @@ import pytest
 from django.db import connection, transaction
 
 from tests import factories, papers
-from tests.factories import token_of
+from tests.factories import link_of, token_of
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, refused, reject, stored, travel
 from twofa import jobs
 from twofa.channels import DeliveryError
 from twofa.exceptions import RedemptionRefused, TransitionRefused
-from twofa.flows import announcing, devices, redemptions, storefronts, webhook_endpoints
+from twofa.flows import announcing, denials, devices, redemptions, storefronts, webhook_endpoints
 from twofa.flows.announcing import EVENTS
 from twofa.flows.history import WORKER, Trail
 from twofa.models import EVENT_LABELS, WEBHOOKS, Challenge, Redemption, Webhook, WebhookEndpoint
@@ -83,6 +83,7 @@ def test_checkout_and_confirm_are_told_in_ids_and_states(shop, told):
         "version": 2,
         "purpose": "redemption",
         "status": "approved",
+        "reason": None,
         "redemption": str(redemption.pk),
         "batch": None,
     }
@@ -134,6 +135,25 @@ def test_failure_is_told_by_its_code_alone(told, shop):
     RecordingBackend.failures["complete"] = iter([RedemptionRefused("no_such_account")])
     confirm(shop, redemption, token_of(redemption.challenge))
     assert last("redemption.failed").data["failure"] == {"code": "no_such_account"}
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (lambda shop, row: reject(shop, row, 5), "attempts_exhausted"),
+        (lambda shop, row: denials.deny(*link_of(row.challenge)), "not_me"),
+    ],
+)
+def test_rejection_is_told_with_its_reason(told, shop, end, code):
+    end(shop, shop.open())
+    assert last("redemption.rejected").data["failure"] == {"code": code}
+    assert last("challenge.rejected").data["reason"] == code
+
+
+def test_rejected_batch_and_its_lines_are_told_with_their_reason(told, shop):
+    denials.deny(*link_of(shop.open_batch().challenge))
+    rejected = Webhook.objects.filter(type__in=("batch.rejected", "redemption.rejected"))
+    assert [row.data["failure"] for row in rejected] == [{"code": "not_me"}] * 4
 
 
 def test_token_that_cannot_be_delivered_is_told(shop, told, settings):

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from twofa.admin import words
 from twofa.admin.sections import moment
-from twofa.models import ActorKind, Challenge, Delivery, Event, Redemption, Verdict
+from twofa.models import ActorKind, Challenge, Delivery, Event, Failure, Redemption, Verdict
 
 Status, Points = Redemption.Status, Redemption.Points
 
@@ -67,9 +67,9 @@ def _pending(story: Story) -> list[str]:
 
 def _rejected(story: Story) -> list[str]:
     wrong = story.wrong
-    event = story.last("redemption.rejected")
-    if event is not None and "reason" in event.data:
-        why = {"at": moment(event.created_at), "reason": words.reason(str(event.data["reason"]))}
+    code = story.redemption.failure_code
+    if code and (code != Failure.ATTEMPTS_EXHAUSTED or not wrong):
+        why = {"at": moment(story.at("redemption.rejected")), "reason": words.reason(code)}
         return [_("Rejected on %(at)s: %(reason)s.") % why, _attempts(story) if wrong else ""]
     if not wrong:
         return [_("Rejected on %(at)s.") % {"at": moment(story.at("redemption.rejected"))}]

@@ -9,6 +9,7 @@ from twofa.models import Challenge as ChallengeRow
 from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
 from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
+from twofa.models import Failure as FailureCode
 from twofa.models import IdentityDocument as DocumentRow
 from twofa.models import Redemption as RedemptionRow
 from twofa.models import RedemptionBatch as BatchRow
@@ -198,9 +199,9 @@ class TwoFactor(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a redemption failed."""
+    """Why a redemption, or a batch, was rejected, refused or failed."""
 
-    code: str
+    code: Annotated[str, note(f"{', '.join(FailureCode.values)}, or the loyalty programme's own word for a refusal.")]
     detail: str
 
 

@@ -16,7 +16,16 @@ from django.db import models
 
 from twofa import jobs
 from twofa.flows.transactions import after_commit
-from twofa.models import Challenge, Delivery, Device, IdentityDocument, Participant, Redemption, RedemptionBatch
+from twofa.models import (
+    Challenge,
+    Delivery,
+    Device,
+    Failure,
+    IdentityDocument,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+)
 from twofa.models import webhook as webhooks
 from twofa.models.ids import uuid7
 
@@ -140,9 +149,12 @@ def _failure(row: Redemption | RedemptionBatch) -> dict[str, str] | None:
     return {"code": row.failure_code} if row.failure_code else None
 
 
-def _challenge(row: Challenge, _event: Mapping[str, Any]) -> dict[str, Any]:
+def _challenge(row: Challenge, event: Mapping[str, Any]) -> dict[str, Any]:
+    # What staff wrote stays with them: it may be anything.
+    reason = event["data"].get("reason")
+    ended = {"purpose": row.purpose, "status": row.status, "reason": reason if reason in Failure else None}
     # Above that of every token of it that could not be delivered.
-    return _moved(row, row.generation + 1, purpose=row.purpose, status=row.status, **_approves(row))
+    return _moved(row, row.generation + 1, **ended, **_approves(row))
 
 
 def _undeliverable(row: Delivery, event: Mapping[str, Any]) -> dict[str, Any] | None:

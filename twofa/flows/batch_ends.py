@@ -33,8 +33,9 @@ def end(batch: RedemptionBatch, trail: Trail, reason: str = "") -> None:
     """End a pending batch, which is locked, as its challenge ended; its points are due to be given back."""
     of_batch, of_lines = _ENDS[Challenge.Status(batch.challenge.status)]
     lines = batch_rows.own_lines(batch, Redemption.Status.PENDING)
-    end_lines(lines, of_lines, trail, **explained(reason))
-    batch.move(at=trail.at, status=of_batch)
+    because = verdicts.failure_code(batch.challenge, reason)
+    end_lines(lines, of_lines, trail, failure_code=because, **explained(reason))
+    batch.move(at=trail.at, status=of_batch, failure_code=because)
     if of_batch == Status.CANCELLED and bytes(batch.challenge.transaction_digest) != batch.digest(batch.lines):
         logger.error("batch %s is not what its token was issued for", batch.pk)
         trail.add("batch.tampered", batch, batch.challenge, batch=str(batch.pk))

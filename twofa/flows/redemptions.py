@@ -176,7 +176,12 @@ def end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str 
         # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
         points = Points.RESERVED
         redemption.move(at=trail.at, points=points)
-    redemption.move(at=trail.at, status=status, due_at=trail.at if points == Points.RESERVED else None)
+    redemption.move(
+        at=trail.at,
+        status=status,
+        failure_code=verdicts.failure_code(challenge, reason),
+        due_at=trail.at if points == Points.RESERVED else None,
+    )
     if challenge.status == Challenge.Status.CANCELLED and not _matches(redemption, challenge):
         trail.add("redemption.tampered", redemption)
     trail.add(f"redemption.{status.value}", redemption, **explained(reason))

@@ -12,6 +12,7 @@ class Failure(models.TextChoices):
     The words of each stand on the pages of staff and, as a sentence, in the API: true wherever the code is stored.
     """
 
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted", _("too many wrong tokens were typed")
     BATCH_REFUSED = "batch_refused", _("the points of another line of its batch could not be set aside")
     FAILED_BY_STAFF = "failed_by_staff", _("staff gave its completion up")
     NOT_ACTIVE = "not_active", _("the campaign or the participant was not active")
