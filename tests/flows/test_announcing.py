@@ -11,14 +11,14 @@ import pytest
 from django.db import connection, transaction
 
 from tests import factories, papers
-from tests.factories import link_of, token_of
+from tests.factories import token_of
 from tests.flows.channels import SETTING, ScriptedChannel
 from tests.fulfillment import RecordingBackend
 from tests.stories import STAFF, cancel, confirm, deliver_due, refused, reject, stored, travel
 from twofa import jobs
 from twofa.channels import DeliveryError
 from twofa.exceptions import RedemptionRefused, TransitionRefused
-from twofa.flows import announcing, denials, devices, redemptions, storefronts, webhook_endpoints
+from twofa.flows import announcing, devices, redemptions, storefronts, webhook_endpoints
 from twofa.flows.announcing import EVENTS
 from twofa.flows.history import WORKER, Trail
 from twofa.models import EVENT_LABELS, WEBHOOKS, Challenge, Redemption, Webhook, WebhookEndpoint
@@ -108,7 +108,7 @@ def test_versions_of_one_redemption_grow(shop, told):
     ("end", "expected"),
     [
         (lambda shop, row: reject(shop, row, 5), ["challenge.rejected", "redemption.rejected"]),
-        (lambda shop, row: cancel(shop, row), ["redemption.cancelled"]),
+        (lambda shop, row: cancel(shop, row), ["challenge.cancelled", "redemption.cancelled"]),
     ],
 )
 def test_ends_are_told(shop, told, end, expected):
@@ -135,25 +135,6 @@ def test_failure_is_told_by_its_code_alone(told, shop):
     RecordingBackend.failures["complete"] = iter([RedemptionRefused("no_such_account")])
     confirm(shop, redemption, token_of(redemption.challenge))
     assert last("redemption.failed").data["failure"] == {"code": "no_such_account"}
-
-
-@pytest.mark.parametrize(
-    ("end", "code"),
-    [
-        (lambda shop, row: reject(shop, row, 5), "attempts_exhausted"),
-        (lambda shop, row: denials.deny(*link_of(row.challenge)), "not_me"),
-    ],
-)
-def test_rejection_is_told_with_its_reason(told, shop, end, code):
-    end(shop, shop.open())
-    assert last("redemption.rejected").data["failure"] == {"code": code}
-    assert last("challenge.rejected").data["reason"] == code
-
-
-def test_rejected_batch_and_its_lines_are_told_with_their_reason(told, shop):
-    denials.deny(*link_of(shop.open_batch().challenge))
-    rejected = Webhook.objects.filter(type__in=("batch.rejected", "redemption.rejected"))
-    assert [row.data["failure"] for row in rejected] == [{"code": "not_me"}] * 4
 
 
 def test_token_that_cannot_be_delivered_is_told(shop, told, settings):
@@ -204,7 +185,7 @@ def test_device_document_and_participant_are_told_to_all_who_serve_the_campaign(
     # Whose token it was hears of that too.
     assert types(others) == ["challenge.approved", *types(told)]
     activated, revoked = last("device.activated"), last("device.revoked")
-    assert activated.data == {"id": str(device.uuid), "version": activated.version, "status": "active"}
+    assert activated.data == {"id": str(device.uuid), "version": activated.version, "status": "active", "held": False}
     assert (revoked.subject_id, revoked.data["status"]) == (str(device.uuid), "revoked")
     assert revoked.version > activated.version
     document = last("document.approved").data
@@ -231,7 +212,7 @@ def test_no_other_storefront_is_told(shop, told):
     redemption = shop.open()
     cancel(shop, redemption)
 
-    assert types(told) == ["redemption.pending", "redemption.cancelled"]
+    assert types(told) == ["redemption.pending", "challenge.cancelled", "redemption.cancelled"]
     assert types(same_campaign) == types(elsewhere) == []
 
 
@@ -244,7 +225,7 @@ def test_campaign_that_a_storefront_serves_no_more_tells_it_nothing(shop, told):
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        ([], ["redemption.pending", "redemption.cancelled", "device.revoked"]),
+        ([], ["redemption.pending", "challenge.cancelled", "redemption.cancelled", "device.revoked"]),
         (["redemption"], ["redemption.pending", "redemption.cancelled"]),
         (["redemption.cancelled", "device"], ["redemption.cancelled", "device.revoked"]),
         (["document"], []),

@@ -52,10 +52,13 @@ EVENTS: dict[str, str] = {
     "challenge.approved": "challenge.approved",
     "challenge.rejected": "challenge.rejected",
     "challenge.expired": "challenge.expired",
+    "challenge.cancelled": "challenge.cancelled",
     "delivery.failed": "token.undeliverable",
     "delivery.expired": "token.undeliverable",
     "device.activated": "device.activated",
     "device.revoked": "device.revoked",
+    "device.held": "device.held",
+    "device.released": "device.released",
     "document.approved": "document.approved",
     "document.rejected": "document.rejected",
     "participant.onboarded": "participant.onboarded",
@@ -173,7 +176,7 @@ def _approves(challenge: Challenge) -> dict[str, str | None]:
 
 def _device(row: Device, event: Mapping[str, Any]) -> dict[str, Any]:
     version = _microseconds(event["created_at"])
-    data = {"id": str(row.uuid), "version": version, "status": row.status}
+    data = {"id": str(row.uuid), "version": version, "status": row.status, "held": row.is_held}
     told = {**_moved(row, version), "subject_id": str(row.uuid), "data": data}
     return {**told, **_shared(row.participant.campaign_id)}
 
