@@ -16,7 +16,7 @@ from twofa.api import links, shapes
 from twofa.api.languages import tag_of
 from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
-from twofa.flows import next_actions
+from twofa.flows import completions, next_actions
 from twofa.flows.onboarding import REJECTED, Step
 from twofa.models import (
     Campaign,
@@ -28,6 +28,7 @@ from twofa.models import (
     Purpose,
     Redemption,
     RedemptionBatch,
+    Storefront,
 )
 
 
@@ -59,8 +60,8 @@ def next_action(action: next_actions.NextAction, where: links.Links) -> shapes.N
     return shown
 
 
-def campaign(row: Campaign) -> shapes.Campaign:
-    """Return a campaign."""
+def campaign(row: Campaign, storefront: Storefront) -> shapes.Campaign:
+    """Return a campaign as it holds for a storefront that serves it."""
     return {
         "slug": row.slug,
         "name": row.name,
@@ -75,6 +76,8 @@ def campaign(row: Campaign) -> shapes.Campaign:
             "token_alphabet": row.token_alphabet,
             "max_attempts": row.max_attempts,
         },
+        "completion_mode": completions.mode(row, storefront),
+        "schedule_max_ahead": int(row.schedule_max_ahead.total_seconds()),
         "identity_required": row.identity_required,
         "required_documents": row.required_documents,
     }

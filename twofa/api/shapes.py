@@ -69,6 +69,13 @@ class Campaign(TypedDict):
     unit: str
     test: Annotated[bool, note("Its messages never reach a real provider.")]
     two_factor: TwoFactorPolicy
+    completion_mode: Annotated[
+        str,
+        note("For you: sync, confirm answers when the points are spent, or async, it answers 202 before they are."),
+    ]
+    schedule_max_ahead: Annotated[
+        int, note("Seconds that `scheduled_for` may lie ahead. 0: nothing is scheduled.", minimum=0)
+    ]
     identity_required: bool
     required_documents: list[str]
 
