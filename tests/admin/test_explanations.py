@@ -118,6 +118,16 @@ def test_cancelled_one_says_by_whom_and_why(shop: factories.Shop):
     assert "the stored row was not what the token was issued for" in told(changed)
 
 
+def test_cancelled_one_without_its_events_still_says_why(shop: factories.Shop):
+    redemption = shop.open()
+    devices.reset(shop.device, actor=STAFF, reason="Lost.")
+    row = Redemption.objects.get()
+
+    text = explanations.outcome(explanations.Story(row, redemption.challenge, [], []))
+
+    assert text.endswith(": its device was revoked.")
+
+
 def test_one_that_a_remote_ledger_refused_says_so(settings: Any, shop: factories.Shop):
     settings.TWOFA_FULFILLMENT_BACKEND = "tests.fulfillment.RemoteBackend"
     fail("reserve", RedemptionRefused("insufficient_points"))

@@ -134,12 +134,15 @@ def _cancelled(story: Story) -> list[str]:
             _("Cancelled on %(at)s: the stored row was not what the token was issued for. Find out who wrote to it.")
             % said
         ]
-    if story.redemption.failure_code:
-        said["reason"] = words.reason(story.redemption.failure_code)
+    code = story.redemption.failure_code
+    if code and (code not in Failure or code == Failure.BATCH_REFUSED):
+        said["reason"] = words.reason(code)
         return [_("Cancelled on %(at)s, because the points system refused it: %(reason)s.") % said]
     if event is not None and "reason" in event.data:
         said["reason"] = words.reason(str(event.data["reason"]))
         return [_("Cancelled on %(at)s by %(who)s: %(reason)s") % said]
+    if event is None and code:
+        return [_("Cancelled on %(at)s: %(reason)s.") % {**said, "reason": words.reason(code)}]
     return [(_("Cancelled on %(at)s by %(who)s.") if event is not None else _("Cancelled on %(at)s.")) % said]
 
 

@@ -206,7 +206,6 @@ REASONS: dict[str, StrOrPromise] = {
     "too_late": _("it would have come too late"),
     # Why a redemption or a batch ended, or was refused by the host's points.
     **dict(Failure.choices),
-    "device_revoked": _("its device was revoked"),
     "insufficient_points": _("not enough points"),
     "not_reserved": _("the points were not set aside"),
     "refused": _("refused by the loyalty programme"),

@@ -206,7 +206,7 @@ class TwoFactor(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a redemption, or a batch, was rejected, refused or failed."""
+    """Why a redemption, or a batch, was rejected, cancelled or failed."""
 
     code: Annotated[str, note(f"{', '.join(FailureCode.values)}, or the loyalty programme's own word for a refusal.")]
     detail: str

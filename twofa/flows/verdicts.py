@@ -106,14 +106,19 @@ def end(
 
 
 def failure_code(challenge: Challenge, reason: str) -> str:
-    """Return why that is rejected which waited for a challenge; empty where it ended otherwise.
+    """Return why that ends which waited for a challenge; empty where its status says it all.
 
     ``reason`` is that of the event, empty where tokens were judged. Whoever sold something must know which it was: a
     participant who mistyped may order anew, one who never asked must not be asked again.
     """
-    if challenge.status != Challenge.Status.REJECTED:
-        return ""
-    return reason or Failure.ATTEMPTS_EXHAUSTED
+    if challenge.status == Challenge.Status.REJECTED and not reason:
+        return Failure.ATTEMPTS_EXHAUSTED
+    return code_of(reason)
+
+
+def code_of(reason: str) -> str:
+    """Return a reason where it is a code of ours; what staff wrote is for staff, and may name anybody."""
+    return reason if reason in Failure else ""
 
 
 def _approve(challenge: Challenge, token: str, *, at: datetime, trail: Trail) -> None:
@@ -165,7 +170,7 @@ def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
 
 def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
     logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
-    end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
+    end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail, reason=Failure.TRANSACTION_CHANGED)
     if challenge.purpose not in DIGESTS_OF_ORDERS:
         # An order's own event tells it, in every place where it may be found out.
         after_commit(alerts.sound, Alert.TRANSACTION_TAMPERED, challenge=challenge.pk)
