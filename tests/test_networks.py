@@ -64,6 +64,38 @@ def test_url_that_no_webhook_may_go_to_is_refused(url: str):
 
 
 @pytest.mark.parametrize(
+    ("url", "flaw"),
+    [
+        ("", "scheme"),
+        ("shop.example/hooks", "scheme"),
+        ("http://shop.example/", "scheme"),
+        ("HTTPS://shop.example/", "scheme"),
+        ("ftp://shop.example/", "scheme"),
+        ("http://localhost:8000/hooks", "scheme"),
+        ("https://shop.example:8443/", "port"),
+        ("https://shop.example:0443/", "port"),
+        ("https://shop.example:/", "port"),
+        ("https://[2606:4700::1111]:x/", "port"),
+        ("https://user:pass@shop.example/", "user"),
+        ("https://user@127.0.0.1:8000/", "user"),
+        ("https://shop.example/#part", "fragment"),
+        ("https://shop.example#@127.0.0.1/", "fragment"),
+        ("https://127.0.0.1/", "private"),
+        ("https://2130706433/", "private"),
+        ("https://[fd00:ec2::254]/", "private"),
+        ("https://shop.example/a b", "other"),
+        ("https://bücher.example/", "other"),
+        ("https://shop.example?x=1", "other"),
+        ("https://[::1", "other"),
+    ],
+)
+def test_refusal_names_the_part_that_is_wrong(url: str, flaw: str):
+    with pytest.raises(networks.NoTarget) as refusal:
+        networks.target_of(url)
+    assert refusal.value.flaw == flaw
+
+
+@pytest.mark.parametrize(
     ("url", "host", "path"),
     [
         ("https://shop.example", "shop.example", "/"),

@@ -18,7 +18,7 @@ from django.db.models import Field
 from tests.example.blocks import ROOT
 from tests.letters import ADDRESSES, NOTICES, PURPOSES, row
 from twofa import delivery, texts
-from twofa.models import KINDS, POLICY_FIELDS, Campaign
+from twofa.models import KINDS, POLICY_FIELDS, Campaign, Failure, Redemption
 from twofa.texts.variables import COMMON as COMMON_OF_STAFF
 
 pytestmark = pytest.mark.django_db
@@ -235,3 +235,14 @@ def test_texts_of_staff_need_and_may_show_what_the_page_says():
     for event, (needs, besides) in told.items():
         assert tuple(codes_of(needs)) == texts.required(event, part="text")
         assert common | set(codes_of(needs)) | set(codes_of(besides)) == set(texts.known(event))
+
+
+# --- why things end
+
+
+def test_page_has_every_code_of_a_failure_and_when_it_is_told():
+    rows = rows_of(sections_of("errors.md")["Why a redemption or a batch ended"])
+    listed = {codes_of(cells[0])[0]: set(codes_of(cells[1])) for cells in rows}
+
+    assert set(listed) == set(Failure.values)
+    assert set().union(*listed.values()) <= Redemption.FINAL

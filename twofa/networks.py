@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 HTTPS_PORT, HTTP_PORT = 443, 80
@@ -18,6 +19,8 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?\Z"
 )
+_WRITTEN_PORT = re.compile(r"(?:\[[^]]*\]|[^][:]*):(.*)\Z", re.DOTALL)
+_PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 # The last label of a host that resolvers take for a number: 2130706433, 0x7f.1 and 0177.0.0.1 are all 127.0.0.1.
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _DENIED = tuple(
@@ -36,6 +39,25 @@ _ROUTED = IPv6Network("2000::/3")
 _DENIED_6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 
 
+class Flaw(StrEnum):
+    """Which part of a URL is why no webhook may go there."""
+
+    SCHEME = "scheme"
+    PORT = "port"
+    USER = "user"
+    FRAGMENT = "fragment"
+    PRIVATE = "private"
+    OTHER = "other"
+
+
+class NoTarget(ValueError):
+    """No webhook may go there; ``flaw`` is for whoever typed the URL, and decides nothing."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw)
+        self.flaw = flaw
+
+
 @dataclass(frozen=True)
 class Target:
     """Where a request goes: as it was written, and read once."""
@@ -51,13 +73,13 @@ class Target:
 
 
 def target_of(url: str, *, private_hosts: Collection[str] = ()) -> Target:
-    """Return where ``url`` goes. Raises: ValueError where a webhook may not go there, whatever its name resolves to.
+    """Return where ``url`` goes. Raises: NoTarget where a webhook may not go there, whatever its name resolves to.
 
     Of ``private_hosts`` any port is allowed, and http.
     """
     parts = _URL.match(url)
     if parts is None:
-        raise ValueError("not a plain URL")
+        raise NoTarget(_flaw_of(url))
     host = parts["host"].lower()
     is_private = host.strip("[]") in {name.lower().strip("[]") for name in private_hosts}
     port = int(parts["port"] or (HTTPS_PORT if parts["scheme"] == "https" else HTTP_PORT))
@@ -74,11 +96,27 @@ def is_host(text: str) -> bool:
 
 
 def _ensure_public(scheme: str, host: str, port: int) -> None:
-    if scheme != "https" or port != HTTPS_PORT:
-        raise ValueError("not https on port 443")
+    if scheme != "https":
+        raise NoTarget(Flaw.SCHEME)
+    if port != HTTPS_PORT:
+        raise NoTarget(Flaw.PORT)
     is_literal = host.startswith("[") or _NUMBER.match(host.rpartition(".")[2])
     if is_literal and not is_public(host.strip("[]")):
-        raise ValueError("not a public address")
+        raise NoTarget(Flaw.PRIVATE)
+
+
+def _flaw_of(url: str) -> Flaw:
+    """Return what is wrong with a URL that has been refused: a guess, for one that parsers disagree about."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("https", "http"):
+        return Flaw.SCHEME
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        return Flaw.USER
+    if "#" in rest:
+        return Flaw.FRAGMENT
+    written = _WRITTEN_PORT.match(authority)
+    return Flaw.PORT if written is not None and not _PORT.match(written[1]) else Flaw.OTHER
 
 
 def is_public(address: str) -> bool:

@@ -18,7 +18,7 @@ from tests.stories import STAFF, cancel, confirm, deliver_due, reject, resend, t
 from twofa.admin import explanations, stories
 from twofa.channels import DeliveryError
 from twofa.exceptions import RedemptionRefused, TemporaryFailure, TokenSuperseded, TransactionChanged
-from twofa.flows import devices, parked_completions, redemptions
+from twofa.flows import denials, devices, parked_completions, redemptions
 from twofa.models import Redemption
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +65,17 @@ def test_rejected_one_says_when_how_often_and_from_whom(shop: factories.Shop):
     assert told(redemption).endswith(f"5 wrong tokens, the last from {shop.storefront.name} (storefront).")
 
 
+def test_rejected_one_says_that_it_was_not_them(shop: factories.Shop):
+    other = factories.Shop()
+    plain, hesitant = shop.open(), other.open()
+    reject(other, hesitant, 2)
+    for redemption in (plain, hesitant):
+        denials.deny(*factories.link_of(redemption.challenge))
+
+    assert told(plain).endswith(": whoever got the message said that it was not them.")
+    assert told(hesitant).endswith(": whoever got the message said that it was not them. 2 wrong ones were typed.")
+
+
 def test_tokens_that_a_newer_message_replaced_are_told(shop: factories.Shop):
     redemption = shop.open()
     old = token_of(redemption.challenge)
@@ -105,6 +116,16 @@ def test_cancelled_one_says_by_whom_and_why(shop: factories.Shop):
     assert told(by_staff).endswith(" by maria (staff): The participant called.")
     assert told(with_device).endswith(" by maria (staff): its device was revoked")
     assert "the stored row was not what the token was issued for" in told(changed)
+
+
+def test_cancelled_one_without_its_events_still_says_why(shop: factories.Shop):
+    redemption = shop.open()
+    devices.reset(shop.device, actor=STAFF, reason="Lost.")
+    row = Redemption.objects.get()
+
+    text = explanations.outcome(explanations.Story(row, redemption.challenge, [], []))
+
+    assert text.endswith(": its device was revoked.")
 
 
 def test_one_that_a_remote_ledger_refused_says_so(settings: Any, shop: factories.Shop):
@@ -156,6 +177,16 @@ def test_refused_completion_says_why(shop: factories.Shop):
     confirm(shop, redemption, token_of(redemption.challenge))
 
     assert told(redemption).endswith("because its points could not be spent: no such account.")
+
+
+def test_rejected_one_without_its_events_still_says_why(shop: factories.Shop):
+    redemption = shop.open()
+    reject(shop, redemption, 5)
+    row = Redemption.objects.get()
+
+    text = explanations.outcome(explanations.Story(row, redemption.challenge, [], []))
+
+    assert text.endswith(": too many wrong tokens were typed.")
 
 
 @pytest.mark.parametrize("language", ["en", "pt-br", "es"])

@@ -186,7 +186,7 @@ def test_parked_completion_is_failed_and_its_points_given_back(parked: Redemptio
 
     row = Redemption.objects.get(pk=parked.pk)
     assert (row.status, row.points) == ("failed", "released")
-    assert "failed by staff" in shown(client, row)
+    assert "staff gave its completion up" in shown(client, row)
 
 
 def test_parked_ones_are_listed_by_a_filter(parked: Redemption, boss: Client):

@@ -23,6 +23,7 @@ from twofa.models import (
     Challenge,
     Delivery,
     Event,
+    Failure,
     Redemption,
     RedemptionBatch,
 )
@@ -166,6 +167,7 @@ def test_every_reason_in_the_code_has_words():
 
     assert len(reasons) > 25
     assert reasons - words.REASONS.keys() - {""} == set()
+    assert {code: words.reason(code) for code in Failure.values} == dict(Failure.choices)
     assert causes == words.CAUSES.keys()
 
 

@@ -240,6 +240,9 @@ def test_wrong_tokens_end_it(api, opened):
     assert problem["challenge"] == {"id": opened["two_factor"]["challenge"]["id"], "status": "rejected"}
     problem = refused(api.post(path(opened, "confirm/"), {"token": "ABCDEF"}), 409, "challenge_closed")
     assert problem["batch"]["status"] == "rejected"
+    shown = api.get(path(opened)).json()
+    told = {(part["status"], part["failure"]["code"]) for part in (shown, *shown["redemptions"])}
+    assert told == {("rejected", "attempts_exhausted")}
 
 
 def test_amount_that_differs_from_the_total_costs_nothing(api, opened):

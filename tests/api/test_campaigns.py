@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+
+import pytest
 
 from tests import factories
 from tests.api.client import refused
+from twofa.models import Campaign, Storefront
 
 
 def test_campaign_shows_its_policy(api, shop):
@@ -26,9 +30,30 @@ def test_campaign_shows_its_policy(api, shop):
             "token_alphabet": "alphanumeric",
             "max_attempts": 5,
         },
+        "completion_mode": "sync",
+        "schedule_max_ahead": 90 * 86_400,
         "identity_required": False,
         "required_documents": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("of_storefront", "of_campaign", "shown"),
+    [("", "sync", "sync"), ("", "async", "async"), ("sync", "async", "sync"), ("async", "sync", "async")],
+)
+def test_completion_mode_is_that_of_the_storefront_that_asks(api, shop, of_storefront, of_campaign, shown):
+    Campaign.objects.update(completion_mode=of_campaign)
+    Storefront.objects.filter(pk=shop.storefront.pk).update(completion_mode=of_storefront)
+
+    assert api.get(f"/campaigns/{shop.campaign.slug}/").json()["completion_mode"] == shown
+    assert api.get("/campaigns/").json()["results"][0]["completion_mode"] == shown
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(timedelta(0), 0), (timedelta(hours=36), 129_600)])
+def test_what_may_be_scheduled_is_told_in_seconds(api, shop, ahead, seconds):
+    Campaign.objects.update(schedule_max_ahead=ahead)
+
+    assert api.get(f"/campaigns/{shop.campaign.slug}/").json()["schedule_max_ahead"] == seconds
 
 
 def test_list_has_the_served_campaigns_only_newest_first(api, shop):

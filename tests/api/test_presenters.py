@@ -7,7 +7,7 @@ import pytest
 
 from twofa.api import links, presenters
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Device
+from twofa.models import Challenge, Device, Failure
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -39,6 +39,24 @@ def test_next_action_has_only_what_it_says():
         "available_at": "2026-01-31T12:00:00.123456Z",
         "poll_after": 2,
     }
+
+
+@pytest.mark.parametrize("code", Failure.values)
+def test_failure_says_in_words_why(code):
+    told = presenters._failure(code)
+
+    assert told is not None
+    assert told["code"] == code
+    assert told["detail"] == told["detail"][0].upper() + str(Failure(code).label)[1:] + "."
+    assert "programme" not in told["detail"], "it was no refusal by the host"
+
+
+def test_reason_of_the_host_is_a_refusal_and_its_own_words_come_first():
+    refused = {"code": "no_stock", "detail": "The redemption was refused by the loyalty programme."}
+
+    assert presenters._failure("no_stock") == refused
+    assert presenters._failure("no_stock", "Sold out.") == {"code": "no_stock", "detail": "Sold out."}
+    assert presenters._failure("") is None
 
 
 def test_pending_device_without_a_challenge_asks_for_a_token():

@@ -241,6 +241,8 @@ def test_wrong_tokens_count_down_to_the_end(api, opened):
 
     assert problem["attempts_remaining"] == 0
     assert problem["redemption"] == {"id": opened["id"], "status": "rejected"}
+    failure = {"code": "attempts_exhausted", "detail": "Too many wrong tokens were typed."}
+    assert api.get(f"/redemptions/{opened['id']}/").json()["failure"] == failure
     assert problem["challenge"] == {"id": opened["two_factor"]["challenge"]["id"], "status": "rejected"}
     assert RecordingBackend.count("release") == 1
     with nothing_changes():

@@ -39,11 +39,11 @@ def test_worker_tells_the_storefront_after_the_commit(shop, httpserver, settings
 
     cancel(shop, shop.open())
 
-    wait_until(lambda: len(httpserver.log) == 2, seconds=20, what="two webhooks")
+    wait_until(lambda: len(httpserver.log) == 3, seconds=20, what="three webhooks")
     wait_for_all("sent")
     bodies = [Verifier(secret).verify(request.get_data(), dict(request.headers)) for request, _answer in httpserver.log]
-    assert {body["type"] for body in bodies} == {"redemption.pending", "redemption.cancelled"}
-    assert len({body["data"]["version"] for body in bodies}) == 2
+    assert {body["type"] for body in bodies} == {"redemption.pending", "challenge.cancelled", "redemption.cancelled"}
+    assert len({(body["data"]["id"], body["data"]["version"]) for body in bodies}) == 3
 
 
 def test_killed_worker_s_webhook_is_sent_again_under_its_id(shop, httpserver, settings, celery_worker_process):

@@ -83,6 +83,7 @@ def test_checkout_and_confirm_are_told_in_ids_and_states(shop, told):
         "version": 2,
         "purpose": "redemption",
         "status": "approved",
+        "reason": None,
         "redemption": str(redemption.pk),
         "batch": None,
     }
@@ -107,7 +108,7 @@ def test_versions_of_one_redemption_grow(shop, told):
     ("end", "expected"),
     [
         (lambda shop, row: reject(shop, row, 5), ["challenge.rejected", "redemption.rejected"]),
-        (lambda shop, row: cancel(shop, row), ["redemption.cancelled"]),
+        (lambda shop, row: cancel(shop, row), ["challenge.cancelled", "redemption.cancelled"]),
     ],
 )
 def test_ends_are_told(shop, told, end, expected):
@@ -184,7 +185,7 @@ def test_device_document_and_participant_are_told_to_all_who_serve_the_campaign(
     # Whose token it was hears of that too.
     assert types(others) == ["challenge.approved", *types(told)]
     activated, revoked = last("device.activated"), last("device.revoked")
-    assert activated.data == {"id": str(device.uuid), "version": activated.version, "status": "active"}
+    assert activated.data == {"id": str(device.uuid), "version": activated.version, "status": "active", "held": False}
     assert (revoked.subject_id, revoked.data["status"]) == (str(device.uuid), "revoked")
     assert revoked.version > activated.version
     document = last("document.approved").data
@@ -211,7 +212,7 @@ def test_no_other_storefront_is_told(shop, told):
     redemption = shop.open()
     cancel(shop, redemption)
 
-    assert types(told) == ["redemption.pending", "redemption.cancelled"]
+    assert types(told) == ["redemption.pending", "challenge.cancelled", "redemption.cancelled"]
     assert types(same_campaign) == types(elsewhere) == []
 
 
@@ -224,7 +225,7 @@ def test_campaign_that_a_storefront_serves_no_more_tells_it_nothing(shop, told):
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        ([], ["redemption.pending", "redemption.cancelled", "device.revoked"]),
+        ([], ["redemption.pending", "challenge.cancelled", "redemption.cancelled", "device.revoked"]),
         (["redemption"], ["redemption.pending", "redemption.cancelled"]),
         (["redemption.cancelled", "device"], ["redemption.cancelled", "device.revoked"]),
         (["document"], []),

@@ -21,6 +21,8 @@ def test_whole_batch_is_rejected_and_its_points_are_given_back(shop):
     case = denials.deny(*link_of(batch.challenge))
     assert (status(batch), lines(batch)) == ("rejected", {("rejected", "released"): 3})
     assert (case.challenge_id, case.too_late) == (batch.challenge.pk, False)
+    batch.refresh_from_db()
+    assert {batch.failure_code, *batch.redemptions.values_list("failure_code", flat=True)} == {"not_me"}
     assert RecordingBackend.count("release") == 3
     told = Event.objects.filter(type__in=["batch.rejected", "redemption.rejected"])
     assert [event.data["reason"] for event in told] == ["not_me"] * 4

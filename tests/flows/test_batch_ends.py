@@ -84,6 +84,7 @@ def test_line_taken_out_makes_the_token_fail_and_gets_its_points_back(shop):
     sweeps.sweep()
     assert points(line) == ("cancelled", "released")
     assert Event.objects.filter(type="redemption.tampered", redemption=line.pk).count() == 1
+    assert Redemption.objects.get(pk=line.pk).failure_code == "transaction_changed"
 
 
 def test_line_that_was_deleted_makes_the_token_fail(shop):

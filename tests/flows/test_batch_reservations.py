@@ -130,6 +130,8 @@ def test_exempt_batch_whose_ledger_never_answers_fails_and_gives_all_back(exempt
     sweep_later()
     assert status(batch) == "failed"
     assert lines(batch) == {("failed", "released"): 3}
+    codes = list(batch.redemptions.order_by("pk").values_list("failure_code", flat=True))
+    assert codes == ["batch_refused", "unavailable", "batch_refused"], "each line says what became of itself"
     assert RecordingBackend.count("complete") == 0
 
 

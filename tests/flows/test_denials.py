@@ -42,6 +42,7 @@ def test_what_waits_is_rejected_and_its_points_are_given_back(shop: Shop, redemp
     assert RecordingBackend.count("release") == 1
     challenge = Challenge.objects.get()
     assert (challenge.status, challenge.seed, challenge.attempts) == ("rejected", None, 0)
+    assert Redemption.objects.get().failure_code == "not_me"
     with refused(ChallengeClosed):
         confirm(shop, redemption, token)
     assert types_of(case) == [

@@ -13,11 +13,11 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from tests import factories
 from tests.endpoints import BROKEN, GONE, OK, Wire, again, make_endpoint, queue
 from tests.stories import STAFF, refused, stored, travel
-from twofa import jobs, webhooks
+from twofa import jobs, networks, webhooks
 from twofa.exceptions import PolicyRefused
 from twofa.flows import webhook_endpoints
 from twofa.flows import webhooks as sending
-from twofa.models import Event, Webhook, WebhookEndpoint
+from twofa.models import Event, Webhook, WebhookEndpoint, webhook_endpoint
 from twofa.models.clock import now
 from twofa.webhooks import Sender
 
@@ -117,6 +117,30 @@ def test_url_that_no_webhook_may_go_to_is_refused(url):
     endpoint = make_endpoint()
     with refused(PolicyRefused):
         webhook_endpoints.update(endpoint, actor=STAFF, changes={"url": url})
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "in_development"),
+    [
+        ("http://localhost:8000/hooks", "must begin with “https://”", True),
+        ("https://shop.example:8443/", "Leave the port out", True),
+        ("https://10.0.0.1/", "private address", True),
+        ("https://user@shop.example/", "Leave user and password out", False),
+        ("https://shop.example/#hooks", "Leave out “#”", False),
+        ("https://shop.example/my hooks", "without spaces", False),
+    ],
+)
+def test_refusal_says_which_part_of_a_url_is_wrong(url, said, in_development):
+    storefront = factories.storefront()
+    with refused(PolicyRefused) as refusal:
+        webhook_endpoints.open_endpoint(storefront, actor=STAFF, url=url)
+    assert said in str(refusal.value.detail)
+    assert ("TWOFA_WEBHOOK_PRIVATE_HOSTS" in str(refusal.value.detail)) is in_development
+
+
+def test_every_flaw_of_a_url_has_words():
+    assert set(webhook_endpoint._FLAWS) == set(networks.Flaw)
+    assert len({str(words) for words in webhook_endpoint._FLAWS.values()}) == len(networks.Flaw)
 
 
 def test_private_host_of_the_setting_is_taken(settings):

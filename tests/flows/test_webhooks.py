@@ -373,9 +373,10 @@ def test_story_is_received_over_http_and_verifies(httpserver: HTTPServer, settin
     endpoint, text = webhook_endpoints.open_endpoint(shop.storefront, actor=STAFF, url=httpserver.url_for("/hooks"))
     cancel(shop, shop.open())
 
-    assert webhooks.push(endpoint.pk) == 2
+    assert webhooks.push(endpoint.pk) == 3
 
     received = [Verifier(text).verify(request.get_data(), dict(request.headers)) for request, _answer in httpserver.log]
-    assert [body["type"] for body in received] == ["redemption.pending", "redemption.cancelled"]
-    assert received[0]["data"]["version"] < received[1]["data"]["version"]
+    told = ["redemption.pending", "challenge.cancelled", "redemption.cancelled"]
+    assert [body["type"] for body in received] == told
+    assert received[0]["data"]["version"] < received[2]["data"]["version"]
     assert datetime.fromisoformat(received[0]["timestamp"]) == Webhook.objects.earliest("id").created_at

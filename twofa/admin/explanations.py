@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from twofa.admin import words
 from twofa.admin.sections import moment
-from twofa.models import ActorKind, Challenge, Delivery, Event, Redemption, Verdict
+from twofa.models import ActorKind, Challenge, Delivery, Event, Failure, Redemption, Verdict
 
 Status, Points = Redemption.Status, Redemption.Points
 
@@ -67,9 +67,9 @@ def _pending(story: Story) -> list[str]:
 
 def _rejected(story: Story) -> list[str]:
     wrong = story.wrong
-    event = story.last("redemption.rejected")
-    if event is not None and "reason" in event.data:
-        why = {"at": moment(event.created_at), "reason": words.reason(str(event.data["reason"]))}
+    code = story.redemption.failure_code
+    if code and (code != Failure.ATTEMPTS_EXHAUSTED or not wrong):
+        why = {"at": moment(story.at("redemption.rejected")), "reason": words.reason(code)}
         return [_("Rejected on %(at)s: %(reason)s.") % why, _attempts(story) if wrong else ""]
     if not wrong:
         return [_("Rejected on %(at)s.") % {"at": moment(story.at("redemption.rejected"))}]
@@ -134,12 +134,15 @@ def _cancelled(story: Story) -> list[str]:
             _("Cancelled on %(at)s: the stored row was not what the token was issued for. Find out who wrote to it.")
             % said
         ]
-    if story.redemption.failure_code:
-        said["reason"] = words.reason(story.redemption.failure_code)
+    code = story.redemption.failure_code
+    if code and (code not in Failure or code == Failure.BATCH_REFUSED):
+        said["reason"] = words.reason(code)
         return [_("Cancelled on %(at)s, because the points system refused it: %(reason)s.") % said]
     if event is not None and "reason" in event.data:
         said["reason"] = words.reason(str(event.data["reason"]))
         return [_("Cancelled on %(at)s by %(who)s: %(reason)s") % said]
+    if event is None and code:
+        return [_("Cancelled on %(at)s: %(reason)s.") % {**said, "reason": words.reason(code)}]
     return [(_("Cancelled on %(at)s by %(who)s.") if event is not None else _("Cancelled on %(at)s.")) % said]
 
 

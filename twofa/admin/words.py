@@ -24,6 +24,7 @@ from twofa.models import (
     Case,
     Channel,
     CompletionMode,
+    Failure,
     IdentityDocument,
     Method,
     Participant,
@@ -163,7 +164,6 @@ REASONS: dict[str, StrOrPromise] = {
     # Why a document was rejected, or lost its approval.
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
-    "not_me": _("whoever got the message said that it was not them"),
     "device_reset": _("staff reset the participant's last device"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
@@ -207,18 +207,10 @@ REASONS: dict[str, StrOrPromise] = {
     "send_budget": _("a budget of messages is used up"),
     "too_late": _("it would have come too late"),
     # Why a redemption or a batch ended, or was refused by the host's points.
-    "batch_refused": _("another line of its batch was refused"),
-    "several_reasons": _("several: each line has its own"),
-    "unavailable": _("the points system did not answer"),
-    "device_revoked": _("its device was revoked"),
-    "failed_by_staff": _("failed by staff"),
-    "onboarding_incomplete": _("the identity that the campaign asks for is not proved"),
-    "schedule_missed": _("it could not be executed in time"),
+    **dict(Failure.choices),
     "insufficient_points": _("not enough points"),
-    "not_active": _("the campaign or the participant is not active"),
     "not_reserved": _("the points were not set aside"),
     "refused": _("refused by the loyalty programme"),
-    "transaction_changed": _("the stored row is not what the token was issued for"),
 }
 
 

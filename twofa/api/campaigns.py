@@ -27,10 +27,12 @@ class CampaignsEndpoint(Endpoint):
     )
     def get(self, request: Request) -> HttpResponse:
         page = paginate(Campaign.objects.filter(storefronts=self.storefront), request._request)
-        return respond(200, presenters.page(map(presenters.campaign, page.rows), page))
+        shown = [presenters.campaign(row, self.storefront) for row in page.rows]
+        return respond(200, presenters.page(shown, page))
 
 
 class CampaignEndpoint(Endpoint):
     @operation(id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",))
     def get(self, request: Request, campaign: str) -> HttpResponse:
-        return respond(200, presenters.campaign(campaign_of(self.storefront, campaign)))
+        row = campaign_of(self.storefront, campaign)
+        return respond(200, presenters.campaign(row, self.storefront))

@@ -10,23 +10,25 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.text import capfirst
 
 from twofa.api import links, shapes
 from twofa.api.languages import tag_of
 from twofa.api.pagination import Page
 from twofa.exceptions import RedemptionRefused
-from twofa.flows import next_actions
+from twofa.flows import completions, next_actions
 from twofa.flows.onboarding import REJECTED, Step
 from twofa.models import (
     Campaign,
     Challenge,
     Device,
+    Failure,
     IdentityDocument,
     Participant,
     Purpose,
     Redemption,
     RedemptionBatch,
+    Storefront,
 )
 
 
@@ -58,8 +60,8 @@ def next_action(action: next_actions.NextAction, where: links.Links) -> shapes.N
     return shown
 
 
-def campaign(row: Campaign) -> shapes.Campaign:
-    """Return a campaign."""
+def campaign(row: Campaign, storefront: Storefront) -> shapes.Campaign:
+    """Return a campaign as it holds for a storefront that serves it."""
     return {
         "slug": row.slug,
         "name": row.name,
@@ -74,6 +76,8 @@ def campaign(row: Campaign) -> shapes.Campaign:
             "token_alphabet": row.token_alphabet,
             "max_attempts": row.max_attempts,
         },
+        "completion_mode": completions.mode(row, storefront),
+        "schedule_max_ahead": int(row.schedule_max_ahead.total_seconds()),
         "identity_required": row.identity_required,
         "required_documents": row.required_documents,
     }
@@ -240,15 +244,9 @@ def _two_factor(row: Redemption | RedemptionBatch, asked: Challenge | None) -> s
 def _failure(code: str, detail: str = "") -> shapes.Failure | None:
     if not code:
         return None
-    return {"code": code, "detail": detail or str(_WORDS.get(code, RedemptionRefused.default_detail))}
-
-
-_WORDS = {
-    "schedule_missed": _("It could not be executed in time, and its points are given back."),
-    "onboarding_incomplete": _("When its time came, the identity that the campaign asks for was not proved."),
-    "not_active": _("The campaign or the participant was not active."),
-}
-"""Why a redemption failed, where that was not the host's word."""
+    if code in Failure:
+        detail = detail or f"{capfirst(str(Failure(code).label))}."
+    return {"code": code, "detail": detail or str(RedemptionRefused.default_detail)}
 
 
 def page(results: Iterable[Any], of: Page[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from twofa.models import Challenge as ChallengeRow
 from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
 from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
+from twofa.models import Failure as FailureCode
 from twofa.models import IdentityDocument as DocumentRow
 from twofa.models import Redemption as RedemptionRow
 from twofa.models import RedemptionBatch as BatchRow
@@ -68,6 +69,13 @@ class Campaign(TypedDict):
     unit: str
     test: Annotated[bool, note("Its messages never reach a real provider.")]
     two_factor: TwoFactorPolicy
+    completion_mode: Annotated[
+        str,
+        note("For you: sync, confirm answers when the points are spent, or async, it answers 202 before they are."),
+    ]
+    schedule_max_ahead: Annotated[
+        int, note("Seconds that `scheduled_for` may lie ahead. 0: nothing is scheduled.", minimum=0)
+    ]
     identity_required: bool
     required_documents: list[str]
 
@@ -198,9 +206,9 @@ class TwoFactor(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a redemption failed."""
+    """Why a redemption, or a batch, was rejected, cancelled or failed."""
 
-    code: str
+    code: Annotated[str, note(f"{', '.join(FailureCode.values)}, or the loyalty programme's own word for a refusal.")]
     detail: str
 
 

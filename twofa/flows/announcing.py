@@ -16,7 +16,16 @@ from django.db import models
 
 from twofa import jobs
 from twofa.flows.transactions import after_commit
-from twofa.models import Challenge, Delivery, Device, IdentityDocument, Participant, Redemption, RedemptionBatch
+from twofa.models import (
+    Challenge,
+    Delivery,
+    Device,
+    Failure,
+    IdentityDocument,
+    Participant,
+    Redemption,
+    RedemptionBatch,
+)
 from twofa.models import webhook as webhooks
 from twofa.models.ids import uuid7
 
@@ -43,10 +52,13 @@ EVENTS: dict[str, str] = {
     "challenge.approved": "challenge.approved",
     "challenge.rejected": "challenge.rejected",
     "challenge.expired": "challenge.expired",
+    "challenge.cancelled": "challenge.cancelled",
     "delivery.failed": "token.undeliverable",
     "delivery.expired": "token.undeliverable",
     "device.activated": "device.activated",
     "device.revoked": "device.revoked",
+    "device.held": "device.held",
+    "device.released": "device.released",
     "document.approved": "document.approved",
     "document.rejected": "document.rejected",
     "participant.onboarded": "participant.onboarded",
@@ -140,9 +152,12 @@ def _failure(row: Redemption | RedemptionBatch) -> dict[str, str] | None:
     return {"code": row.failure_code} if row.failure_code else None
 
 
-def _challenge(row: Challenge, _event: Mapping[str, Any]) -> dict[str, Any]:
+def _challenge(row: Challenge, event: Mapping[str, Any]) -> dict[str, Any]:
+    # What staff wrote stays with them: it may be anything.
+    reason = event["data"].get("reason")
+    ended = {"purpose": row.purpose, "status": row.status, "reason": reason if reason in Failure else None}
     # Above that of every token of it that could not be delivered.
-    return _moved(row, row.generation + 1, purpose=row.purpose, status=row.status, **_approves(row))
+    return _moved(row, row.generation + 1, **ended, **_approves(row))
 
 
 def _undeliverable(row: Delivery, event: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -161,7 +176,7 @@ def _approves(challenge: Challenge) -> dict[str, str | None]:
 
 def _device(row: Device, event: Mapping[str, Any]) -> dict[str, Any]:
     version = _microseconds(event["created_at"])
-    data = {"id": str(row.uuid), "version": version, "status": row.status}
+    data = {"id": str(row.uuid), "version": version, "status": row.status, "held": row.is_held}
     told = {**_moved(row, version), "subject_id": str(row.uuid), "data": data}
     return {**told, **_shared(row.participant.campaign_id)}
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.exceptions import Invalid, PolicyRefused, WrongState
 from twofa.flows import challenges
 from twofa.flows.history import Actor, Trail
-from twofa.models import Approver, Campaign, Challenge, Participant
+from twofa.models import Approver, Campaign, Challenge, Failure, Participant
 from twofa.models.clock import now
 
 LIMITS = ("deputy", "max_amount", "valid_until")
@@ -145,7 +145,7 @@ def forget(participant: Participant, *, actor: Actor) -> int:
     """End what waits for somebody who is being erased, and take back their entitlements; return how many."""
     open_ = Challenge.objects.filter(answered_by(participant), status=Challenge.Status.PENDING)
     for challenge in open_.order_by("pk").only("redemption_id", "batch_id"):
-        challenges.cancel_order(challenge, actor=actor, reason="erased")
+        challenges.cancel_order(challenge, actor=actor, reason=Failure.APPROVER_ERASED)
     theirs = Q(participant=participant) | Q(requester=participant) | Q(deputy=participant)
     return sum(_forget(row, participant, actor) for row in Approver.objects.filter(theirs).order_by("pk"))
 

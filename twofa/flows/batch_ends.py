@@ -14,7 +14,7 @@ from twofa.flows.history import WORKER, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.flows.turns import locked
 from twofa.fulfillment import get_backend
-from twofa.models import Challenge, Redemption, RedemptionBatch
+from twofa.models import Challenge, Failure, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
@@ -33,9 +33,12 @@ def end(batch: RedemptionBatch, trail: Trail, reason: str = "") -> None:
     """End a pending batch, which is locked, as its challenge ended; its points are due to be given back."""
     of_batch, of_lines = _ENDS[Challenge.Status(batch.challenge.status)]
     lines = batch_rows.own_lines(batch, Redemption.Status.PENDING)
-    end_lines(lines, of_lines, trail, **explained(reason))
-    batch.move(at=trail.at, status=of_batch)
-    if of_batch == Status.CANCELLED and bytes(batch.challenge.transaction_digest) != batch.digest(batch.lines):
+    sealed = bytes(batch.challenge.transaction_digest)
+    is_tampered = of_batch == Status.CANCELLED and sealed != batch.digest(batch.lines)
+    because = Failure.TRANSACTION_CHANGED if is_tampered else verdicts.failure_code(batch.challenge, reason)
+    end_lines(lines, of_lines, trail, failure_code=because, **explained(reason))
+    batch.move(at=trail.at, status=of_batch, failure_code=because)
+    if is_tampered:
         logger.error("batch %s is not what its token was issued for", batch.pk)
         trail.add("batch.tampered", batch, batch.challenge, batch=str(batch.pk))
     trail.add(f"batch.{of_batch.value}", batch, batch.challenge, batch=str(batch.pk), **explained(reason))
@@ -110,6 +113,6 @@ def end_stray(pk: UUID) -> None:
             return
         trail = Trail(WORKER, line.read_at)
         trail.add("redemption.tampered", line)
-        end_lines([line], Redemption.Status.CANCELLED, trail)
+        end_lines([line], Redemption.Status.CANCELLED, trail, failure_code=Failure.TRANSACTION_CHANGED)
         trail.write()
     reservations.release(pk)

@@ -14,7 +14,7 @@ from twofa.flows import batch_ends, batch_rows, calls, issuing, verdicts
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import GRACE, postpone
 from twofa.fulfillment import get_backend
-from twofa.models import Challenge, Redemption, RedemptionBatch
+from twofa.models import Challenge, Failure, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
@@ -22,8 +22,6 @@ logger = correlation.get_logger(__name__)
 Status, Points = Redemption.Status, Redemption.Points
 _OPEN = (RedemptionBatch.Status.PENDING, RedemptionBatch.Status.COMPLETING)
 _OPEN_LINES = (Status.PENDING, Status.APPROVED)
-BATCH_REFUSED = "batch_refused"
-"""Why a line ended that was not refused itself: another line of its batch was."""
 
 
 def reserve(pk: UUID) -> None:
@@ -111,7 +109,7 @@ def _postponed(batch: RedemptionBatch, line: Redemption, trail: Trail) -> None:
     is safe.
     """
     if batch.status == RedemptionBatch.Status.COMPLETING and line.completion_tries + 1 >= conf.completion_max_tries:
-        _refused(batch, line, "unavailable", trail, is_clear=False)
+        _refused(batch, line, Failure.UNAVAILABLE, trail, is_clear=False)
     else:
         postpone(line, trail, "points.reserve_postponed", parks=False)
 
@@ -127,8 +125,11 @@ def _refused(batch: RedemptionBatch, line: Redemption, reason: str, trail: Trail
     if is_clear:
         line.move(at=trail.at, status=of_lines, failure_code=reason, due_at=None)
         trail.add(f"redemption.{of_lines.value}", line, reason=reason)
+    else:
+        batch_ends.end_lines([line], of_lines, trail, failure_code=reason, reason=reason)
     others = batch_rows.own_lines(batch, *_OPEN_LINES)
-    batch_ends.end_lines(others, of_lines, trail, failure_code=BATCH_REFUSED, reason=BATCH_REFUSED)
+    because = Failure.BATCH_REFUSED
+    batch_ends.end_lines(others, of_lines, trail, failure_code=because, reason=because)
     batch.move(at=trail.at, status=of_batch, failure_code=reason)
     about = [batch.challenge] if pending else []
     trail.add(f"batch.{of_batch.value}", batch, *about, batch=str(batch.pk), reason=reason)

@@ -177,7 +177,8 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
         if batch.status != Status.PENDING:
             raise WrongState(batch=batch)
         trail = Trail(actor, now())
-        verdicts.end(batch.challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
+        code = verdicts.code_of(reason)
+        verdicts.end(batch.challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=code)
         batch_ends.end(batch, trail, reason)
         trail.write()
     return batch

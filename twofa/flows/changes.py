@@ -7,7 +7,7 @@ from datetime import datetime
 
 from twofa.flows import challenges, issuing, onboarding, verdicts
 from twofa.flows.history import Actor, Trail
-from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Method, Participant
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Failure, Method, Participant
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -30,7 +30,7 @@ def apply(device: Device, action: Challenge.Action, trail: Trail, *, reason: str
 def finish(ended: Iterable[Challenge], *, actor: Actor) -> None:
     """Cancel orders whose token went to a device that is no more; their points are given back."""
     for challenge in ended:
-        challenges.cancel_order(challenge, actor=actor, reason="device_revoked")
+        challenges.cancel_order(challenge, actor=actor, reason=Failure.DEVICE_REVOKED)
 
 
 def end_challenge(challenge: Challenge, *, actor: Actor, reason: str = "") -> None:

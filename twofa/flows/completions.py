@@ -19,7 +19,7 @@ from twofa.flows import batch_reservations, calls, notices, onboarding, reservat
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.turns import backoff, locked, park, postpone, with_known
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, CompletionMode, Participant, Redemption, Storefront, writes
+from twofa.models import Campaign, Challenge, CompletionMode, Failure, Participant, Redemption, Storefront, writes
 
 logger = correlation.get_logger(__name__)
 
@@ -172,15 +172,16 @@ def _refusal(redemption: Redemption, trail: Trail, *, is_first: bool) -> Redempt
     if not (redemption.is_as_approved() and _is_confirmed(redemption)):
         logger.error("redemption %s is not what was approved", redemption.pk)
         trail.add("redemption.tampered", redemption)
-        return RedemptionRefused("transaction_changed")
+        return RedemptionRefused(Failure.TRANSACTION_CHANGED)
     if not redemption.is_active:
-        return RedemptionRefused("not_active")
+        return RedemptionRefused(Failure.NOT_ACTIVE)
     if redemption.executable_until is None:
         return None
     if is_first and redemption.read_at > redemption.executable_until:
-        return RedemptionRefused("schedule_missed")
+        return RedemptionRefused(Failure.SCHEDULE_MISSED)
     participant = Participant.objects.select_related("campaign").get(pk=redemption.participant_id)
-    return None if onboarding.refusal(participant) is None else RedemptionRefused("onboarding_incomplete")
+    unproved = onboarding.refusal(participant)
+    return None if unproved is None else RedemptionRefused(Failure.ONBOARDING_INCOMPLETE)
 
 
 def _is_confirmed(redemption: Redemption) -> bool:

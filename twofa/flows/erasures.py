@@ -47,6 +47,7 @@ from twofa.models import (
     Device,
     DocumentFile,
     Event,
+    Failure,
     IdempotencyRecord,
     IdentityDocument,
     Method,
@@ -62,7 +63,7 @@ PREFIX = "erased-"
 CHUNK = 200
 PERSONAL = ("external_id", "name", "document_number", "locale", "user")
 CODES = frozenset(
-    {None, "", "erased", "details_changed", "device_reset", "device_revoked", *IdentityDocument.Reason.values}
+    {None, "", "erased", "details_changed", "device_reset", *Failure.values, *IdentityDocument.Reason.values}
 )
 """Reasons that a program gave. All others staff have written, as they liked: a name may be among them."""
 

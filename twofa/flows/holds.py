@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from twofa.exceptions import PolicyRefused, WrongState
 from twofa.flows import changes
 from twofa.flows.history import Actor, Trail
-from twofa.models import Challenge, Device, Participant
+from twofa.models import Challenge, Device, Failure, Participant
 from twofa.models.clock import now
 
-NOT_ME = "not_me"
+NOT_ME = Failure.NOT_ME
 
 
 def hold(device: Device, trail: Trail) -> list[Challenge]:

@@ -10,7 +10,7 @@ from twofa.exceptions import WrongState
 from twofa.flows import completions, reservations, settlements
 from twofa.flows.history import Actor, Trail
 from twofa.flows.turns import locked
-from twofa.models import Redemption
+from twofa.models import Failure, Redemption
 
 Status, Points = Redemption.Status, Redemption.Points
 
@@ -43,7 +43,7 @@ def fail(pk: UUID, *, actor: Actor, reason: str) -> Redemption:
         redemption.move(
             at=at,
             status=Status.FAILED,
-            failure_code="failed_by_staff",
+            failure_code=Failure.FAILED_BY_STAFF,
             completion_tries=0,
             due_at=at,
             parked_at=None,

@@ -38,7 +38,7 @@ from twofa.flows import (
 from twofa.flows.history import WORKER, Actor, Trail, explained
 from twofa.flows.transactions import retried_once
 from twofa.fulfillment import get_backend
-from twofa.models import Campaign, Challenge, Delivery, Participant, Redemption, Storefront, statements, writes
+from twofa.models import Campaign, Challenge, Delivery, Failure, Participant, Redemption, Storefront, statements, writes
 from twofa.models.clock import Clock, now
 
 logger = correlation.get_logger(__name__)
@@ -176,8 +176,14 @@ def end(redemption: Redemption, challenge: Challenge, trail: Trail, reason: str 
         # A remote reserve may have succeeded without our hearing of it: release is asked for, to be sure.
         points = Points.RESERVED
         redemption.move(at=trail.at, points=points)
-    redemption.move(at=trail.at, status=status, due_at=trail.at if points == Points.RESERVED else None)
-    if challenge.status == Challenge.Status.CANCELLED and not _matches(redemption, challenge):
+    is_tampered = challenge.status == Challenge.Status.CANCELLED and not _matches(redemption, challenge)
+    redemption.move(
+        at=trail.at,
+        status=status,
+        failure_code=Failure.TRANSACTION_CHANGED if is_tampered else verdicts.failure_code(challenge, reason),
+        due_at=trail.at if points == Points.RESERVED else None,
+    )
+    if is_tampered:
         trail.add("redemption.tampered", redemption)
     trail.add(f"redemption.{status.value}", redemption, **explained(reason))
 
@@ -253,7 +259,8 @@ def _cancel(pk: UUID, storefront: Storefront | None, actor: Actor, reason: str) 
         if redemption.status != Status.PENDING:
             raise WrongState(redemption=redemption)
         trail = Trail(actor, redemption.read_at)
-        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail)
+        code = verdicts.code_of(reason)
+        verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=code)
         end(redemption, challenge, trail, reason)
         trail.write()
     return redemption

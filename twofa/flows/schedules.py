@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import jobs
 from twofa.exceptions import Invalid, WrongState
-from twofa.flows import completions, turns
+from twofa.flows import completions, turns, verdicts
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import Campaign, Redemption
 
@@ -114,5 +114,5 @@ def is_withdrawable(redemption: Redemption) -> bool:
 
 def withdraw(redemption: Redemption, trail: Trail, reason: str) -> None:
     """Cancel a locked redemption that may be withdrawn; its points are due to be given back after the commit."""
-    redemption.move(at=trail.at, status=Status.CANCELLED, due_at=trail.at)
+    redemption.move(at=trail.at, status=Status.CANCELLED, failure_code=verdicts.code_of(reason), due_at=trail.at)
     trail.add("redemption.cancelled", redemption, **explained(reason))

@@ -11,12 +11,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import retried_once
-from twofa.models import Redemption, RedemptionBatch
+from twofa.models import Failure, Redemption, RedemptionBatch
 from twofa.models.clock import now
 
 Status = RedemptionBatch.Status
-SEVERAL_REASONS = "several_reasons"
-"""Why a batch failed whose lines failed for more than one reason: each of them has its own."""
 
 
 def due() -> QuerySet[RedemptionBatch]:
@@ -74,4 +72,4 @@ def _completed_at(status: RedemptionBatch.Status, at: datetime) -> datetime | No
 
 def _reason(lines: list[Redemption]) -> str:
     reasons = {line.failure_code for line in lines if line.failure_code}
-    return reasons.pop() if len(reasons) == 1 else SEVERAL_REASONS
+    return reasons.pop() if len(reasons) == 1 else Failure.SEVERAL_REASONS

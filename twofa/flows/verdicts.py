@@ -31,7 +31,7 @@ from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import HELD, NextAction, of_challenge
 from twofa.flows.transactions import after_commit
-from twofa.models import DIGESTS_OF_ORDERS, Challenge, Verdict
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Failure, Verdict
 
 logger = correlation.get_logger(__name__)
 
@@ -105,6 +105,22 @@ def end(
     trail.add(f"challenge.{status.value}", challenge, attempts=challenge.attempts, **explained(reason))
 
 
+def failure_code(challenge: Challenge, reason: str) -> str:
+    """Return why that ends which waited for a challenge; empty where its status says it all.
+
+    ``reason`` is that of the event, empty where tokens were judged. Whoever sold something must know which it was: a
+    participant who mistyped may order anew, one who never asked must not be asked again.
+    """
+    if challenge.status == Challenge.Status.REJECTED and not reason:
+        return Failure.ATTEMPTS_EXHAUSTED
+    return code_of(reason)
+
+
+def code_of(reason: str) -> str:
+    """Return a reason where it is a code of ours; what staff wrote is for staff, and may name anybody."""
+    return reason if reason in Failure else ""
+
+
 def _approve(challenge: Challenge, token: str, *, at: datetime, trail: Trail) -> None:
     challenge.change(
         status=Challenge.Status.APPROVED,
@@ -122,7 +138,8 @@ def _charge(challenge: Challenge, verdict: Verdict, *, at: datetime, trail: Trai
     charged = challenge.attempts + 1
     trail.add(ATTEMPT_FAILED, challenge, verdict=verdict.value, attempts=charged, generation=challenge.generation)
     if charged >= challenge.max_attempts:
-        end(challenge, Challenge.Status.REJECTED, at=at, trail=trail, attempts=charged)
+        because = Failure.ATTEMPTS_EXHAUSTED
+        end(challenge, Challenge.Status.REJECTED, at=at, trail=trail, attempts=charged, reason=because)
         return AttemptsExhausted(attempts_remaining=0, challenge=challenge)
     challenge.change(attempts=charged, guard=("attempts", "generation"))
     refused = TokenSuperseded if verdict is Verdict.SUPERSEDED else TokenInvalid
@@ -153,7 +170,7 @@ def _expired(challenge: Challenge, at: datetime) -> TokenExpired:
 
 def _tampered(challenge: Challenge, at: datetime, trail: Trail) -> TransactionChanged:
     logger.error("the row of challenge %s is not what its token was issued for", challenge.pk)
-    end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail)
+    end(challenge, Challenge.Status.CANCELLED, at=at, trail=trail, reason=Failure.TRANSACTION_CHANGED)
     if challenge.purpose not in DIGESTS_OF_ORDERS:
         # An order's own event tells it, in every place where it may be found out.
         after_commit(alerts.sound, Alert.TRANSACTION_TAMPERED, challenge=challenge.pk)

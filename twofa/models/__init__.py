@@ -11,6 +11,7 @@ from twofa.models.delivery import Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
 from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind, Event
+from twofa.models.failure import Failure
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
 from twofa.models.message import KINDS, MESSAGES, Kind, is_token
@@ -72,6 +73,7 @@ __all__ = [
     "Event",
     "EventRedaction",
     "EventSeal",
+    "Failure",
     "IdempotencyRecord",
     "IdentityDocument",
     "Kind",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -41,9 +42,12 @@ WEBHOOKS: dict[str, StrOrPromise] = {
     "challenge.approved": _("Challenge approved"),
     "challenge.rejected": _("Challenge rejected"),
     "challenge.expired": _("Challenge expired"),
+    "challenge.cancelled": _("Challenge cancelled"),
     "token.undeliverable": _("Token cannot be delivered"),
     "device.activated": _("Device verified"),
     "device.revoked": _("Device revoked"),
+    "device.held": _("Device held: it was reported"),
+    "device.released": _("Device released by staff"),
     "document.approved": _("Identity document approved"),
     "document.rejected": _("Identity document rejected"),
     "participant.onboarded": _("Onboarding complete"),
@@ -63,6 +67,18 @@ SUBJECTS: dict[str, StrOrPromise] = {
     "participant": _("participants"),
 }
 """The first words of the types: each stands for all that begin with it, those that are added later too."""
+
+
+_EXCEPTION = _("In development, TWOFA_WEBHOOK_PRIVATE_HOSTS may name its host: that one is called over http too.")
+_FLAWS: dict[networks.Flaw, StrOrPromise] = {
+    networks.Flaw.SCHEME: format_lazy("{} {}", _("The URL must begin with “https://”."), _EXCEPTION),
+    networks.Flaw.PORT: format_lazy("{} {}", _("Leave the port out: webhooks go to port 443."), _EXCEPTION),
+    networks.Flaw.USER: _("Leave user and password out: what arrives is verified by its signature."),
+    networks.Flaw.FRAGMENT: _("Leave out “#” and what follows: it is never sent."),
+    networks.Flaw.PRIVATE: format_lazy("{} {}", _("Its host is a private address, not a public one."), _EXCEPTION),
+    networks.Flaw.OTHER: _("Give a plain URL such as https://shop.example/webhooks, without spaces and accents."),
+}
+"""What is wrong with a URL, to whoever typed it."""
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
@@ -152,8 +168,8 @@ class WebhookEndpoint(models.Model):
         errors: dict[str, Any] = {}
         try:
             networks.target_of(self.url, private_hosts=conf.webhook_private_hosts)
-        except ValueError:
-            errors["url"] = _("Give a plain https URL on port 443, whose host is no private address.")
+        except networks.NoTarget as refusal:
+            errors["url"] = _FLAWS[refusal.flaw]
         known = {*WEBHOOKS, *SUBJECTS}
         if not isinstance(self.events, list) or not all(isinstance(type_, str) for type_ in self.events):
             errors["events"] = _("Give a list of types, such as [“redemption”, “device.revoked”].")
