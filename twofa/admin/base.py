@@ -152,7 +152,10 @@ class TwofaAdmin(ActingAdmin):
         context["is_logged"] = self.is_logged
         if obj is not None and IS_POPUP_VAR not in request.GET:
             sections = self.get_sections(request, obj)
+            name = self.name_of(obj)
             context |= {
+                "subtitle": name,
+                "name": "" if name == str(obj) else name,
                 "tools": self.get_tools(request, obj),
                 "lead": [line for section in sections if isinstance(section, Lead) for line in section.lines],
                 "sections": [section for section in sections if isinstance(section, Section)],
