@@ -73,7 +73,7 @@ class NewEndpointForm(forms.Form):
     url = forms.CharField(
         label=_("URL"),
         max_length=500,
-        widget=forms.URLInput(attrs={"class": "vURLField", "autofocus": True}),
+        widget=forms.URLInput(attrs={"class": "vTextField", "autofocus": True}),
         help_text=_("https on port 443, on a public address. Without secrets in it."),
     )
     description = forms.CharField(
