@@ -64,6 +64,17 @@ def test_closing_is_offered_once_nothing_is_held(denied: Case, boss: Client):
     assert page("case", "close", denied.pk) in shown(boss, denied)
 
 
+def test_closing_is_offered_while_another_open_case_holds_the_device(world: World, boss: Client):
+    other = factories.case(world.shop.open().challenge)
+    Case.objects.exclude(pk=other.pk).delete()
+    denied = denials.deny(*link_of(world.challenge))
+
+    assert page("case", "close", denied.pk) in shown(boss, denied)
+    boss.post(page("case", "close", denied.pk), CLOSING)
+
+    assert page("case", "close", other.pk) not in shown(boss, other), "now it alone holds the device"
+
+
 def test_page_names_whose_device_it_is(denied: Case, boss: Client):
     company = Company()
     approvers = factories.case(company.ask().challenge, device=company.phone)

@@ -174,7 +174,7 @@ class TwofaAdmin(ActingAdmin):
         sentence, model = self.made_on
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
         way = reverse(name, current_app=self.admin_site.name) if may_view(request, model) else ""
-        return {"made_on": sentence, "made_on_way": Tool(model._meta.verbose_name_plural, way)}
+        return {"made_on": sentence, "made_on_way": Tool(str(model._meta.verbose_name_plural), way)}
 
     def changeform_view(
         self,

@@ -71,8 +71,8 @@ def _is_held(case: Case) -> bool:
     return case.device is not None and case.device.is_held
 
 
-def _is_decided(case: Case) -> bool:
-    return case.status == Case.Status.OPEN and not _is_held(case)
+def _may_end(case: Case) -> bool:
+    return case.status == Case.Status.OPEN and not cases.holds_alone(case)
 
 
 def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
@@ -142,7 +142,7 @@ class CaseAdmin(ReadOnlyAdmin):
             done=_("The case was closed."),
             run=cases.close,
             form=CloseForm,
-            offered=_is_decided,
+            offered=_may_end,
             facts=facts,
         ),
     )
@@ -213,7 +213,7 @@ class CaseAdmin(ReadOnlyAdmin):
         if case.too_late:
             late = _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
             lines.append([Cell(late)])
-        if case.status == Case.Status.OPEN and _is_held(case):
+        if case.status == Case.Status.OPEN and cases.holds_alone(case):
             lines.append([Cell(DEVICE_FIRST)])
         return Lead(lines)
 
