@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from django.test import override_settings
-from django.utils import translation
+from django.utils import timezone, translation
 
 from tests.letters import ADDRESSES, AT, LOCALES, NOTICES, PURPOSES, row
 from tests.test_wording import is_gsm7
@@ -112,9 +112,21 @@ def test_messages_of_different_purposes_differ_from_the_first_word(locale: str):
     assert len(words) == 7
 
 
+@pytest.mark.parametrize("channel", ADDRESSES)
+def test_time_is_that_of_the_host_whatever_zone_a_request_has_activated(channel: str, settings: Any):
+    settings.TIME_ZONE = "America/Sao_Paulo"
+    with timezone.override("Asia/Tokyo"):
+        message = delivery.compose(row("schedule.token", channel))
+
+    for text in filter(None, (message.text, message.html)):
+        assert "27/11/2026 09:00 UTC-3" in text
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])  # the shortest name, and the longest
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("event", [*PURPOSES, *NOTICES])
-def test_sms_fits_one_segment(event: str, locale: str):
+def test_sms_fits_one_segment(event: str, locale: str, zone: str, settings: Any):
+    settings.TIME_ZONE = zone
     description = "Máquina de café expresso automática com moedor"
     delivered = row(
         event,

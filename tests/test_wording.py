@@ -4,6 +4,7 @@ import time
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -184,7 +185,30 @@ def test_alphabet_of_sms_has_as_many_characters_as_its_standard():
 
 
 @pytest.mark.parametrize(
-    ("locale", "said"), [("pt-br", "27/11/2026 09:05"), ("es", "27/11/2026 09:05"), ("en", "2026-11-27 09:05")]
+    ("locale", "said"),
+    [("pt-br", "27/11/2026 09:05 UTC"), ("es", "27/11/2026 09:05 UTC"), ("en", "2026-11-27 09:05 UTC")],
 )
 def test_time_is_written_as_it_is_read(locale: str, said: str):
     assert wording.moment(datetime(2026, 11, 27, 9, 5, tzinfo=UTC), locale) == said
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("America/Sao_Paulo", "06:05 UTC-3"),
+        ("Europe/Madrid", "10:05 UTC+1"),
+        ("America/St_Johns", "05:35 UTC-3:30"),
+        ("Asia/Kathmandu", "14:50 UTC+5:45"),
+        ("Europe/London", "09:05 UTC"),
+    ],
+)
+def test_time_names_its_zone_by_what_parts_it_from_utc(zone: str, said: str):
+    at = datetime(2026, 11, 27, 9, 5, tzinfo=UTC).astimezone(ZoneInfo(zone))
+
+    assert wording.moment(at, "en") == f"2026-11-27 {said}"
+
+
+def test_zone_is_that_of_the_day_and_not_of_today():
+    at = datetime(2027, 7, 1, 9, 5, tzinfo=UTC).astimezone(ZoneInfo("Europe/Madrid"))
+
+    assert wording.moment(at, "es") == "01/07/2027 11:05 UTC+2"

@@ -34,8 +34,9 @@ _LINES_SHOWN = 10
 _MASKED = re.compile(rf"[ {wording.HIDDEN}-]*{wording.HIDDEN}")
 # An SMS of one segment has 160 characters: these leave room for the sentence around them.
 _SMS = {"campaign": 24, "item": 32, "requester": 16}
-# A time, a second name and the tail of a notice take room of their own.
+# A second name and the tail of a notice take room of their own, and a time with its zone takes more.
 _SMS_LONG = {"campaign": 20, "item": 24, "requester": 16}
+_SMS_TIMED = {"campaign": 16, "item": 24, "requester": 16}
 _AMPLE = {"campaign": 150, "item": 120, "requester": 80}
 
 Limits = Mapping[str, int]
@@ -54,8 +55,8 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     Called in the language of the message.
     """
     challenge = delivery.challenge
-    is_plain = challenge is not None and not _asks_another(delivery, challenge) and delivery.event != "schedule.token"
-    limits = _limits(delivery.channel, is_plain=is_plain)
+    is_plain = challenge is not None and not _asks_another(delivery, challenge)
+    limits = _limits(delivery.channel, delivery.event, is_plain=is_plain)
     context = _common(delivery.campaign, delivery.channel, locale, limits)
     context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", ""), "not_me": ""}
     if challenge is None:
@@ -72,9 +73,11 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     return _for_sms(context) if delivery.channel == Channel.SMS else context
 
 
-def _limits(channel: str, *, is_plain: bool) -> Limits:
+def _limits(channel: str, event: str, *, is_plain: bool) -> Limits:
     if channel != Channel.SMS:
         return _AMPLE
+    if event == "schedule.token":
+        return _SMS_TIMED
     return _SMS if is_plain else _SMS_LONG
 
 
@@ -144,8 +147,13 @@ def about_redemption(redemption: Redemption, locale: str, limits: Limits = _AMPL
         "items_left": max(len(redemption.items) - _LINES_SHOWN, 0),
     }
     if redemption.scheduled_for is not None:
-        about["when"] = wording.moment(timezone.localtime(redemption.scheduled_for), locale)
+        about["when"] = _moment(redemption.scheduled_for, locale)
     return about
+
+
+def _moment(at: datetime, locale: str) -> str:
+    # In the host's zone, and not in one that a request has activated: one generation has one text.
+    return wording.moment(timezone.localtime(at, timezone.get_default_timezone()), locale)
 
 
 def _about_order(amount: Any, unit: str, description: str, locale: str, limits: Limits) -> dict[str, Any]:
@@ -224,7 +232,7 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
 
     ``approving``: as it goes to somebody who approves for another one. The token is none that was ever issued.
     """
-    limits = _limits(channel, is_plain=is_token(event) and event != "schedule.token" and not approving)
+    limits = _limits(channel, event, is_plain=is_token(event) and not approving)
     order = _about_order("15000.00", campaign.unit, _("Wireless headphones"), locale, limits)
     context: dict[str, Any] = {
         **_common(campaign, channel, locale, limits),
@@ -239,7 +247,7 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
         "items": [_line(item, locale, limits) for item in _sample_items()],
         "items_left": 0,
         "requester": wording.safe("Ana Souza", limit=limits["requester"]) if approving else "",
-        "when": wording.moment(timezone.localtime(_WHEN), locale),
+        "when": _moment(_WHEN, locale),
         "count": 3,
         "total": order["amount"],
         "digest": "4F1A09C2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 HIDDEN = "•"
@@ -136,8 +136,18 @@ def amount(value: Decimal, locale: str) -> str:
 
 
 def moment(at: datetime, locale: str) -> str:
-    """Return a local time as it is read in ``locale``: 27/11/2026 09:00, in English 2026-11-27 09:00."""
-    return at.strftime("%Y-%m-%d %H:%M" if locale == "en" else "%d/%m/%Y %H:%M")
+    """Return a local time as it is read in ``locale``: 27/11/2026 09:00 UTC-3, in English 2026-11-27 09:00 UTC-3.
+
+    Whoever reads it may live elsewhere than the host. Not by the zone's own short name: "CST" is three of them.
+    """
+    return f"{at.strftime('%Y-%m-%d %H:%M' if locale == 'en' else '%d/%m/%Y %H:%M')} {_zone(at)}"
+
+
+def _zone(at: datetime) -> str:
+    minutes = (at.utcoffset() or timedelta()) // timedelta(minutes=1)
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "-" if minutes < 0 else "+"
+    return "UTC" + (f"{sign}{hours}" if minutes else "") + (f":{rest:02d}" if rest else "")
 
 
 def has_link(text: str) -> bool:

@@ -13,10 +13,13 @@ def of_order(visit: Visit, order: Row) -> dict[str, Any]:
     """Return the names of both, and whether the visitor is the one who approves; nothing where nobody has to."""
     if order["approver"] is None:
         return {}
+    approving = visit.api.approves(order)
     return {
         "approver_name": name(visit, order["approver"]["participant"]),
         "asker_name": name(visit, order["participant"]),
-        "approving": visit.api.approves(order),
+        "approving": approving,
+        # A field for the token here would ask two people to tell it to one another: the message says never to.
+        "asked_elsewhere": not approving,
     }
 
 

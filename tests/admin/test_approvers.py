@@ -25,6 +25,17 @@ def director(world: World) -> Participant:
     return factories.participant(world.shop.campaign, external_id="director")
 
 
+@pytest.mark.django_db
+def test_empty_list_says_where_somebody_is_entitled(staff: Callable[..., Client]):
+    told = "entitled on the page of the participant who asks."
+    way = f'{told} <a href="{page("participant", "changelist")}">Participants</a>'
+
+    assert way in staff("view_approver", "view_participant").get(page("approver", "changelist")).content.decode()
+    alone = staff("view_approver", name="joana").get(page("approver", "changelist")).content.decode()
+    assert told in alone
+    assert f"{told} <a" not in alone
+
+
 def test_approver_is_entitled_on_the_page_of_whoever_asks(world: World, director, staff: Callable[..., Client]):
     factories.participant(world.shop.campaign, external_id="deputy")
 

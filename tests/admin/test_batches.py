@@ -43,7 +43,7 @@ def test_page_shows_each_line_with_its_outcome(world: World, batch: RedemptionBa
     assert [row[3] for row in rows] == ["completed", "failed", "approved"]
     assert [row[2] for row in rows] == ["100.00 points", "150.00 points", "200.00 points"]
     assert rows[1][5] == "no stock"
-    assert "3 lines. completed: 1, failed: 1, approved: 1." in shown(boss, batch)
+    assert "3 lines. Completed: 1, failed: 1, approved: 1." in shown(boss, batch)
     assert page("redemption", "change", batch.lines[0].pk) in shown(boss, batch)
 
 

@@ -44,6 +44,37 @@ def test_page_says_what_it_is_about(denied: Case, world: World, boss: Client):
     assert world.shop.device.address not in content
 
 
+def test_pages_are_named_by_participant_and_day(denied: Case, boss: Client):
+    name = f"{denied.participant}, {denied.opened_at:%Y-%m-%d}"
+
+    for address in (page("case", "change", denied.pk), page("case", "release-device", denied.pk)):
+        content = boss.get(address).content.decode()
+        above, _, _ = content.partition('id="content-main"')
+        assert f"<h2>{name}</h2>" in above
+        assert above.count(name) == 3, "in the title, the breadcrumbs and the heading"
+        assert f">{denied.pk}<" not in above
+
+
+def test_closing_is_offered_once_nothing_is_held(denied: Case, boss: Client):
+    assert page("case", "close", denied.pk) not in shown(boss, denied)
+    assert "does not allow this" in boss.get(page("case", "close", denied.pk)).content.decode()
+
+    boss.post(page("case", "release-device", denied.pk), REASON)
+
+    assert page("case", "close", denied.pk) in shown(boss, denied)
+
+
+def test_closing_is_offered_while_another_open_case_holds_the_device(world: World, boss: Client):
+    other = factories.case(world.shop.open().challenge)
+    Case.objects.exclude(pk=other.pk).delete()
+    denied = denials.deny(*link_of(world.challenge))
+
+    assert page("case", "close", denied.pk) in shown(boss, denied)
+    boss.post(page("case", "close", denied.pk), CLOSING)
+
+    assert page("case", "close", other.pk) not in shown(boss, other), "now it alone holds the device"
+
+
 def test_page_names_whose_device_it_is(denied: Case, boss: Client):
     company = Company()
     approvers = factories.case(company.ask().challenge, device=company.phone)

@@ -183,8 +183,24 @@ def test_fault_is_told_beside_its_field_and_nothing_is_saved(
     assert response.status_code == 200
     assert [list(form.errors) for _language, form, _ours in response.context["languages"]] == [[], ["text"], []]
     assert words in shown
+    assert shown.count(words) == 1, "beside its field, and not in the preview again"
     faults = [preview.fault for preview in response.context["previews"]]
     assert (faults[0], bool(faults[1]), faults[2]) == ("", True, "")
+
+
+def test_all_that_is_wrong_with_a_text_is_told_at_once(campaign: Campaign, editor: Client):
+    address = text_of(campaign)
+    text = "{% load i18n %}{{ amoun }} {{ item }}"
+    with unchanged():
+        response = editor.post(address, typed(editor, address, en__text=text) | SAVE)
+
+    (told,) = (list(form.errors["text"]) for _language, form, _ours in response.context["languages"] if form.errors)
+    assert [said.partition(" is not ")[0] for said in told[:2]] == [
+        "Line 1, character 1: “{% load i18n %}”",
+        "Line 1, character 16: “amoun”",
+    ]
+    assert told[2].startswith("It must show {{ amount }}, {{ token }}, in every case")
+    assert len(told) == 3
 
 
 def test_preview_shows_what_would_be_sent_and_saves_nothing(campaign: Campaign, editor: Client):

@@ -36,6 +36,12 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     return found
 
 
+def test_empty_list_says_where_an_endpoint_is_added(boss: Client):
+    way = f'on the page of its storefront. <a href="{page("storefront", "changelist")}">Storefronts</a>'
+
+    assert way in boss.get(page("webhookendpoint", "changelist")).content.decode()
+
+
 @pytest.fixture
 def storefront() -> Storefront:
     return factories.storefront()

@@ -66,6 +66,10 @@ class Colleague:
             self.page.locator(f"#quantity-{slug}").fill(str(quantity))
         self.press("form[action='/several/'] button.primary")
 
+    def is_told(self, outcome: str) -> None:
+        """Wait until the page that is open has moved to an outcome by itself."""
+        self.page.locator(f".outcome-{outcome}").wait_for()
+
     def type(self, token: str) -> None:
         self.page.locator("#token").fill(token)
         self.press(".token-form button")
@@ -86,7 +90,7 @@ def walk(colleague: Callable[[str], Colleague], token: Callable[[], str]) -> Ite
     yield "approvals-none", marta.visitor
     yield from _approve(lucas, marta, token)
     yield from _several(lucas, marta, token)
-    yield from _later(lucas, token)
+    yield from _later(lucas, marta, token)
 
 
 def _approve(lucas: Colleague, marta: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
@@ -111,18 +115,22 @@ def _several(lucas: Colleague, marta: Colleague, token: Callable[[], str]) -> It
     marta.press(".orders a")
     yield "batch-approval", marta.visitor
     marta.type(token())
-    lucas.page.reload()
+    lucas.is_told("completed")
     yield "batch-completed", lucas.visitor
     lucas.press(".lines a")
     yield "line", lucas.visitor
 
 
-def _later(lucas: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
+def _later(lucas: Colleague, marta: Colleague, token: Callable[[], str]) -> Iterator[tuple[str, Visitor]]:
+    # With what he has ordered before it comes to so much that she is asked.
     lucas.order("mug", when="2020-01-01T10:00")
     yield "product-too-early", lucas.visitor
     lucas.order("mug", when=tomorrow())
     yield "order-of-tomorrow", lucas.visitor
-    lucas.type(token())
+    marta.visitor.go("/approvals/")
+    marta.press(".orders a")
+    marta.type(token())
+    lucas.is_told("scheduled")
     yield "order-scheduled", lucas.visitor
     lucas.press("form[action$='/cancel/'] button")
     yield "order-cancelled", lucas.visitor

@@ -28,6 +28,25 @@ def test_filters_are_folded_on_a_phone(
     assert visitor.troubles == []
 
 
+def test_long_filter_is_folded_while_nothing_is_chosen_in_it(
+    world: World, boss: Client, signed_in: Callable[..., Visitor]
+):
+    visitor = signed_in(boss)
+    address = page("webhook", "changelist")
+
+    def opened() -> list[str]:
+        summaries = visitor.page.locator("#changelist-filter details[data-filter-title][open] > summary")
+        return [text.strip() for text in summaries.all_inner_texts()]
+
+    visitor.go(address)
+    assert opened() == ["By status", "By date"]
+    visitor.page.get_by_text("By webhook").click()
+    visitor.page.get_by_role("link", name="Redemption completed").click()
+    visitor.page.wait_for_url(f"**{address}?webhook=redemption.completed")
+    assert "By webhook" in opened()
+    assert visitor.troubles == []
+
+
 def test_key_is_copied_by_a_click(world: World, boss: Client, signed_in: Callable[..., Visitor]):
     visitor = signed_in(boss)
     visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

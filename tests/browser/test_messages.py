@@ -20,7 +20,14 @@ def test_preview_follows_what_is_typed(world: World, boss: Client, signed_in: Ca
     field.fill("Hi! {{ amount }} for {{ item }}: {{ token }}")
     preview.get_by_text("Hi! 15,000 for Wireless headphones: 7K2M9Q").wait_for()
     field.fill("Hi! {{ amount }} for {{ item }}")
-    preview.get_by_text("It must show {{ token }}").wait_for()
+    preview.get_by_text("What is wrong stands beside the text.").wait_for()
+    row = visitor.page.locator(".form-row", has=field)
+    assert "It must show {{ token }}" in row.inner_text()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert field.input_value().endswith("for {{ item }}")
+    field.fill("Hi! {{ amount }} for {{ item }}: {{ token }}")
+    preview.get_by_text("7K2M9Q").wait_for()
+    assert row.locator(".errorlist").count() == 0
 
     assert visitor.troubles == []
     assert not MessageTemplate.objects.exists()

@@ -10,7 +10,7 @@ from example_project.loyalty import ledger
 from tests.example.shopping import Shopper, World, latest_token, orders, wrong
 from tests.stories import deliver_due
 from twofa.channels.memory import outbox
-from twofa.models import Challenge, Device, Participant
+from twofa.models import Challenge, Delivery, Device, Participant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,13 +63,32 @@ def test_director_sees_who_asks_what_and_how_much_and_types_the_token(lucas: Sho
     assert "Nothing waits for you" in marta.get("/approvals/")
 
 
-def test_page_of_the_buyer_takes_the_token_as_well(lucas: Shopper):
-    lucas.order("headphones")
+def test_page_of_the_buyer_has_no_field_for_a_token_that_is_to_be_told_to_nobody(lucas: Shopper):
+    path = lucas.order("headphones")
 
-    lucas.type(latest_token())
+    assert "gives it to nobody" in lucas.page
+    assert 'name="token"' not in lucas.page
+    assert f'action="{path}confirm/"' not in lucas.page
+    assert "data-until-changed" in lucas.page
 
-    assert "It is yours" in lucas.page
-    assert orders() == [("completed", "completed")]
+
+def test_page_of_the_buyer_says_when_a_new_token_is_needed_and_by_whom(lucas: Shopper):
+    path = lucas.order("headphones")
+    Delivery.objects.update(status="failed", reason="timeout")
+
+    lucas.get(path)
+
+    assert "Marta Reis needs a new token" in lucas.page
+    assert 'name="token"' not in lucas.page
+
+
+def test_product_names_no_phone_of_the_buyer_where_its_price_alone_asks_somebody_else(lucas: Shopper):
+    asks_somebody, asks_lucas = lucas.get("/products/headphones/"), lucas.get("/products/mug/")
+
+    assert "A token goes to you" not in asks_somebody
+    assert "A token goes to you by SMS" in asks_lucas
+    for page in (asks_somebody, asks_lucas):
+        assert "From 5,000\xa0points a day on somebody else approves" in page
 
 
 def test_director_who_does_not_approve_gives_the_points_back(lucas: Shopper, marta: Shopper):

@@ -326,6 +326,61 @@ def test_text_has_an_end():
     assert "At most 10000" in fault(GOOD + "x" * 10_000, channel="email", part="html")
 
 
+# --- all that is wrong, at once ---------------------------------------------------------------------------------------
+
+
+def faults(source: str, event: str = "redemption.token", channel: str = "sms", part: str = "text") -> list[str]:
+    return [str(fault) for fault in texts.faults(source, event=event, channel=channel, part=part)]
+
+
+def test_right_text_has_no_fault():
+    assert faults(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{% load x %}{{ amoun }} {{ ite }}" + GOOD, ["{% load x %}", "amoun", "ite"]),
+        ("{{ item|safe }} {{ secret }} {{ amount|upper }}" + GOOD, ["item|safe", "secret", "“amount” stands"]),
+        ("\u202e item }} {% if secret %}{{ x }}{% endif %}" + GOOD, ["U+202E", "closed", "“secret”", "“x”"]),
+        ("go to evil.example {{ x }}" + GOOD, ["“x”", "Links"]),
+        ("{{ tokn }} {{ amount }}", ["“tokn”", "It must show {{ item }}, {{ token }}"]),
+        ("{{ token }} {{ amount }}", ["It must show {{ item }}", "{{ amount }} must come before"]),
+    ],
+)
+def test_faults_of_one_text_are_told_together(source: str, told: list[str]):
+    found = faults(source)
+
+    assert len(found) == len(told)
+    assert all(word in said for word, said in zip(told, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% with a=1 %}{{ a }}{% endwith %}" + GOOD,
+        "{% ifchanged %}{{ a }}{% endif %}" + GOOD,
+        "{% for a, b in items %}{% endfor %}{{ a }}" + GOOD,
+        "{% if item %}{% elif secret %}{% endif %}" + GOOD,
+    ],
+)
+def test_what_comes_of_the_gap_of_a_fault_is_not_told(source: str):
+    assert all("closed" not in said for said in faults(source))
+    assert len(faults(source)) == len(set(faults(source))) > 0
+
+
+def test_place_of_a_fault_is_that_of_the_text_as_it_was_typed():
+    places = [said.partition(":")[0] for said in faults("{% load x %}\n  {{ a }}{{ b }}" + GOOD)]
+
+    assert places == ["Line 1, character 1", "Line 2, character 3", "Line 2, character 10"]
+
+
+def test_faults_have_an_end():
+    assert len(faults("{{ a }}" * 60 + GOOD)) == 8
+    assert faults("{{ a }}" * 200)[0].startswith("At most 600")
+    assert "too much at once" in faults("{%if item%}" * 400 + GOOD, channel="email", part="html")[0]
+
+
 LEAVES = st.sampled_from(
     ["{{ token }}", "{{ amount }}", "{{ item }}", "{{ amount }} {{ item }}", "{{ requester }}", "x"]
 )
@@ -347,10 +402,13 @@ def _branched(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @given(st.recursive(LEAVES, _branched, max_leaves=12), st.booleans(), st.booleans(), st.booleans())
 def test_no_text_that_is_taken_loses_token_amount_or_item(source: str, asks: bool, soon: bool, several: bool):
     """Whatever is put together: it is refused, or it shows all of them in this case too, the token last."""
+    found = faults(source)
     try:
         text = read(source)
     except texts.Fault:
+        assert found
         return
+    assert found == []
     values = {"token": "TOK", "amount": "AMO", "item": "ITE", "requester": "REQ" if asks else "", "minutes": int(soon)}
     shown = text.render({**values, "items": [{"name": "N", "quantity": 1, "amount": "1"}] if several else []})
 

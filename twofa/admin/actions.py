@@ -107,6 +107,10 @@ class ActingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             if action.is_permitted(request) and self.is_offered(request, action, row)
         ]
 
+    def name_of(self, row: Any) -> str:
+        """Return what headings and breadcrumbs call a row; it is loaded, with what its page shows beside it."""
+        return str(row)
+
     def is_offered(self, request: HttpRequest, action: FlowAction, row: Any) -> bool:
         """Tell whether a row's page has the button of an action, for this member."""
         return action.offered(row)
@@ -177,9 +181,10 @@ class ActingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         context = {
             **self.admin_site.each_context(request),
             "title": action.label,
-            "subtitle": str(row),
+            "subtitle": self.name_of(row),
             "opts": self.opts,
             "original": row,
+            "name": self.name_of(row),
             "action": action,
             "explanations": self.explanations(action),
             "offered": self.is_offered(request, action, row),

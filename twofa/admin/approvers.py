@@ -170,6 +170,7 @@ class ApproverAdmin(ReadOnlyAdmin):
         "The external id of the approver, the requester or the deputy, exactly. To entitle somebody, open the page of "
         "the participant who asks."
     )
+    made_on = (_("Whoever approves is entitled on the page of the participant who asks."), Participant)
     ordering = ("-id",)
     fields = (
         "participant",

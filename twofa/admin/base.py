@@ -70,6 +70,8 @@ class TwofaAdmin(ActingAdmin):
     paginator = BoundedPaginator
     empty_value_display = "—"
     actions = None
+    made_on: tuple[StrOrPromise, type[Model]] | None = None
+    """Where a row is made, if on the page of another: what an empty list says of it, and whose list it leads to."""
     is_logged = True
     """Whether Django's own log has what is saved here; facts are in the audit trail, and their page tells it."""
     uuid_fields: tuple[str, ...] = ()
@@ -152,7 +154,10 @@ class TwofaAdmin(ActingAdmin):
         context["is_logged"] = self.is_logged
         if obj is not None and IS_POPUP_VAR not in request.GET:
             sections = self.get_sections(request, obj)
+            name = self.name_of(obj)
             context |= {
+                "subtitle": name,
+                "name": "" if name == str(obj) else name,
                 "tools": self.get_tools(request, obj),
                 "lead": [line for section in sections if isinstance(section, Lead) for line in section.lines],
                 "sections": [section for section in sections if isinstance(section, Section)],
@@ -160,8 +165,16 @@ class TwofaAdmin(ActingAdmin):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        tools = {"tools": self.get_list_tools(request)}
-        return super().changelist_view(request, {**tools, **(extra_context or {})})
+        own = {"tools": self.get_list_tools(request), **self._origin(request)}
+        return super().changelist_view(request, {**own, **(extra_context or {})})
+
+    def _origin(self, request: HttpRequest) -> dict[str, Any]:
+        if self.made_on is None:
+            return {}
+        sentence, model = self.made_on
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        way = reverse(name, current_app=self.admin_site.name) if may_view(request, model) else ""
+        return {"made_on": sentence, "made_on_way": Tool(str(model._meta.verbose_name_plural), way)}
 
     def changeform_view(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Model, Q
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -184,7 +185,7 @@ def _progress(lines: Sequence[Redemption]) -> str:
     counts = Counter(_status(line) for line in lines)
     parts = ", ".join(f"{state}: {count}" for state, count in counts.items())
     said = ngettext("%(count)d line. %(states)s.", "%(count)d lines. %(states)s.", len(lines))
-    return said % {"count": len(lines), "states": parts}
+    return said % {"count": len(lines), "states": capfirst(parts)}
 
 
 def _events(batch: RedemptionBatch) -> list[Event]:

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from twofa.admin import words
@@ -16,7 +17,7 @@ from twofa.admin.actions import FlowAction, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.devices import RELEASE
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import BAD, GOOD, Cell, Lead, Section, badge, cells, moment, tone_of
+from twofa.admin.sections import BAD, GOOD, Cell, Lead, Section, badge, cells, day, moment, tone_of
 from twofa.admin.timelines import READ, timeline
 from twofa.exceptions import WrongState
 from twofa.flows import cases, devices, holds
@@ -68,6 +69,10 @@ def _owner(case: Case) -> Participant | None:
 
 def _is_held(case: Case) -> bool:
     return case.device is not None and case.device.is_held
+
+
+def _may_end(case: Case) -> bool:
+    return case.status == Case.Status.OPEN and not cases.holds_alone(case)
 
 
 def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
@@ -137,7 +142,7 @@ class CaseAdmin(ReadOnlyAdmin):
             done=_("The case was closed."),
             run=cases.close,
             form=CloseForm,
-            offered=lambda case: case.status == Case.Status.OPEN,
+            offered=_may_end,
             facts=facts,
         ),
     )
@@ -163,6 +168,10 @@ class CaseAdmin(ReadOnlyAdmin):
     def shown_hold(self, case: Case) -> str:
         """Show whether the device still waits for staff."""
         return words.plain(_is_held(case))
+
+    def name_of(self, row: Case) -> str:
+        # Whose and when: its id tells staff nothing.
+        return f"{row.participant}, {day(timezone.localdate(row.opened_at))}"
 
     def arguments(self, request: HttpRequest, action: FlowAction) -> dict[str, Any]:
         return {"by": request.user} if action.name in ("close", "release-device") else {}
@@ -204,7 +213,7 @@ class CaseAdmin(ReadOnlyAdmin):
         if case.too_late:
             late = _("It had approved already: ask whoever ships, and look whether the points can be taken back.")
             lines.append([Cell(late)])
-        if case.status == Case.Status.OPEN and _is_held(case):
+        if case.status == Case.Status.OPEN and cases.holds_alone(case):
             lines.append([Cell(DEVICE_FIRST)])
         return Lead(lines)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages as told
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, re_path
@@ -102,8 +102,8 @@ class TextForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        for part, fault in messages.faults(self.campaign, parts=self.parts, **self.about).items():
-            self.add_error(part, fault)
+        for part, said in messages.faults(self.campaign, parts=self.parts, **self.about).items():
+            self.add_error(part, ValidationError(said))
         return cleaned
 
 
@@ -263,11 +263,7 @@ def _ours(form: TextForm) -> str:
 
 def _preview(language: StrOrPromise, form: TextForm) -> Preview:
     if form.errors:
-        return Preview(
-            language,
-            form.about["locale"],
-            fault=" ".join(str(said) for errors in form.errors.values() for said in errors),
-        )
+        return Preview(language, form.about["locale"], fault=str(_("What is wrong stands beside the text.")))
     about = form.about
     own = form.parts if form.is_bound else form.known
     try:

@@ -20,7 +20,7 @@ from twofa.admin.base import TwofaAdmin, may_view
 from twofa.admin.lists import SomeRelatedFilter
 from twofa.admin.sections import BAD, ENDED, GOOD, OPEN, Cell, Lead, Section, badge, cells, moment, tone_of
 from twofa.flows import webhook_endpoints
-from twofa.models import WEBHOOKS, Webhook, WebhookEndpoint, WebhookReason
+from twofa.models import WEBHOOKS, Storefront, Webhook, WebhookEndpoint, WebhookReason
 from twofa.models.clock import Clock, now
 from twofa.models.webhook_endpoint import SUBJECTS
 from twofa.webhooks import Outcome
@@ -73,7 +73,7 @@ class NewEndpointForm(forms.Form):
     url = forms.CharField(
         label=_("URL"),
         max_length=500,
-        widget=forms.URLInput(attrs={"class": "vURLField", "autofocus": True}),
+        widget=forms.URLInput(attrs={"class": "vTextField", "autofocus": True}),
         help_text=_("https on port 443, on a public address. Without secrets in it."),
     )
     description = forms.CharField(
@@ -150,6 +150,7 @@ class WebhookEndpointAdmin(TwofaAdmin):
     search_help_text = _(
         "A URL or the name of a storefront, exactly, or an endpoint's id. To add one, open the page of its storefront."
     )
+    made_on = (_("An endpoint is added on the page of its storefront."), Storefront)
     uuid_fields = ("id",)
     ordering = ("-id",)
     fields = ("storefront", "state", "url", "description", "events", "is_active", "created")

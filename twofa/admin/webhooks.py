@@ -54,7 +54,7 @@ def told(row: Webhook) -> Sequence[tuple[StrOrPromise, object]]:
 class WebhookAdmin(ReadOnlyAdmin):
     """What was posted is on its page; what the endpoint answered is on none, but for its status."""
 
-    list_display = ("when", "what", "shown_status", "shown_reason", "endpoint", "subject_id", "tries")
+    list_display = ("when", "what", "shown_status", "shown_reason", "endpoint", "tries")
     list_filter = ("status", "reason", TypeFilter, ("endpoint", SomeRelatedFilter), ("created_at", DateFilter))
     list_select_related = ("endpoint",)
     sortable_by = ("when",)

@@ -36,7 +36,7 @@ def close(case: Case, *, by: Any, actor: Actor, outcome: str, note: str) -> Case
         locked = Case.objects.select_for_update(no_key=True, of=("self",)).select_related("device").get(pk=case.pk)
         if locked.status != Case.Status.OPEN:
             raise WrongState
-        if _holds_alone(locked):
+        if holds_alone(locked):
             raise PolicyRefused(_("Its device is still held. Release it or reset it first."))
         trail = Trail(actor, now())
         locked.change(status=Case.Status.CLOSED, outcome=outcome, note=note.strip(), closed_at=trail.at, closed_by=by)
@@ -53,7 +53,8 @@ def _ensure_explained(outcome: str, note: str) -> None:
         raise Invalid.field("note", "required", _("Say how you know."))
 
 
-def _holds_alone(case: Case) -> bool:
+def holds_alone(case: Case) -> bool:
+    """Tell whether the device of a case is held and no other open case is about it: then this one stays open."""
     if case.device is None or not case.device.is_held:
         return False
     others = Case.objects.filter(device=case.device, status=Case.Status.OPEN).exclude(pk=case.pk)

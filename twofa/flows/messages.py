@@ -26,25 +26,24 @@ PARTS = {"sms": ("text",), "whatsapp": ("text",), "email": ("subject", "text", "
 _LANGUAGES = tuple(locale for locale, _label in LOCALES)
 
 
-def faults(campaign: Campaign, event: str, channel: str, locale: str, parts: Mapping[str, str]) -> dict[str, str]:
-    """Return what is wrong with each part of a text, in words; nothing where all may be sent."""
-    found: dict[str, str] = {}
+def faults(campaign: Campaign, event: str, channel: str, locale: str, parts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return all that is wrong with each part of a text, in words; nothing where all may be sent."""
+    found: dict[str, list[str]] = {}
     for part in PARTS[channel]:
-        try:
-            if parts.get(part):
-                texts.read(parts[part], event=event, channel=channel, part=part)
-            elif part == "text" and any(parts.values()):
-                raise texts.Fault(texts.NO_TEXT)
-        except texts.Fault as fault:
-            found[part] = str(fault)
+        if parts.get(part):
+            wrong = texts.faults(parts[part], event=event, channel=channel, part=part)
+            if wrong:
+                found[part] = [str(fault) for fault in wrong]
+        elif part == "text" and any(parts.values()):
+            found[part] = [str(texts.NO_TEXT)]
     if not found and parts.get("text"):
         # All that may go wrong with the whole: HTML is judged as it comes out.
         try:
             delivery.preview(campaign, event, channel, locale, parts)
         except texts.Fault as fault:
-            found["html" if parts.get("html") else "text"] = str(fault)
+            found["html" if parts.get("html") else "text"] = [str(fault)]
         except DeliveryError:
-            found["text"] = str(texts.CANNOT_BE_MADE)
+            found["text"] = [str(texts.CANNOT_BE_MADE)]
     return found
 
 
@@ -72,7 +71,8 @@ def write(
     after = {part: parts[part].strip() for part in PARTS[channel] if parts.get(part, "").strip()}
     found = faults(campaign, event, channel, locale, after)
     if found:
-        raise Invalid(errors=[{"field": part, "code": "invalid", "detail": said} for part, said in found.items()])
+        each = ((part, said) for part, faults_ in found.items() for said in faults_)
+        raise Invalid(errors=[{"field": part, "code": "invalid", "detail": said} for part, said in each])
     with transaction.atomic():
         # Two who save at once save one after the other: the row that both would make is not there to be locked.
         Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)

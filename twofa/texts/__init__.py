@@ -7,7 +7,7 @@ engine knows no such tag, no loader and no library, and whatever is parsed is lo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from twofa.texts.faults import (
     UNKNOWN,
     Fault,
     place,
+    without,
 )
 from twofa.texts.markup import ELEMENTS, html_fault
 from twofa.texts.variables import APART, REQUESTER, known, required
@@ -43,6 +44,7 @@ __all__ = [
     "Text",
     "ensure_apart",
     "ensure_no_link",
+    "faults",
     "html_fault",
     "known",
     "read",
@@ -52,6 +54,8 @@ __all__ = [
 LONGEST = {"subject": 200, "text": 2000, "html": 10_000}
 """Characters of each part: a message is no book, and what is looked through has an end."""
 LONGEST_SMS = 600
+_MOST = 8
+"""Faults that are told at once: who has made as many begins anew."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,46 @@ class Text:
 
 def read(source: str, *, event: str, channel: str, part: str) -> Text:
     """Read a text that staff wrote for one part of one message. Raises: Fault."""
-    _ensure_short(source, channel, part)
-    template = language.parsed(source, event=event, channel=channel, part=part)
-    shown = proof.shown(template.nodelist, frozenset(), given=frozenset())
-    to_approver = proof.shown(template.nodelist, frozenset(), given=frozenset({REQUESTER}))
-    for seen in (shown, to_approver):
-        _ensure_shown(seen, event, part)
+    template = _parsed(source, event, channel, part)
+    for fault in _unshown(template, event, part):
+        raise fault
+    shown, to_approver = _seen(template)
     return Text(template, shown.always, to_approver.always)
+
+
+def faults(source: str, *, event: str, channel: str, part: str) -> list[Fault]:
+    """Return what is wrong with a text, as far as it can be told at once; nothing where ``read`` takes it.
+
+    What is wrong is left out and the rest looked at again. Where that cannot be, the look ends: what would be found
+    then may come of the gap, and not of whoever wrote it.
+    """
+    found: list[Fault] = []
+    rest = source
+    while len(found) < _MOST:
+        try:
+            template = _parsed(rest, event, channel, part)
+        except Fault as fault:
+            span = fault.span
+            if found and (span is None or span[0] in {earlier.span[0] for earlier in found if earlier.span}):
+                return found
+            found.append(fault)
+            if span is None:
+                return found
+            rest = without(rest, span)
+        else:
+            return [*found, *_unshown(template, event, part)]
+    return found
+
+
+def _parsed(source: str, event: str, channel: str, part: str) -> Any:
+    _ensure_short(source, channel, part)
+    return language.parsed(source, event=event, channel=channel, part=part)
+
+
+def _seen(template: Any) -> tuple[proof.Seen, proof.Seen]:
+    """Return what is shown whichever way the branches go, and what of them whoever approves for another one sees."""
+    shown = proof.shown(template.nodelist, frozenset(), given=frozenset())
+    return shown, proof.shown(template.nodelist, frozenset(), given=frozenset({REQUESTER}))
 
 
 def ensure_no_link(rendered: str, context: Mapping[str, Any]) -> None:
@@ -107,21 +144,24 @@ def _ensure_short(source: str, channel: str, part: str) -> None:
     if hidden:
         raise Fault(
             _("It has a character that cannot be seen (%(code)s). Delete it.") % {"code": f"U+{ord(hidden):04X}"},
-            **place(source, source.index(hidden)),
+            **place(source, source.index(hidden), source.index(hidden) + 1),
         )
 
 
-def _ensure_shown(seen: proof.Seen, event: str, part: str) -> None:
-    wanted = required(event, part=part)
-    missing = [name for name in wanted if name not in seen.always]
+def _unshown(template: Any, event: str, part: str) -> Iterator[Fault]:
+    """Give what is missing in some case, and what comes too late."""
+    wanted, cases = required(event, part=part), _seen(template)
+    missing = [name for name in wanted if any(name not in seen.always for seen in cases)]
     if missing:
-        raise Fault(
+        yield Fault(
             _("It must show %(names)s, in every case: not only inside of an “if” or a “for”.")
             % {"names": ", ".join("{{ " + name + " }}" for name in missing)}
         )
-    late = [name for name in wanted if name != "token" and name not in (seen.before_token or ())]
+    # Of what is missing nothing comes too late, and nothing at all where the token is.
+    there = [] if "token" in missing else [name for name in wanted if name not in ("token", *missing)]
+    late = [name for name in there if any(name not in (seen.before_token or ()) for seen in cases)]
     if late:
-        raise Fault(
+        yield Fault(
             _("%(names)s must come before the token: it is what the participant approves.")
             % {"names": ", ".join("{{ " + name + " }}" for name in late)}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -19,11 +19,13 @@ NOT_AN_ELEMENT = _("%(what)s is not allowed here. Elements without attributes th
 
 
 class Fault(Exception):
-    """What is wrong with a text, in words, and where."""
+    """What is wrong with a text, in words, and where; ``span`` is what can be left out to look for more."""
 
-    def __init__(self, reason: StrOrPromise, *, line: int = 0, column: int = 0) -> None:
+    def __init__(
+        self, reason: StrOrPromise, *, line: int = 0, column: int = 0, span: tuple[int, int] | None = None
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.line, self.column = reason, line, column
+        self.reason, self.line, self.column, self.span = reason, line, column, span
 
     def __str__(self) -> str:
         if not self.line:
@@ -32,7 +34,18 @@ class Fault(Exception):
         return f"{place} {self.reason}"
 
 
-def place(source: str, offset: int) -> dict[str, int]:
-    """Return line and column of a place in a text, both from 1."""
-    before = source[:offset]
-    return {"line": before.count("\n") + 1, "column": offset - (before.rfind("\n") + 1) + 1}
+def place(source: str, start: int, end: int | None = None) -> dict[str, Any]:
+    """Return line and column of a place in a text, both from 1, and its span where it has an end."""
+    before = source[:start]
+    line, column = before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1
+    return {"line": line, "column": column, "span": None if end is None else (start, end)}
+
+
+def without(source: str, span: tuple[int, int]) -> str:
+    """Return a text with blanks in the place of a fault, so that all else stands where it stood.
+
+    Where it is the head of an ``if`` one that says nothing takes its place: its end stays one.
+    """
+    start, end = span
+    is_condition = source[start:end].removeprefix("{%").split()[:1] == ["if"]
+    return source[:start] + ("{%if 1%}" if is_condition else "").ljust(end - start) + source[end:]

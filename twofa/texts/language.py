@@ -66,7 +66,7 @@ def _ensure_tags(source: str) -> None:
                 raise Fault(
                     _("“%(tag)s” is not allowed here. Use: %(allowed)s.")
                     % {"tag": "{% " + token.contents + " %}", "allowed": "if, elif, else, for, empty"},
-                    **place(source, token.position[0]),
+                    **place(source, *token.position),
                 )
             depth += (words[0] in _OPENING) - (words[0] in _CLOSING)
             if depth > _DEEPEST or len(words) > _LONGEST_TAG:
@@ -77,7 +77,7 @@ def _ensure_closed(source: str, token: Any) -> None:
     """Raise where half a variable or tag stands in the words: people would be sent the braces. Raises: Fault."""
     half = _HALF.search(token.contents) if token.token_type == TokenType.TEXT else None
     if half is not None:
-        where = place(source, token.position[0] + half.start())
+        where = place(source, token.position[0] + half.start(), token.position[0] + half.end())
         raise Fault(_("It cannot be read. Is something not closed, or closed twice?"), **where)
 
 
@@ -85,17 +85,16 @@ def _unreadable(source: str, error: TemplateSyntaxError) -> Fault:
     token: Any = getattr(error, "token", None)
     if token is None or not token.position:
         return Fault(_("It cannot be read. Is something not closed, or closed twice?"))
-    where = place(source, token.position[0])
     if token.token_type == TokenType.VAR:
         return Fault(
             _("“%(what)s” cannot be read. Filters that may be used: %(filters)s.")
             % {"what": "{{ " + token.contents + " }}", "filters": ", ".join(_FILTERS)},
-            **where,
+            **place(source, *token.position),
         )
     return Fault(
         _("“%(what)s” cannot be read. Is something not closed, or closed twice?")
         % {"what": "{% " + token.contents + " %}"},
-        **where,
+        **place(source, token.position[0]),
     )
 
 
@@ -176,7 +175,7 @@ class _Reading:
         return name
 
     def _fault(self, reason: StrOrPromise, node: Any) -> Fault:
-        return Fault(reason, **place(self.source, node.token.position[0]))
+        return Fault(reason, **place(self.source, *node.token.position))
 
 
 def _of_loop(loop: str) -> tuple[str, ...]:
@@ -205,7 +204,7 @@ def _ensure_no_link(nodes: Iterable[Any], source: str) -> None:
     every: list[Any] = list(_every(nodes))
     for node in every:
         if _is_words(node) and wording.has_link(node.s):
-            raise Fault(LINK, **place(source, node.token.position[0]))
+            raise Fault(LINK, **place(source, *node.token.position))
     if wording.has_link("".join(node.s if _is_words(node) else "x" for node in every)):
         raise Fault(LINK)
 

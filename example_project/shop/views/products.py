@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
@@ -35,13 +36,15 @@ def show_product(visit: Visit, slug: str) -> HttpResponse:
         return visit.render("shop/product.html", {"product": product, "here": "front"})
     available = visit.balances().available
     two_factor = visit.api.campaign()["two_factor"]
-    devices = [] if two_factor["mode"] == "off" else visit.api.usable_devices()
+    approver_from = two_factor.get("approver_threshold")
+    # What costs so much is approved by somebody else in any case: then no token goes to whoever orders.
+    asks_buyer = two_factor["mode"] != "off" and (approver_from is None or product.price < Decimal(approver_from))
     context = {
         "product": product,
         "left": available - product.price,
         "lacking": product.price - available,
-        "devices": devices,
-        "approver_from": two_factor.get("approver_threshold"),
+        "devices": visit.api.usable_devices() if asks_buyer else [],
+        "approver_from": approver_from,
         "zone": settings.TIME_ZONE,
         "draft": customers.draft(visit.request, visit.member, product),
         "last": _last(visit, product),

@@ -26,10 +26,17 @@ document.addEventListener("DOMContentLoaded", () => {
   foldFilters(document.querySelector(".app-twofa #changelist-filter"));
 });
 
+const MANY = 12;
+
 // On a phone the filters stand above the rows, so they are closed until they are wanted.
 function foldFilters(filters) {
   const title = filters?.querySelector("h2");
   if (!title) return;
+  // One that is longer than all others together is closed too, while nothing is chosen in it.
+  for (const filter of filters.querySelectorAll("details[data-filter-title]")) {
+    const choices = [...filter.querySelectorAll("li")];
+    if (choices.length > MANY && choices[0].classList.contains("selected")) filter.open = false;
+  }
   const phone = matchMedia("(max-width: 767px)");
   const box = document.createElement("details");
   const summary = document.createElement("summary");

@@ -68,17 +68,20 @@ async function bringClock() {
   }
 }
 
-// What becomes of the message. Only that part of the page is replaced: what is being typed stays.
+// What becomes of the message. Only that part of the page is replaced: what is being typed stays. Where somebody else
+// has to type it the page waits until they did, and shows what came of it.
 async function follow(place) {
   const part = place.querySelector("#delivery");
-  if (!part || !("travelling" in part.dataset)) return;
-  await new Promise((resume) => setTimeout(resume, 2000));
+  const waits = "untilChanged" in place.dataset;
+  if (!part || !(waits || "travelling" in part.dataset)) return;
+  await new Promise((resume) => setTimeout(resume, waits ? 5000 : 2000));
   if (!document.hidden) {
     try {
       const answer = await fetch(place.dataset.poll, { headers: { Accept: "text/html" }, redirect: "error" });
       const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("delivery");
       if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceWith(fresh);
-      if (fresh && !("travelling" in fresh.dataset)) return await bringClock();
+      if (waits && fresh && "changed" in fresh.dataset) return location.reload();
+      if (!waits && fresh && !("travelling" in fresh.dataset)) return await bringClock();
     } catch {
       // No answer this time. The next look may find one.
     }
