@@ -184,7 +184,7 @@ def test_own_text_that_names_nobody_is_not_sent_to_who_approves_for_another(capl
     assert "Oi!" in to_oneself.text
     assert "Ana Souza" in to_approver.text
     assert "Oi!" not in to_approver.text
-    assert delivery.compose(letter(naming, "redemption.token approver")).text.startswith("Ana Souza pede: Oi!")
+    assert delivery.compose(letter(naming, "redemption.token approver")).text.startswith('"Ana Souza" pede: Oi!')
     assert not delivery.compose(letter(naming)).text.startswith("Ana")
 
 

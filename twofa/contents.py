@@ -98,12 +98,13 @@ def _requester(delivery: Delivery, challenge: Challenge, limits: Limits) -> str:
     """Return who asks, where the message goes to somebody else who approves for them; else an empty text."""
     if challenge.participant is None or not _asks_another(delivery, challenge):
         return ""
-    return _name(challenge.participant, limits)
+    return _name(challenge.participant.name, limits)
 
 
-def _name(participant: Participant, limits: Limits) -> str:
-    # As unsafe as an item: it comes from a storefront.
-    return wording.safe(participant.name, limit=limits["requester"])
+def _name(of_whom: str, limits: Limits) -> str:
+    # As unsafe as an item: it comes from a storefront. In quotes, which nothing in it can end, because it stands before
+    # the amount: whoever is called "5 points! Lucas" would have the approver read another one first.
+    return f'"{wording.safe(of_whom, limit=limits["requester"])}"'
 
 
 def not_me(delivery: Delivery, challenge: Challenge) -> str:
@@ -246,7 +247,7 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
         "action": "add",
         "items": [_line(item, locale, limits) for item in _sample_items()],
         "items_left": 0,
-        "requester": wording.safe("Ana Souza", limit=limits["requester"]) if approving else "",
+        "requester": _name("Ana Souza", limits) if approving else "",
         "when": _moment(_WHEN, locale),
         "count": 3,
         "total": order["amount"],
