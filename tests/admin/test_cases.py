@@ -173,6 +173,19 @@ def test_pages_of_participant_and_redemption_lead_to_the_case(world: World, boss
         assert page("case", "change", world.case.pk) in boss.get(page(model, "change", row.pk)).content.decode()
 
 
+def test_case_of_a_batch_and_its_batch_lead_to_one_another(world: World, boss: Client):
+    batch = world.shop.open_batch()
+    case = denials.deny(*link_of(batch.challenge))
+    address = page("redemptionbatch", "change", batch.pk)
+    content = shown(boss, case)
+
+    assert page("case", "change", case.pk) in boss.get(address).content.decode()
+    assert address in content
+    found = boss.get(page("case", "changelist"), {"q": batch.request_id}).content.decode()
+    assert page("case", "change", case.pk) in found
+    assert page("case", "change", world.case.pk) not in found
+
+
 def test_pages_of_others_show_no_case_to_who_may_see_none(world: World, staff: Callable[..., Client]):
     client = staff("view_participant", "view_redemption", "view_delivery")
     addresses = [

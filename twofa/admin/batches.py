@@ -22,7 +22,7 @@ from twofa.admin.sections import BAD, Cell, Lead, Section, cells, tone_of
 from twofa.admin.timelines import READ, timeline
 from twofa.flows import batches
 from twofa.flows.history import Actor
-from twofa.models import Challenge, Delivery, Event, Redemption, RedemptionBatch
+from twofa.models import Case, Challenge, Delivery, Event, Redemption, RedemptionBatch
 from twofa.models.event import types_under
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ class RedemptionBatchAdmin(ReadOnlyAdmin):
     def get_tools(self, request: HttpRequest, row: RedemptionBatch) -> list[Tool]:
         challenge = stories.challenge_of(row) if may_view(request, Challenge) else None
         link = [] if challenge is None else [Tool(_("Its challenge"), self.page_of(challenge))]
-        return [*super().get_tools(request, row), *link]
+        case = Case.objects.filter(challenge__batch=row).first() if may_view(request, Case) else None
+        cases = [] if case is None else [Tool(_("Its case"), self.page_of(case))]
+        return [*super().get_tools(request, row), *link, *cases]
 
     def get_sections(self, request: HttpRequest, row: RedemptionBatch) -> Sequence[Section | Lead]:
         way = self.way(request)

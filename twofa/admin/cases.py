@@ -77,15 +77,20 @@ def _may_end(case: Case) -> bool:
 
 def facts(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
     """Return what a case is about."""
-    redemption = case.redemption
-    bought = () if redemption is None else ((_("Amount"), words.points(redemption.amount, redemption.unit)),)
     return (
         (_("Participant"), case.participant),
-        *bought,
+        *_bought(case),
         (_("Device that is held") if _is_held(case) else _("Device"), case.device or "—"),
         (_("Whose device it is"), _owner(case) or "—"),
         (_("Reported"), moment(case.opened_at)),
     )
+
+
+def _bought(case: Case) -> Sequence[tuple[StrOrPromise, object]]:
+    redemption, batch = case.redemption, case.challenge.batch
+    if redemption is not None:
+        return ((_("Amount"), words.points(redemption.amount, redemption.unit)),)
+    return () if batch is None else ((_("Total"), words.points(batch.total, batch.unit)),)
 
 
 @admin.register(Case)
@@ -97,8 +102,12 @@ class CaseAdmin(ReadOnlyAdmin):
     list_filter = ("status", "too_late", "outcome", ("campaign", SomeRelatedFilter), ("opened_at", DateFilter))
     list_select_related = ("campaign", "participant", "closed_by")
     linked_lookups = ("participant",)
-    search_fields = ("participant__external_id__exact", "redemption__order_id__exact")
-    search_help_text = _("A participant's external id, an order id or a case's id, exactly.")
+    search_fields = (
+        "participant__external_id__exact",
+        "redemption__order_id__exact",
+        "challenge__batch__request_id__exact",
+    )
+    search_help_text = _("A participant's external id, an order id, a batch's request id or a case's id, exactly.")
     uuid_fields = ("id",)
     # "open" is the later word, and what is closed is not in a hurry.
     ordering = ("-status", "-too_late", "id")
@@ -177,15 +186,17 @@ class CaseAdmin(ReadOnlyAdmin):
         return {"by": request.user} if action.name in ("close", "release-device") else {}
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        related = ("campaign", "participant", "redemption", "challenge", "reported_from", "closed_by")
+        related = ("campaign", "participant", "redemption", "challenge__batch", "reported_from", "closed_by")
         hidden = [f"challenge__{name}" for name in Challenge.SECRET_COLUMNS]
         rows = super().get_queryset(request).select_related(*related, "device__participant")
-        return rows.defer(*hidden, "redemption__approved_digest", "device__address", "reported_from__address")
+        hidden += ["redemption__approved_digest", "challenge__batch__approved_digest"]
+        return rows.defer(*hidden, "device__address", "reported_from__address")
 
     def get_tools(self, request: HttpRequest, row: Case) -> list[Tool]:
         tools = super().get_tools(request, row)
         ways = (
             (row.redemption, _("Its redemption")),
+            (row.challenge.batch, _("Its batch")),
             (row.device, _("Its device")),
             (row.challenge, _("Its challenge")),
         )
