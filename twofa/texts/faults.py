@@ -15,7 +15,9 @@ CANNOT_BE_MADE = _("The frame of this message cannot be rendered. Ask whoever ru
 NOT_APART = _("“%(name)s” must stand by itself: put a space before and after it.")
 UNKNOWN = _("There is no such message.")
 LINK = _("Links, and what a phone takes for one, do not go into this message. Is there no space after a dot?")
-NOT_AN_ELEMENT = _("%(what)s is not allowed here. Elements without attributes that are: %(allowed)s.")
+NOT_AN_ELEMENT = _(
+    "%(what)s is not allowed here, or not closed where it belongs. Allowed, without attributes: %(allowed)s."
+)
 
 
 class Fault(Exception):
