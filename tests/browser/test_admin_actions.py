@@ -82,7 +82,7 @@ def test_redemption_is_cancelled_by_keyboard_alone(world: World, boss: Client, s
 def prepare(world: World, name: str, settings: Any) -> None:
     """Bring a row to where staff may do it: a page offers nothing else."""
     if name == "show-document-number":
-        Participant.objects.update(document_number="12345678909")
+        Participant.objects.filter(pk=world.shop.participant.pk).update(document_number="12345678909")
     if name == "switch-off":
         Participant.objects.update(two_factor_method="sms")
     if name == "revoke":
