@@ -22,7 +22,6 @@ from twofa.models import (
     Delivery,
     DocumentKind,
     IdentityDocument,
-    Participant,
     Redemption,
     RedemptionBatch,
     is_token,
