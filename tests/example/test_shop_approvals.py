@@ -170,3 +170,13 @@ def test_wrong_tokens_of_the_director_count_down(lucas: Shopper, marta: Shopper)
 def test_only_members_of_such_a_campaign_see_the_way_to_approvals(lucas: Shopper, world: World):
     assert 'href="/approvals/"' in lucas.get("/")
     assert 'href="/approvals/"' not in Shopper().sign_in().get("/")
+
+
+def test_phone_that_was_chosen_has_no_part_in_an_order_that_the_days_sum_gives_to_another(lucas: Shopper):
+    lucas.order("lamp")
+    lucas.get("/products/mug/")
+    phone = Device.objects.get(participant__external_id="lucas", channel="sms")
+
+    lucas.send("/products/mug/order/", device=str(phone.uuid))
+
+    assert "Marta Reis is asked to approve" in lucas.page
