@@ -184,6 +184,7 @@ def test_storefronts_mode_of_completion_comes_before_the_campaigns(
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgres
 def test_statements_of_an_approved_and_a_scheduled_one(company, backend, sql):
     """One without either costs what it always did; the budgets of these are in test_statements."""
     backend.get("/campaigns/")
