@@ -58,7 +58,7 @@ def judge(challenge: Challenge, given: object, *, standing: Standing, trail: Tra
     if not challenge.is_final:
         digest = challenge.digest()
         error = verdicts.attempt(challenge, given, digest=digest, standing=standing, trail=trail)
-    elif challenge.status == Challenge.Status.APPROVED and not challenge.is_past_deadline(standing.at):
+    elif challenge.accepted is not None and not challenge.is_past_deadline(standing.at):
         error = _judge_again(challenge, given, standing, trail)
     else:
         error = ChallengeClosed(challenge=challenge)
