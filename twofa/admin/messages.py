@@ -55,8 +55,8 @@ _VALUES: dict[str, StrOrPromise] = {
     "total": _("how many points in all"),
     "digest": _("a short mark of the whole batch"),
     "action": _("what happens to the device: add, make_default, revoke or switch_off"),
-    "purpose": _("the name of what the storefront asks for"),
-    "description": _("what the storefront asks for, in its words; empty where it says nothing"),
+    "purpose": _("what the storefront asks for"),
+    "description": _("what it is for in the words of the storefront; empty where it says nothing"),
     "document": _("which document"),
     "reason": _("why it was not accepted"),
 }
