@@ -42,6 +42,7 @@ class Alert(StrEnum):
     PREFIX_PAUSED = "prefix_paused"
     NUMBER_AT_RISK = "number_at_risk"
     TOO_MANY_FAILURES = "too_many_failures"
+    NUMBER_UNCHECKED = "number_unchecked"
 
 
 LEVELS: dict[Alert, int] = {
@@ -62,6 +63,7 @@ LEVELS: dict[Alert, int] = {
     Alert.PREFIX_PAUSED: logging.ERROR,
     Alert.NUMBER_AT_RISK: logging.ERROR,
     Alert.TOO_MANY_FAILURES: logging.ERROR,
+    Alert.NUMBER_UNCHECKED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 
