@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from twofa import contacts
-from twofa.flows import batch_checkouts, checkouts, participants, storefronts
+from twofa.flows import batch_checkouts, challenges, checkouts, contact_verifications, participants, storefronts
 from twofa.flows.history import WORKER, Actor
 from twofa.models import (
     Campaign,
@@ -26,7 +26,6 @@ from twofa.models import (
     Storefront,
 )
 from twofa.models.clock import now
-from twofa.models.ids import uuid7
 
 _numbers = itertools.count(1)
 
@@ -183,13 +182,23 @@ def wrong_token(challenge: Challenge) -> str:
     return ("0" if right[0] != "0" else "1") + right[1:]
 
 
+def step_up(shop: Shop, purpose: str = "step_up:transfer", **asked: Any) -> Challenge:
+    """An open challenge of a purpose that stands alone, for the shop's participant."""
+    ask = challenges.Ask(**{"participant": shop.participant.external_id, "purpose": purpose, **asked})
+    return challenges.open_challenge(ask, storefront=shop.storefront, campaign=shop.campaign.slug, actor=shop.actor)
+
+
 def login_challenge(shop: Shop) -> Challenge:
-    """An open login challenge on the shop's device, which no flow opens yet: a redemption's, made over."""
-    row: Challenge = shop.open().challenge
-    row.pk, row.redemption_id, row.purpose = uuid7(), None, Purpose.LOGIN
-    row._state.adding = True
-    row.save(force_insert=True)
-    return row
+    """An open login challenge on the shop's device."""
+    return step_up(shop, Purpose.LOGIN.value)
+
+
+def contact_challenge(shop: Shop, channel: str = "email", address: str | None = None, **columns: Any) -> Challenge:
+    """An open verification of an address that is nobody's yet."""
+    number = next(_numbers)
+    address = address or (f"new{number}@example.com" if channel == "email" else f"+55119{80000000 + number}")
+    given: dict[str, Any] = {"storefront": shop.storefront, "channel": channel, "address": address, **columns}
+    return contact_verifications.open_verification(shop.campaign, actor=shop.actor, **given)
 
 
 def link_of(challenge: Challenge, contact: Device | None = None) -> tuple[Any, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 import phonenumbers
 from django.core.exceptions import ValidationError
@@ -33,6 +34,19 @@ _NO_COUNTRY = "001"
 _DOT = "•"
 _OF_PREFIX = 4
 _SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Contact:
+    """An address on a channel that nobody has registered yet; ``address`` in its one spelling."""
+
+    channel: str
+    address: str = field(repr=False)
+
+    @property
+    def destination(self) -> str:
+        """Return what may be shown of it."""
+        return mask(self.channel, self.address)
 
 
 def normalise(channel: str, address: str) -> str:

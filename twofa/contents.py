@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
+    STEP_UP,
     TOKEN_LIFE_CAP,
     Campaign,
     Challenge,
@@ -44,7 +45,9 @@ Limits = Mapping[str, int]
 def locale_of(delivery: Delivery) -> str:
     """Return the language of whom a message goes to, else of the host, among those that there are texts for."""
     participant = delivery.participant
-    chosen = delivery.context.get("locale") or (participant.locale if participant else "") or conf.language_code
+    of_challenge = "" if delivery.challenge is None else delivery.challenge.locale
+    chosen = delivery.context.get("locale") or (participant.locale if participant else of_challenge)
+    chosen = chosen or conf.language_code
     return spoken(str(chosen))
 
 
@@ -62,7 +65,7 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
         context |= _about_notice(delivery, locale, limits)
     else:
         context["not_me"] = not_me(delivery, challenge)
-        context |= _about_challenge(challenge)
+        context |= _about_challenge(challenge, limits)
         if challenge.redemption is not None:
             context |= about_redemption(challenge.redemption, locale, limits)
             context["requester"] = _requester(delivery, challenge, limits)
@@ -126,7 +129,7 @@ def _has_link(campaign: Campaign, channel: str) -> bool:
     return bool(conf.public_url) and (channel == Channel.EMAIL or campaign.links_in_messages)
 
 
-def _about_challenge(challenge: Challenge) -> dict[str, Any]:
+def _about_challenge(challenge: Challenge, limits: Limits) -> dict[str, Any]:
     # Not the time left: the text of one generation is the same whenever it is sent.
     life = min(challenge.token_ttl, TOKEN_LIFE_CAP, challenge.deadline - challenge.issued_at)
     about: dict[str, Any] = {
@@ -134,6 +137,10 @@ def _about_challenge(challenge: Challenge) -> dict[str, Any]:
         "action": challenge.action,
         "minutes": max(life // timedelta(minutes=1), 1),
     }
+    if challenge.purpose.startswith(STEP_UP):
+        # As unsafe as an item, and before the token as well.
+        said = challenge.description
+        about["description"] = wording.safe(said, limit=limits["item"]) if said else ""
     if challenge.subject is not None:
         about["destination"] = challenge.subject.destination
     return about
@@ -243,6 +250,7 @@ def sample(campaign: Campaign, event: str, channel: str, locale: str, *, approvi
         "destination": "+55 •• •••••-••34",
         "not_me": f"{conf.public_url}/not-me/…/" if _has_link(campaign, channel) else "",
         "purpose": "step_up:transfer",
+        "description": wording.safe(_("Change of address"), limit=limits["item"]),
         "action": "add",
         "items": [_line(item, locale, limits) for item in _sample_items()],
         "items_left": 0,

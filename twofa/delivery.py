@@ -220,6 +220,8 @@ def _ensure_unchanged(challenge: Challenge) -> None:
         digest = challenge.batch.digest(Redemption.objects.filter(batch=challenge.batch))
     elif challenge.subject is not None:
         digest = challenge.subject.digest(challenge.action)
+    elif challenge.stands_alone:
+        digest = challenge.digest()
     if digest is not None and not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
         logger.error("The row of challenge %s is not what its token was issued for.", challenge.pk)
         raise DeliveryError(TRANSACTION_CHANGED, retryable=False)

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from twofa.api import batches, campaigns, challenges, devices, docs, documents, participants, receipts, redemptions
+from twofa.api import (
+    batches,
+    campaigns,
+    challenges,
+    contact_verifications,
+    devices,
+    docs,
+    documents,
+    participants,
+    receipts,
+    redemptions,
+)
 from twofa.pages import not_me
 
 app_name = "twofa"
 
 _PARTICIPANT = "campaigns/<str:campaign>/participants/<str:external_id>/"
 _DEVICE = "devices/<str:device_id>/"
+_CHALLENGE = "challenges/<str:challenge_id>/"
 _BATCH = "redemption-batches/<str:batch_id>/"
 _REDEMPTION = "redemptions/<str:redemption_id>/"
 
@@ -41,7 +53,16 @@ urlpatterns = [
     path(f"{_BATCH}confirm/", batches.BatchConfirmationEndpoint.as_view(), name="batch-confirm"),
     path(f"{_BATCH}resend/", batches.BatchResendEndpoint.as_view(), name="batch-resend"),
     path(f"{_BATCH}cancel/", batches.BatchCancellationEndpoint.as_view(), name="batch-cancel"),
-    path("challenges/<str:challenge_id>/", challenges.ChallengeEndpoint.as_view(), name="challenge"),
+    path(_CHALLENGE, challenges.ChallengeEndpoint.as_view(), name="challenge"),
+    path(f"{_CHALLENGE}verify/", challenges.ChallengeVerificationEndpoint.as_view(), name="challenge-verify"),
+    path(f"{_CHALLENGE}resend/", challenges.ChallengeResendEndpoint.as_view(), name="challenge-resend"),
+    path(f"{_CHALLENGE}cancel/", challenges.ChallengeCancellationEndpoint.as_view(), name="challenge-cancel"),
+    path(f"{_PARTICIPANT}challenges/", challenges.ChallengesEndpoint.as_view(), name="challenges"),
+    path(
+        "campaigns/<str:campaign>/contact-verifications/",
+        contact_verifications.ContactVerificationsEndpoint.as_view(),
+        name="contact-verifications",
+    ),
     path("receipts/<str:alias>/", receipts.ReceiptsEndpoint.as_view(), name="receipts"),
     path("receipts/<str:alias>/<str:provider>/", receipts.ReceiptsEndpoint.as_view(), name="provider-receipts"),
     path("not-me/style.css", not_me.StylePage.as_view(), name="pages-style"),

@@ -35,6 +35,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "device-make-default": {"POST": None},
     "redemptions": {"GET": None, "POST": ...},
     "batches": {"POST": ...},
+    "challenges": {"POST": {"purpose": "login"}},
+    "contact-verifications": {"POST": {"channel": "email", "address": "new@example.com"}},
 }
 OWN: dict[str, dict[str, Any]] = {
     "redemption": {"GET": None},
@@ -46,6 +48,9 @@ OWN: dict[str, dict[str, Any]] = {
     "batch-resend": {"POST": {"channel": "sms"}},
     "batch-cancel": {"POST": None},
     "challenge": {"GET": None},
+    "challenge-verify": {"POST": {"token": "ABCDEF"}},
+    "challenge-resend": {"POST": {"channel": "sms"}},
+    "challenge-cancel": {"POST": None},
 }
 
 

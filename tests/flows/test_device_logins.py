@@ -68,7 +68,7 @@ def login(shop) -> Challenge:
 
 
 def test_django_otp_opens_a_session_by_a_login_token_alone(shop, login):
-    redemption_token = token_of(Challenge.objects.get(purpose="redemption"))
+    redemption_token = token_of(shop.open().challenge)
     assert shop.device.verify_token(redemption_token) is False
     assert shop.device.verify_token(token_of(login)) is True
     login.refresh_from_db()

@@ -35,8 +35,8 @@ def of_batch(pk: UUID, *, campaign: str | None = None, participant: str | None =
     return Links({**_answered_at(base), "wait": base, **_participant_paths(campaign, participant)})
 
 
-def _answered_at(base: str) -> dict[str, str]:
-    return {"confirm_token": f"{base}confirm/", "resend_token": f"{base}resend/"}
+def _answered_at(base: str, verb: str = "confirm") -> dict[str, str]:
+    return {"confirm_token": f"{base}{verb}/", "resend_token": f"{base}resend/"}
 
 
 def _participant_paths(campaign: str | None, external_id: str | None) -> dict[str, str]:
@@ -48,6 +48,12 @@ def _participant_paths(campaign: str | None, external_id: str | None) -> dict[st
 def of_participant(campaign: str, external_id: str) -> Links:
     """Return the links of a participant."""
     return Links({"onboarding": f"/campaigns/{campaign}/participants/{external_id}/onboarding/"})
+
+
+def of_challenge(pk: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
+    """Return the links of a challenge that stands alone, and of its participant where that is known."""
+    base = f"/challenges/{pk}/"
+    return Links({**_answered_at(base, "verify"), "wait": base, **_participant_paths(campaign, participant)})
 
 
 def of_device(uuid: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:

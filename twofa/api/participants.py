@@ -7,14 +7,22 @@ from rest_framework.request import Request
 
 from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, respond
-from twofa.api.devices import present_devices
-from twofa.api.fields import Choice, Input, Locale, Text
+from twofa.api.devices import VERDICTS, present_devices
+from twofa.api.fields import Choice, Identifier, Input, Locale, Raw, Text
 from twofa.api.lookups import campaign_of, ensure_external_id, participant_of
 from twofa.api.operations import operation
 from twofa.flows import next_actions, onboarding, participants
+from twofa.flows.registrations import Proof
 from twofa.models import Challenge, Method, Participant
 
 AUTHORIZE = next_actions.NextAction("authorize_device")
+
+
+class ProofInput(Input):
+    """A contact verification, and the token that the contact received. Of a new participant only."""
+
+    challenge_id = Identifier()
+    token = Raw()
 
 
 class EnrollmentInput(Input):
@@ -23,6 +31,7 @@ class EnrollmentInput(Input):
     name = Text(max_length=150, required=False)
     document_number = Text(max_length=32, required=False)
     locale = Locale(required=False)
+    contact_verification = ProofInput(required=False)
 
 
 class ParticipantInput(Input):
@@ -43,16 +52,25 @@ class ParticipantEndpoint(Endpoint):
         summary="Create or update a participant",
         form=ENROLLMENT,
         responses={200: shapes.Participant, 201: shapes.Participant},
-        errors=("not_found", "wrong_state"),
+        description=(
+            "A new one may begin with a verified contact: `contact_verification` names the challenge and gives its "
+            "token. The contact is an active device then, the default one; a wrong token creates nobody."
+        ),
+        errors=("not_found", "wrong_state", "purpose_mismatch", *VERDICTS),
         request_example={"name": "Ana Souza", "document_number": "529.982.247-25", "locale": "pt-BR"},
     )
     def put(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
         members = self.read(request, ENROLLMENT)
         served = campaign_of(self.storefront, campaign)
         ensure_external_id(external_id)
-        participant, created = participants.enroll(
-            campaign=served, external_id=external_id, actor=self.actor, **members
-        )
+        asked = {"campaign": served, "external_id": external_id, "actor": self.actor, **members}
+        named = asked.pop("contact_verification", None)
+        if named is None:
+            participant, created = participants.enroll(**asked)
+        else:
+            self.links = links.of_challenge(named["challenge_id"])
+            proof = Proof(named["challenge_id"], named["token"])
+            participant, created = participants.register(**asked, storefront=self.storefront, proof=proof)
         return respond(201 if created else 200, _present(participant))
 
     @operation(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from twofa.flows import challenges, issuing, onboarding, verdicts
+from twofa.flows import challenges, onboarding, verdicts
+from twofa.flows.alarms import tell
 from twofa.flows.history import Actor, Trail
 from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Failure, Method, Participant
 from twofa.models.clock import now
@@ -134,19 +135,3 @@ def end_challenges(device: Device, trail: Trail, *, with_subject: bool, reason: 
         verdicts.end(challenge, Challenge.Status.CANCELLED, at=trail.at, trail=trail, reason=reason)
     open_ = Challenge.objects.filter(device=device, status=Challenge.Status.PENDING, purpose__in=DIGESTS_OF_ORDERS)
     return list(open_.order_by("pk").only("redemption_id", "batch_id"))
-
-
-def tell(
-    event: str, participant: Participant, trail: Trail, *, destination: str, leaving_out: Device | None = None
-) -> None:
-    """Queue a notice to every verified contact: whoever did not ask for the change learns of it.
-
-    Staff choose by switches on which channels it goes. Where that would leave no contact it goes to all of them:
-    whoever takes an account over would switch the alarm off first.
-    """
-    contacts = Device.objects.active().filter(participant=participant)
-    told = list(contacts.exclude(pk__in=[] if leaving_out is None else [leaving_out.pk]).order_by("pk"))
-    chosen = [contact for contact in told if participant.campaign.sends(event, contact.channel)]
-    for contact in chosen or told:
-        contact.participant = participant
-        issuing.queue_notice(event, contact, at=trail.at, destination=destination)

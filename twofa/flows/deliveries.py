@@ -16,7 +16,7 @@ from twofa.exceptions import DeliveryError, TransitionRefused, forget_variables
 from twofa.flows import destinations, fallbacks, issuing, outbox, prefixes, receipts, recipients
 from twofa.flows.history import WORKER, Trail
 from twofa.flows.transactions import after_commit
-from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose
+from twofa.models import LEAST_USEFUL_LIFE, Challenge, Delivery, Participant, Purpose, family_of
 from twofa.models.clock import now
 
 logger = correlation.get_logger(__name__)
@@ -102,13 +102,14 @@ def _settle_unfit(row: Delivery, challenge_id: UUID) -> None:
     """Put away a message that may not be sent: superseded, re-minted once, or expired."""
     with transaction.atomic():
         challenge = _locked_challenge(row, challenge_id)
+        contact = issuing.contact_of(challenge)
         at = now()
         trail = Trail(WORKER, at)
         if challenge.is_final or challenge.generation != row.generation:
             _move(row, trail, Status.SUPERSEDED)
-        elif not row.reminted and challenge.deadline - at >= _needed(challenge) and challenge.device is not None:
+        elif not row.reminted and challenge.deadline - at >= _needed(challenge) and contact is not None:
             _move(row, trail, Status.SUPERSEDED, reason="reminted")
-            issuing.rotate(challenge, challenge.device, at=at, trail=trail, cause="reminted")
+            issuing.rotate(challenge, contact, at=at, trail=trail, cause="reminted")
         else:
             _move(row, trail, Status.EXPIRED, reason="too_late")
         trail.write()
@@ -196,7 +197,11 @@ def _fail_over(row: Delivery, challenge: Challenge, at: datetime, trail: Trail) 
     if not contacts or challenge.participant is None:
         return
     contact, budgets = fallbacks.aim(
-        contacts, participant=challenge.participant, recipient=recipient, campaign=challenge.campaign
+        contacts,
+        participant=challenge.participant,
+        recipient=recipient,
+        campaign=challenge.campaign,
+        family=family_of(challenge.purpose),
     )
     if budgets.recipient_active and issuing.within_send_budgets(budgets, challenge.campaign):
         issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="failed_over")

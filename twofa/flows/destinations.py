@@ -174,7 +174,7 @@ def _onboarding(devices: Sequence[Device], at: datetime) -> OnboardingIncomplete
         )
     if any(device.is_held for device in devices):
         return OnboardingIncomplete(
-            _("Tokens to the participant's device are on hold until the campaign's staff have looked into a report."),
+            _("Tokens to the participant's device are on hold until the campaign's staff release it."),
             missing=["device"],
             next_action=HELD,
         )

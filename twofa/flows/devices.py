@@ -13,7 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -24,7 +23,7 @@ from twofa.flows import changes, destinations, facts, issuing, onboarding, renew
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD
 from twofa.flows.transactions import retried_once
-from twofa.models import ActorKind, Challenge, Delivery, Device, Participant, Purpose, Storefront
+from twofa.models import ActorKind, Challenge, Device, Family, Participant, Purpose, Storefront
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -126,7 +125,7 @@ def _ask(
         raise NotActive
     if contact.is_held:
         raise OnboardingIncomplete(missing=["device"], next_action=HELD)
-    budgets = facts.budgets(participant=participant, campaign=campaign, contact=contact)
+    budgets = facts.budgets(participant=participant, campaign=campaign, contact=contact, family=Family.DEVICES)
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
     issuing.ensure_sends(budgets, campaign, participant.pk)
@@ -149,19 +148,11 @@ def _ask(
 def _ensure_paused(participant: Participant, contact: Device, at: datetime) -> None:
     """Raise where the participant's last device token went to ``contact`` a moment ago. Raises: ResendCooldown.
 
-    The pause between messages would be none if another challenge were a way around it: revoke and register again, ask
-    for one change and then another, through one storefront and then its neighbour. By the address and not by the row,
-    because a device registered again is another row. One that was answered or never arrived holds nobody up: whoever
-    types the right token has the device in hand, and a resend is not held up by a failed delivery either.
+    Ways around it would be: revoke and register again, ask for one change and then another, through one storefront and
+    then its neighbour. By the address and not by the row, because a device registered again is another row.
     """
-    present = Delivery.objects.filter(challenge=OuterRef("pk"), generation=OuterRef("generation"))
     sent = Challenge.objects.filter(participant=participant, purpose=Purpose.DEVICE, address=contact.address)
-    bothering = sent.exclude(status=Challenge.Status.APPROVED).exclude(
-        Exists(present.filter(status__in=Delivery.UNDELIVERED))
-    )
-    last = bothering.order_by("-issued_at").first()
-    if last is not None:
-        renewals.ensure_paused(last, at)
+    renewals.ensure_none_lately(sent, at)
 
 
 def verify(device: Device, *, storefront: Storefront, token: object, actor: Actor) -> Device:
@@ -344,8 +335,7 @@ def answer_login(device: Device, token: object) -> bool:
             return False
         standing = facts.standing(challenge)
         trail = Trail(Actor(ActorKind.PARTICIPANT, locked.participant.external_id), standing.at)
-        digest = bytes(challenge.transaction_digest)
-        error = verdicts.attempt(challenge, token, digest=digest, standing=standing, trail=trail)
+        error = verdicts.attempt(challenge, token, digest=challenge.digest(), standing=standing, trail=trail)
         trail.write()
     return error is None
 

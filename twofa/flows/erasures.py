@@ -54,8 +54,8 @@ from twofa.models import (
     Participant,
     Redemption,
 )
-from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
+from twofa.models.purpose import DIGESTS_OF_ORDERS
 
 logger = correlation.get_logger(__name__)
 
@@ -306,7 +306,7 @@ def _forget_messages(participant: Participant, actor: Actor) -> int:
     count = _update(deliveries, **blank, prefix="", context={}, early_report=None, provider_message_id="")
     challenges = Challenge.objects.filter(Q(participant=participant) | approvers.answered_by(participant))
     _update(challenges, **blank, accepted=None)
-    _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"")
+    _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"", description="")
     # What a backend or staff wrote of a failure; its code stays. No digest covers it.
     _update(Redemption.objects.filter(participant=participant), failure_detail="")
     _update(Case.objects.filter(Q(participant=participant) | Q(device__participant=participant)), note="")

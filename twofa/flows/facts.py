@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import BooleanField, CharField, DateTimeField, IntegerField
 
 from twofa import contacts
+from twofa.contacts import Contact
 from twofa.models import (
     Approver,
     Campaign,
@@ -23,6 +24,7 @@ from twofa.models import (
     Delivery,
     Device,
     Event,
+    Family,
     Participant,
     PrefixPause,
     Redemption,
@@ -30,13 +32,25 @@ from twofa.models import (
     SafeNumber,
     statements,
 )
+from twofa.models.purpose import family_sql
 
 DAY = timedelta(hours=24)
 ATTEMPT_FAILED = "challenge.attempt_failed"
 
 _NUMBER, _TIME, _FLAG = IntegerField(), DateTimeField(), BooleanField()
-_FAILED_ATTEMPTS = f"""(SELECT count(*) FROM {{event}} WHERE event.type = '{ATTEMPT_FAILED}'
-    AND event.created_at > {{yesterday}} AND event.participant_id = """
+NOBODY = 0
+"""The key of no participant: who has no account yet has used up nothing."""
+
+
+def _failed_attempts(participant: str, family: str) -> str:
+    """Return the SQL that counts the wrong tokens of a participant's day in one family of purposes.
+
+    By the index of the participant's events, and then by the keys of their challenges: as many as there are failures.
+    """
+    return f"""(SELECT count(*) FROM {{event}} JOIN {{failed}} ON failed.id = event.challenge_id
+    WHERE event.type = '{ATTEMPT_FAILED}' AND event.created_at > {{yesterday}}
+    AND event.participant_id = {participant} AND {family_sql("failed.purpose")} = {family})"""
+
 
 # Different participants may share an address, and an approver receives what others ask for. So no row lock orders them,
 # and two counts made at the same time would both find the last place free. SQLite needs none: its transactions are
@@ -69,6 +83,7 @@ _BUDGETS = statements.Select(
     joined={
         "redemption": Redemption,
         "challenge": Challenge,
+        "failed": Challenge,
         "delivery": Delivery,
         "event": Event,
         "recipient": Participant,
@@ -84,11 +99,11 @@ _BUDGETS = statements.Select(
             _FLAG,
         ),
         "open_challenges": (
-            """(SELECT count(*) FROM {challenge} WHERE participant_id = %(participant)s
-            AND status = 'pending' AND purpose <> 'device' AND deadline > {now})""",
+            f"""(SELECT count(*) FROM {{challenge}} WHERE participant_id = %(participant)s
+            AND status = 'pending' AND deadline > {{now}} AND {family_sql("purpose")} = %(family)s)""",
             _NUMBER,
         ),
-        "failed_attempts": (_FAILED_ATTEMPTS + "%(participant)s)", _NUMBER),
+        "failed_attempts": (_failed_attempts("%(participant)s", "%(family)s"), _NUMBER),
         "sends_of_participant": (
             "(SELECT count(*) FROM {delivery} WHERE participant_id = %(recipient)s AND created_at > {yesterday})",
             _NUMBER,
@@ -180,6 +195,7 @@ def _standing(condition: str) -> statements.Select:
             "account": get_user_model(),
             "device": Device,
             "event": Event,
+            "failed": Challenge,
             "redemption": Redemption,
             "batch": RedemptionBatch,
             "approver": Participant,
@@ -195,7 +211,11 @@ def _standing(condition: str) -> statements.Select:
             "device_is_theirs": (_IS_THEIRS, _FLAG),
             "approver_entitled": (_IS_ENTITLED, _FLAG),
             "device_held": ("device.held_at IS NOT NULL", _FLAG),
-            "failed_attempts": (_FAILED_ATTEMPTS + "challenge.participant_id)", _NUMBER),
+            "device_failures": ("device.failures", _NUMBER),
+            "failed_attempts": (
+                _failed_attempts("challenge.participant_id", family_sql("challenge.purpose")),
+                _NUMBER,
+            ),
         },
     )
 
@@ -245,7 +265,10 @@ class Standing:
     device_is_theirs: bool | None
     approver_entitled: bool
     device_held: bool
+    device_failures: int | None
+    """Wrong tokens in a row that went to the device, over all its challenges; None where it is gone."""
     failed_attempts: int
+    """Of the last 24 hours, in the family of the challenge's purpose."""
 
     @property
     def device_usable(self) -> bool:
@@ -257,26 +280,30 @@ class Standing:
 
 def budgets(
     *,
-    participant: Participant,
+    participant: Participant | None,
     campaign: Campaign,
-    contact: Device | None,
+    contact: Device | Contact | None,
     others: Sequence[Device] = (),
     recipient: Participant | None = None,
+    family: Family = Family.ORDERS,
     storefront_id: int | None = None,
     order_id: str = "",
 ) -> Budgets:
     """Take turns with whoever else sends to ``contact``, or spends the campaign's budget; read clock and budgets.
 
     ``others`` are those that the same transaction may turn to where ``contact`` is closed: their turns are taken with
-    its own, in one order for all. ``recipient`` is who gets the message, where that is not the participant. Call it
-    with the participant locked; the turns end with the transaction.
+    its own, in one order for all. ``recipient`` is who gets the message, where that is not the participant, and
+    ``family`` that of what is asked for. Call it with the participant locked, if there is one yet; the turns end with
+    the transaction.
     """
-    receives = participant.pk if recipient is None else recipient.pk
+    asks = NOBODY if participant is None else participant.pk
+    receives = asks if recipient is None else recipient.pk
     asked = (_TURNS, _BUDGETS) if connection.vendor == "postgresql" else (_BUDGETS,)
     *_turn, (row,) = statements.read(
         *asked,
-        participant=participant.pk,
+        participant=asks,
         recipient=receives,
+        family=family.value,
         campaign=campaign.pk,
         capped=campaign.sends_per_campaign_per_day is not None,
         sms_capped=_is_sms_capped(campaign, contact),
@@ -290,16 +317,18 @@ def budgets(
     return Budgets(**row)
 
 
-def prefix_of(campaign: Campaign, contact: Device | Challenge) -> str:
+def prefix_of(campaign: Campaign, contact: Device | Contact | Challenge) -> str:
     """Return the prefix by which messages to a contact are counted; empty where nobody is paid for one."""
     return "" if campaign.test else contacts.prefix(contact.channel, contact.address)
 
 
-def _is_sms_capped(campaign: Campaign, contact: Device | None) -> bool:
+def _is_sms_capped(campaign: Campaign, contact: Device | Contact | None) -> bool:
     return campaign.sms_per_day is not None and contact is not None and contact.channel == Channel.SMS
 
 
-def _turns(campaign: Campaign, receives: int, contact: Device | None, others: Sequence[Device]) -> dict[str, str]:
+def _turns(
+    campaign: Campaign, receives: int, contact: Device | Contact | None, others: Sequence[Device]
+) -> dict[str, str]:
     """Return whose turns to take, in the order in which everybody takes them.
 
     A transaction that finds its first contact closed goes on to another. If it took that one's turn only then, two of
@@ -313,7 +342,7 @@ def _turns(campaign: Campaign, receives: int, contact: Device | None, others: Se
     addresses = sorted({device.address for device in aimed})
     named = [
         f"twofa:campaign:{campaign.pk}" if is_shared else "",
-        recipient_turn(receives) if aimed else "",
+        recipient_turn(receives) if aimed and receives != NOBODY else "",
         *_two([f"twofa:prefix:{prefix}" for prefix in prefixes]),
         *_two([f"twofa:destination:{address}" for address in addresses]),
     ]

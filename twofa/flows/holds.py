@@ -49,6 +49,6 @@ def release(device: Device, *, by: Any, actor: Actor, reason: str) -> None:
         if not locked.is_held:
             raise WrongState
         trail = Trail(actor, now())
-        locked.change(held_at=None)
+        locked.change(held_at=None, failures=0)
         trail.add("device.released", locked, destination=locked.destination, reason=reason)
         trail.write()

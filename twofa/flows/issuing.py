@@ -10,6 +10,7 @@ from typing import Any
 
 from twofa import alerts, correlation, jobs, tokens
 from twofa.alerts import Alert
+from twofa.contacts import Contact
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
 from twofa.flows import outbox
 from twofa.flows.facts import DAY, Budgets, prefix_of
@@ -34,13 +35,18 @@ _FIELDS_OF_CONTACT = ("channel", "address", "destination")
 
 @dataclass(frozen=True)
 class Request:
-    """What a new challenge is about. ``latest`` is when it ends at the latest, whatever the campaign's time for it."""
+    """What a new challenge is about. ``latest`` is when it ends at the latest, whatever the campaign's time for it.
+
+    ``digest`` is that of the row that waits for it; one that stands alone has its own.
+    """
 
     storefront: Storefront
     campaign: Campaign
-    participant: Participant
+    participant: Participant | None
     purpose: str
-    digest: bytes
+    digest: bytes | None = None
+    description: str = ""
+    locale: str = ""
     redemption: Redemption | None = None
     batch: RedemptionBatch | None = None
     subject: Device | None = None
@@ -119,7 +125,7 @@ def _alert(budget: str, campaign: Campaign, participant: int | None) -> None:
     alerts.sound(Alert.BUDGET_REFUSED, budget=budget, campaign=campaign.pk, participant=participant)
 
 
-def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> Challenge:
+def issue(request: Request, contact: Device | Contact, *, at: datetime, trail: Trail) -> Challenge:
     """Store a challenge with its first generation. The caller queues its delivery."""
     campaign = request.campaign
     deadline = at + campaign.redemption_ttl
@@ -132,8 +138,9 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         batch=request.batch,
         subject=request.subject,
         action=request.action,
-        transaction_digest=request.digest,
-        device=contact,
+        description=request.description,
+        locale=request.locale,
+        device=contact if isinstance(contact, Device) else None,
         channel_chosen=request.channel_chosen,
         kid=tokens.issuing_kid(),
         seed=secrets.token_bytes(tokens.SEED_BYTES),
@@ -144,6 +151,7 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
         **_contact_columns(contact),
         **campaign.snapshot(),
     )
+    challenge.transaction_digest = challenge.digest() if request.digest is None else request.digest
     writes.insert(challenge)
     trail.add("challenge.issued", challenge, channel=contact.channel, destination=contact.destination)
     return challenge
@@ -151,7 +159,7 @@ def issue(request: Request, contact: Device, *, at: datetime, trail: Trail) -> C
 
 def rotate(
     challenge: Challenge,
-    contact: Device,
+    contact: Device | Contact,
     *,
     at: datetime,
     trail: Trail,
@@ -176,7 +184,7 @@ def rotate(
         expires_at=None,
         resends=challenge.resends + counted,
         channel_chosen=challenge.channel_chosen or chosen,
-        device=contact,
+        device=contact if isinstance(contact, Device) else None,
         **_contact_columns(contact),
     )
     trail.add(
@@ -255,13 +263,16 @@ def queue_notice(event: str, contact: Device, *, at: datetime, **context: str) -
 
 def message_event(challenge: Challenge) -> str:
     """Return the name of the message that carries this challenge's token."""
-    if challenge.purpose.startswith(STEP_UP):
-        return "step_up.token"
     if challenge.purpose == Purpose.DEVICE and challenge.action != Challenge.Action.VERIFY:
         return "device_change.token"
     if challenge.redemption is not None and challenge.redemption.scheduled_for is not None:
         return "schedule.token"
-    return f"{challenge.purpose}.token"
+    return message_of(challenge.purpose)
+
+
+def message_of(purpose: str) -> str:
+    """Return the name of the message that carries the tokens of a purpose."""
+    return "step_up.token" if purpose.startswith(STEP_UP) else f"{purpose}.token"
 
 
 def _store(row: Delivery) -> None:
@@ -274,5 +285,12 @@ def _publish(row: Delivery) -> None:
     jobs.publish(jobs.DELIVER, row.pk)
 
 
-def _contact_columns(contact: Device) -> dict[str, Any]:
+def contact_of(challenge: Challenge) -> Device | Contact | None:
+    """Return where a challenge's messages go: its device, or of a contact verification the address itself."""
+    if challenge.purpose == Purpose.CONTACT:
+        return Contact(challenge.channel, challenge.address)
+    return challenge.device
+
+
+def _contact_columns(contact: Device | Contact) -> dict[str, Any]:
     return {name: getattr(contact, name) for name in _FIELDS_OF_CONTACT}

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import OnboardingIncomplete, PolicyRefused, WrongState
-from twofa.flows import changes, destinations, onboarding
+from twofa.flows import alarms, destinations, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Device, Method, Participant
@@ -43,7 +43,7 @@ def set_method(participant: Participant, *, method: str, by: Any, actor: Actor, 
         locked.two_factor_method = method
         locked.save(update_fields=["two_factor_method", "updated_at"])
         trail.add(event, locked, before=before, reason=reason, **data)
-        changes.tell(event, locked, trail, destination=destination)
+        alarms.tell(event, locked, trail, destination=destination)
         onboarding.note(locked, trail)
         trail.write()
     return locked

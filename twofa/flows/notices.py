@@ -1,7 +1,7 @@
 """Notices: what a participant is told besides tokens, in the transaction that makes it true.
 
 One that is over a budget of sends is dropped with an event: what it tells of has happened, and is no error for that.
-(The alarms about devices are ``changes.tell``: they go to every contact, and no budget silences them.)
+(The alarms about devices are ``flows.alarms``: they go to every contact, and no budget silences them.)
 """
 
 from __future__ import annotations

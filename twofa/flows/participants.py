@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,10 +13,11 @@ from stdnum.br import cnpj, cpf
 
 from twofa import correlation
 from twofa.conf import conf
-from twofa.exceptions import Invalid, OnboardingIncomplete, TwoFactorError, Unavailable
-from twofa.flows import destinations, devices, onboarding
+from twofa.exceptions import Invalid, NotFound, OnboardingIncomplete, TwoFactorError, Unavailable
+from twofa.flows import challenges, contact_verifications, destinations, devices, onboarding, registrations
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
+from twofa.flows.registrations import Proof
 from twofa.models import Campaign, Challenge, Method, Participant, Storefront
 from twofa.models.clock import now
 from twofa.models.ids import uuid7
@@ -65,8 +67,7 @@ def enroll(
 
 def _enroll(campaign: Campaign, external_id: str, actor: Actor, changes: dict[str, str]) -> tuple[Participant, bool]:
     with transaction.atomic():
-        rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
-        participant = rows.filter(campaign=campaign, external_id=external_id).first()
+        participant = _locked(campaign, external_id)
         _ensure_free_document(campaign, external_id, changes)
         if participant is None:
             return _create(campaign, external_id, actor, changes), True
@@ -75,9 +76,87 @@ def _enroll(campaign: Campaign, external_id: str, actor: Actor, changes: dict[st
     return participant, False
 
 
+def register(
+    *,
+    campaign: Campaign,
+    external_id: str,
+    storefront: Storefront,
+    actor: Actor,
+    proof: Proof,
+    name: str | None = None,
+    document_number: str | None = None,
+    locale: str | None = None,
+) -> tuple[Participant, bool]:
+    """Create a participant with a contact that a verification proved, and tell whether they are new.
+
+    Where the same verification made the same participant before, the request is repeated and changes what it gives.
+
+    Raises: Invalid, NotFound, PurposeMismatch, ChallengeClosed, TransactionChanged, TokenMalformed, TokenInvalid,
+    TokenSuperseded, TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, Unavailable.
+    """
+    given = {"name": name, "document_number": _document_number(document_number), "locale": locale}
+    changes = {column: value for column, value in given.items() if value is not None}
+    asked = _Registration(campaign, external_id, storefront, actor, proof, changes)
+    try:
+        participant, error, is_new = _register(asked)
+    except IntegrityError:
+        # As of anybody enrolled: but the right token is as it was before, because all of it was rolled back.
+        _ensure_free_document(campaign, external_id, changes)
+        participant, error, is_new = _register(asked)
+    if participant is None:
+        raise error or NotFound
+    return participant, is_new
+
+
+@dataclass(frozen=True)
+class _Registration:
+    """One call: who shall be a participant, by which proof."""
+
+    campaign: Campaign
+    external_id: str
+    storefront: Storefront
+    actor: Actor
+    proof: Proof
+    columns: dict[str, str]
+
+
+def _register(asked: _Registration) -> tuple[Participant | None, TwoFactorError | None, bool]:
+    """Judge the token and create the participant, or change one whom the same proof created, in one transaction.
+
+    The charge of a wrong token is committed with its verdict, which is a value for that; nobody is created then.
+    """
+    with transaction.atomic(durable=True):
+        known = _locked(asked.campaign, asked.external_id)
+        challenge = registrations.find(asked.proof, storefront=asked.storefront, campaign=asked.campaign)
+        if known is not None:
+            # Whoever created them with this proof repeats the request. Its token is not looked at: it gives nothing.
+            if challenge.participant_id != known.pk:
+                raise registrations.not_new()
+            return _enroll(asked.campaign, asked.external_id, asked.actor, asked.columns)[0], None, False
+        _ensure_named(asked.columns)
+        _ensure_free_document(asked.campaign, asked.external_id, asked.columns)
+        challenge = challenges.locked(challenge)
+        if _is_theirs(challenge, asked.external_id):
+            return challenge.participant, None, False
+        standing = contact_verifications.standing(challenge)
+        trail = Trail(asked.actor, standing.at)
+        error = registrations.judge(challenge, asked.proof.token, standing=standing, trail=trail)
+        trail.write()
+        if error is not None:
+            return None, error, False
+        participant = _create(asked.campaign, asked.external_id, asked.actor, asked.columns)
+        registrations.hand_over(challenge, participant, trail)
+        trail.write()
+    return participant, None, True
+
+
+def _is_theirs(challenge: Challenge, external_id: str) -> bool:
+    """Tell whether the same request came twice at once, and the other one was first."""
+    return challenge.participant is not None and challenge.participant.external_id == external_id
+
+
 def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[str, str]) -> Participant:
-    if "name" not in columns:
-        raise Invalid.field("name", "required", _("A new participant needs a name."))
+    _ensure_named(columns)
     locale = columns.get("locale", "")
     user = _resolve_user(campaign, external_id, columns["name"], locale)
     if Participant.objects.filter(campaign=campaign, user=user).exists():
@@ -95,6 +174,16 @@ def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[st
     trail.add("participant.enrolled", participant, two_factor_method=participant.two_factor_method)
     trail.write()
     return participant
+
+
+def _locked(campaign: Campaign, external_id: str) -> Participant | None:
+    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    return rows.filter(campaign=campaign, external_id=external_id).first()
+
+
+def _ensure_named(columns: dict[str, str]) -> None:
+    if "name" not in columns:
+        raise Invalid.field("name", "required", _("A new participant needs a name."))
 
 
 def _resolve_user(campaign: Campaign, external_id: str, name: str, locale: str) -> Any:

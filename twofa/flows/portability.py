@@ -54,8 +54,8 @@ BATCHES = (
 # Without the other person: that one is somebody else's to ask for.
 ENTITLEMENTS = ("id", "max_amount", "valid_until", "is_active", "created_at")
 CHALLENGES = (
-    "id", "storefront__name", "purpose", "redemption", "batch", "action", "status", "channel", "address", "attempts",
-    "resends", "created_at", "ended_at",
+    "id", "storefront__name", "purpose", "description", "redemption", "batch", "action", "status", "channel", "address",
+    "attempts", "resends", "created_at", "ended_at",
 )  # fmt: skip
 DELIVERIES = (
     "challenge", "event", "channel", "address", "status", "reason", "tries", "provider", "provider_message_id",

@@ -18,14 +18,14 @@ from twofa.conf import conf
 from twofa.exceptions import KeyMissing
 from twofa.flows import abandoned_devices, cases, document_files, document_numbers, idempotency, redactions, webhooks
 from twofa.models import Challenge, Delivery, DocumentFile
-from twofa.models.challenge import DIGESTS_OF_ORDERS
 from twofa.models.clock import now
+from twofa.models.purpose import DIGESTS_OF_ORDERS
 
 logger = correlation.get_logger(__name__)
 
 BATCH = 500
 
-NO_DIGEST = {"transaction_digest": b""}
+NOTHING_SAID = {"transaction_digest": b"", "description": ""}
 
 Progress = Callable[[str, int], object]
 
@@ -123,7 +123,10 @@ def _challenges_due(at: datetime) -> QuerySet[Challenge]:
 
 
 def _challenges(at: datetime) -> Iterator[int]:
-    for purposes, changes in ((Q(purpose__in=DIGESTS_OF_ORDERS), {}), (~Q(purpose__in=DIGESTS_OF_ORDERS), NO_DIGEST)):
+    for purposes, changes in (
+        (Q(purpose__in=DIGESTS_OF_ORDERS), {}),
+        (~Q(purpose__in=DIGESTS_OF_ORDERS), NOTHING_SAID),
+    ):
         yield from _chunks(_challenges_due(at).filter(purposes), address="", destination="", **changes)
 
 

@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from typing import Any, cast
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.exceptions import (
@@ -18,7 +19,7 @@ from twofa.exceptions import (
 from twofa.flows import destinations, facts, fallbacks, issuing, recipients
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Delivery, Device, Participant, Purpose
+from twofa.models import Challenge, Delivery, Device, Participant, Purpose, family_of
 
 
 @sensitive_variables()
@@ -37,13 +38,15 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     if not standing.approver_entitled:
         raise ApproverNotEntitled
     issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
-    undelivered = challenge.delivery_status in Delivery.UNDELIVERED
-    if not undelivered:
-        _ensure_timely(challenge, standing.at)
+    is_counted = ensure_timely(challenge, standing.at)
     participant = cast(Participant, challenge.participant)
     recipient, contacts = _contacts(challenge, channel, standing.at)
     contact, budgets = fallbacks.aim(
-        contacts, participant=participant, recipient=recipient, campaign=challenge.campaign
+        contacts,
+        participant=participant,
+        recipient=recipient,
+        campaign=challenge.campaign,
+        family=family_of(challenge.purpose),
     )
     if not budgets.recipient_active:
         raise ApproverNotEntitled
@@ -55,7 +58,7 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
         at=budgets.at,
         trail=trail,
         cause="resent",
-        counted=not undelivered,
+        counted=is_counted,
         chosen=channel is not None,
         reason=reason,
     )
@@ -63,16 +66,37 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     return budgets.at
 
 
-def _ensure_timely(challenge: Challenge, at: datetime) -> None:
+def ensure_timely(challenge: Challenge, at: datetime) -> bool:
+    """Raise where it is too soon, or too often; tell whether the resend is counted: not after one that never arrived.
+
+    Raises: ResendCooldown, ResendsExhausted.
+    """
+    if challenge.delivery_status in Delivery.UNDELIVERED:
+        return False
     if challenge.resends_remaining == 0:
         raise ResendsExhausted(None)
     ensure_paused(challenge, at)
+    return True
 
 
 def ensure_paused(challenge: Challenge, at: datetime) -> None:
     """Raise where its last message was sent a moment ago. Raises: ResendCooldown."""
     if at < challenge.resend_available_at:
         raise ResendCooldown(math.ceil((challenge.resend_available_at - at).total_seconds()))
+
+
+def ensure_none_lately(sent: QuerySet[Challenge], at: datetime) -> None:
+    """Raise where the last of some challenges sent its message a moment ago. Raises: ResendCooldown.
+
+    The pause between messages would be none if another challenge were a way around it. One that was answered or never
+    arrived holds nobody up: whoever types the right token has the device in hand, and a resend is not held up by a
+    failed delivery either.
+    """
+    present = Delivery.objects.filter(challenge=OuterRef("pk"), generation=OuterRef("generation"))
+    undelivered = Exists(present.filter(status__in=Delivery.UNDELIVERED))
+    last = sent.exclude(status=Challenge.Status.APPROVED).exclude(undelivered).order_by("-issued_at").first()
+    if last is not None:
+        ensure_paused(last, at)
 
 
 def _contacts(challenge: Challenge, channel: str | None, at: datetime) -> tuple[Participant, list[Device]]:

@@ -45,9 +45,17 @@ def ensure_room(device: Device) -> None:
 
     Raises: Invalid, with ``contact_in_use``.
     """
-    if _is_full(device, pending_too=True):
-        participant = device.participant
-        alerts.sound(Alert.CONTACT_REFUSED, campaign=participant.campaign_id, participant=participant.pk)
+    _ensure_room(device.participant.campaign_id, device.address, device.participant_id)
+
+
+def ensure_room_for_another(campaign: int, address: str) -> None:
+    """Raise where too many use a contact for one more participant to prove it. Raises: Invalid."""
+    _ensure_room(campaign, address, None)
+
+
+def _ensure_room(campaign: int, address: str, participant: int | None) -> None:
+    if _is_full(campaign, address, participant, pending_too=True):
+        alerts.sound(Alert.CONTACT_REFUSED, campaign=campaign, participant=participant)
         raise refusal()
 
 
@@ -56,9 +64,17 @@ def refused_when_proved(device: Device, trail: Trail) -> Invalid | None:
 
     A value and no exception: the right token stays charged. What rolled back here would be a free guess.
     """
-    if not _is_full(device, pending_too=False):
+    if not _is_full(device.participant.campaign_id, device.address, device.participant_id, pending_too=False):
         return None
     trail.add(REFUSED, device, destination=device.destination)
+    return refusal()
+
+
+def refused_to_another(challenge: Challenge, trail: Trail) -> Invalid | None:
+    """Return why nobody is registered with the contact that a verification proved, having noted it, or None."""
+    if not _is_full(challenge.campaign_id, challenge.address, None, pending_too=False):
+        return None
+    trail.add(REFUSED, challenge, destination=challenge.destination)
     return refusal()
 
 
@@ -72,17 +88,19 @@ def refusal() -> Invalid:
     return Invalid.field("address", "contact_in_use", _("This contact cannot be used here. Give another one."))
 
 
-def _is_full(device: Device, *, pending_too: bool) -> bool:
+def _is_full(campaign_id: int, address: str, participant: int | None, *, pending_too: bool) -> bool:
     limit = conf.participants_per_contact
     if limit is None:
         return False
     # The channel is left out: one phone is one contact, by SMS and by WhatsApp. So are the capitals of an address.
-    campaign_id, address = device.participant.campaign_id, device.address.lower()
+    address = address.lower()
     if connection.vendor == "postgresql":
         _TURN.rows(contact_turn=f"twofa:contact:{campaign_id}:{address}")
     counted = Q(status=Device.Status.ACTIVE)
     if pending_too:
         counted |= Q(status=Device.Status.PENDING, created_at__gt=now() - DAY)
     same = Device.objects.living().alias(contact=Lower("address")).filter(contact=Lower(Value(address)))
-    others = same.filter(counted, participant__campaign=campaign_id).exclude(participant=device.participant_id)
+    others = same.filter(counted, participant__campaign=campaign_id)
+    if participant is not None:
+        others = others.exclude(participant=participant)
     return others.values("participant").distinct().count() >= limit

@@ -26,12 +26,12 @@ from twofa.exceptions import (
     TransactionChanged,
     TwoFactorError,
 )
-from twofa.flows import issuing, recipients
+from twofa.flows import failures, issuing, recipients
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import HELD, NextAction, of_challenge
 from twofa.flows.transactions import after_commit
-from twofa.models import DIGESTS_OF_ORDERS, Challenge, Failure, Verdict
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Failure, Purpose, Verdict
 
 logger = correlation.get_logger(__name__)
 
@@ -65,8 +65,10 @@ def attempt(
         # The key was revoked, or this database is a copy in another installation: what it sealed cannot be judged.
         return _expired(challenge, at)
     if verdict is Verdict.RIGHT:
+        failures.forget(challenge, standing)
         _approve(challenge, token, at=at, trail=trail)
         return None
+    failures.count(challenge, standing, trail)
     return _charge(challenge, verdict, at=at, trail=trail)
 
 
@@ -159,8 +161,8 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
         issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign, challenge.participant_id)
     except FailedAttemptsBudget as error:
         return error
-    is_verification = challenge.action == Challenge.Action.VERIFY
-    if not is_verification and not standing.device_usable:
+    proves_itself = challenge.action == Challenge.Action.VERIFY or challenge.purpose == Purpose.CONTACT
+    if standing.device_held or not (proves_itself or standing.device_usable):
         action = HELD if standing.device_held else NextAction("onboarding")
         refusal = OnboardingIncomplete(missing=["device"], next_action=action)
         return refusal if recipients.approver_of(challenge) is None else recipients.of_approver(refusal)

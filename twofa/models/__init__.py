@@ -6,7 +6,7 @@ from twofa.models import statements, writes
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.case import DENIAL_LIFE, Case
-from twofa.models.challenge import ACCEPTED_KEPT, DIGESTS_OF_ORDERS, STEP_UP, Challenge, Purpose, Verdict
+from twofa.models.challenge import ACCEPTED_KEPT, Challenge, Verdict
 from twofa.models.delivery import Delivery
 from twofa.models.device import Device
 from twofa.models.document_file import DocumentFile
@@ -19,6 +19,7 @@ from twofa.models.message_template import MessageTemplate
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
 from twofa.models.policy import (
     LEAST_USEFUL_LIFE,
+    MAX_FAILURES_CAP,
     TOKEN_LIFE_CAP,
     Channel,
     CompletionMode,
@@ -30,6 +31,7 @@ from twofa.models.policy import (
 )
 from twofa.models.policy_change import PolicyChange
 from twofa.models.prefix_pause import PrefixPause
+from twofa.models.purpose import DIGESTS_OF_ORDERS, STEP_UP, STEP_UP_PATTERN, Family, Purpose, family_of, in_family
 from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
@@ -50,12 +52,14 @@ __all__ = [
     "KINDS",
     "LEAST_USEFUL_LIFE",
     "LOCALES",
+    "MAX_FAILURES_CAP",
     "MAX_LIVE_KEYS",
     "MESSAGES",
     "MOST_LINES",
     "PING",
     "POLICY_FIELDS",
     "STEP_UP",
+    "STEP_UP_PATTERN",
     "SUBJECT",
     "TOKEN_LIFE_CAP",
     "WEBHOOKS",
@@ -74,6 +78,7 @@ __all__ = [
     "EventRedaction",
     "EventSeal",
     "Failure",
+    "Family",
     "IdempotencyRecord",
     "IdentityDocument",
     "Kind",
@@ -95,6 +100,8 @@ __all__ = [
     "Webhook",
     "WebhookEndpoint",
     "WebhookReason",
+    "family_of",
+    "in_family",
     "is_token",
     "spoken",
     "statements",

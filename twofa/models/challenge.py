@@ -16,8 +16,9 @@ from twofa import tokens
 from twofa.models.campaign import Campaign
 from twofa.models.device import Device
 from twofa.models.ids import uuid7
-from twofa.models.participant import Participant
+from twofa.models.participant import LOCALES, Participant
 from twofa.models.policy import MAX_ATTEMPTS_CAP, TOKEN_LIFE_CAP, Channel, TokenAlphabet
+from twofa.models.purpose import DIGESTS_OF_ORDERS, STEP_UP, Purpose
 from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import RedemptionBatch
 from twofa.models.states import StateMachine, final_states
@@ -26,26 +27,15 @@ from twofa.models.storefront import Storefront
 if TYPE_CHECKING:
     from twofa.models.delivery import Delivery
 
-STEP_UP = "step_up:"
 SEAL_BYTES = 32
 ACCEPTED_KEPT = timedelta(hours=24)
 """How long a repeated right token is still recognised after the approval."""
 
 
-class Purpose(models.TextChoices):
-    """What a challenge is for. A storefront's own are ``step_up:<name>``."""
-
-    REDEMPTION = "redemption", _("redemption")
-    BATCH = "batch", _("batch of redemptions")
-    DEVICE = "device", _("change of devices")
-    LOGIN = "login", _("login")
-    CONTACT = "contact", _("contact verification")
-
-
 _NOT_ME = "not-me"
 """The label of what seals a link "it was not me": a key of its own, so that no other value of ours is ever one."""
-DIGESTS_OF_ORDERS = (Purpose.REDEMPTION, Purpose.BATCH)
-"""What these approve is an order. The digest of any other is over an address, which one can find by trying all."""
+OF_THEIR_OWN = (Purpose.DEVICE, *DIGESTS_OF_ORDERS)
+"""Challenges of these are about a row of their own, and are answered at that row's path."""
 
 
 class Verdict(models.TextChoices):
@@ -117,6 +107,17 @@ class Challenge(StateMachine):
         Participant, models.PROTECT, null=True, related_name="challenges", verbose_name=_("participant")
     )
     purpose = models.CharField(_("purpose"), max_length=64)
+    # Defaults of the database as well: during an upgrade, the release before inserts without these columns.
+    description = models.CharField(_("description"), max_length=200, blank=True, default="", db_default="")
+    locale = models.CharField(
+        _("language"),
+        max_length=10,
+        choices=LOCALES,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of the message, where nobody is known yet whose language it could be."),
+    )
     redemption = models.OneToOneField(
         Redemption, models.PROTECT, null=True, related_name="challenge", verbose_name=_("redemption")
     )
@@ -211,6 +212,10 @@ class Challenge(StateMachine):
                 condition=Q(purpose="device") & ~Q(action="") | ~Q(purpose="device") & Q(action=""),
                 name="twofa_challenge_action",
             ),
+            # Whose address it is nobody knows before they are a participant: of these, and of no other challenges.
+            models.CheckConstraint(
+                condition=Q(participant__isnull=False) | Q(purpose="contact"), name="twofa_challenge_somebody"
+            ),
             models.UniqueConstraint(
                 fields=("subject",),
                 condition=Q(status="pending", purpose="device"),
@@ -232,6 +237,20 @@ class Challenge(StateMachine):
     def is_final(self) -> bool:
         """Tell whether it has ended."""
         return self.status != self.Status.PENDING
+
+    @property
+    def stands_alone(self) -> bool:
+        """Tell whether it is about no row but itself: then it is answered at its own path."""
+        return self.purpose not in OF_THEIR_OWN
+
+    def digest(self) -> bytes:
+        """Return what the token of a challenge that stands alone approves, in the one way there is to write it.
+
+        Purpose, whose it is, and what their message says of it: a login is no step-up, and one step-up is no other.
+        """
+        if self.purpose == Purpose.CONTACT:
+            return tokens.digest("contact/1", self.purpose, self.campaign_id, self.channel, self.address)
+        return tokens.digest("challenge/1", self.purpose, self.campaign_id, self.participant_id, self.description)
 
     @property
     def short_digest(self) -> str:

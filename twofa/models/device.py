@@ -85,6 +85,8 @@ class Device(StateMachine, OTPDevice):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    # Without the end of a day, which the budgets have: whoever comes back each morning would guess for years.
+    failures = models.PositiveSmallIntegerField(_("wrong tokens in a row"), default=0, db_default=0, editable=False)
     # What stands in the way of a state and is no state: it comes over a pending device as well as over an active one.
     held_at = models.DateTimeField(_("held since"), null=True, blank=True)
 

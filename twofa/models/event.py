@@ -49,7 +49,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "device.activated": _("Device verified"),
     "device.made_default": _("Device made the default"),
     "device.revoked": _("Device revoked"),
-    "device.held": _("Device held: it was reported"),
+    "device.held": _("Device held: no token goes there"),
     "device.released": _("Device released by staff"),
     "device.contact_revealed": _("Contact shown to staff"),
     "case.opened": _("Somebody said that it was not them"),

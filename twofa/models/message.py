@@ -37,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "device.activated": Kind(_("notice: a device was verified"), is_alarm=True),
     "device.made_default": Kind(_("notice: the default device changed"), is_alarm=True),
     "device.revoked": Kind(_("notice: a device was revoked"), is_alarm=True),
+    "device.held": Kind(_("notice: a device is held after too many wrong tokens"), is_alarm=True),
     "participant.switched_off": Kind(_("notice: two-factor was switched off"), is_alarm=True),
     "participant.method_changed": Kind(_("notice: staff changed the method"), is_alarm=True),
     "redemption.completed": Kind(_("notice: a redemption was completed"), is_on=False),

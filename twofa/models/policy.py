@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TOKEN_LIFE_CAP = timedelta(minutes=10)
 """No token lives longer, whatever the policy (NIST SP 800-63B-4, 3.1.3.2; OWASP ASVS 6.5.5)."""
 MAX_ATTEMPTS_CAP = 5
+MAX_FAILURES_CAP = 100
+"""Wrong tokens in a row on one device, over all challenges, whatever the policy (NIST SP 800-63B-4, 3.2.2)."""
 TOKEN_SPACE_FLOOR = 10**6
 MAX_TOKEN_LENGTH = 12
 HOST_NAME = r"\A(?=.{1,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)(?!\d+\Z)[a-z0-9-]{2,63}(?<!-)\Z"

@@ -14,7 +14,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "device_change.token": (*_OF_TOKENS, "action"),
     "login.token": _OF_TOKENS,
     "contact.token": _OF_TOKENS,
-    "step_up.token": (*_OF_TOKENS, "purpose"),
+    "step_up.token": (*_OF_TOKENS, "purpose", "description"),
     "redemption.completed": ("amount", "unit", "item"),
     "redemption.rejected": ("amount", "unit", "item"),
     "document.approved": ("document",),
@@ -26,6 +26,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "schedule.token": ("amount", "item", "when"),
     "batch.token": ("count", "total", "digest"),
     "device_change.token": ("destination",),
+    "step_up.token": ("description",),
 }
 """What stands before the token in any case: it is what the participant approves (RTS (EU) 2018/389 Art. 5)."""
 APART = frozenset({"token", "amount", "total", "count", "digest"})
