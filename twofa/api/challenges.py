@@ -17,7 +17,7 @@ from twofa.api.lookups import campaign_of, ensure_external_id
 from twofa.api.operations import operation
 from twofa.api.redemptions import RESEND
 from twofa.flows import challenges
-from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose
+from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope
 
 ASKING = (
     "not_found",
@@ -50,6 +50,8 @@ CHALLENGE = ChallengeInput()
 
 
 class ChallengesEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="open_challenge",
         summary="Ask a participant for a second factor",
@@ -76,6 +78,8 @@ class ChallengesEndpoint(Endpoint):
 
 
 class ChallengeEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="get_challenge",
         summary="Read a challenge",
@@ -88,6 +92,8 @@ class ChallengeEndpoint(Endpoint):
 
 
 class ChallengeVerificationEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="verify_challenge",
         summary="Answer a challenge by its token",
@@ -125,6 +131,8 @@ class ChallengeVerificationEndpoint(Endpoint):
 
 
 class ChallengeResendEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="resend_challenge_token",
         summary="Send the token of a challenge once more",
@@ -156,6 +164,8 @@ class ChallengeResendEndpoint(Endpoint):
 
 
 class ChallengeCancellationEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="cancel_challenge",
         summary="Cancel a challenge",

@@ -13,7 +13,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 _ATTRIBUTE = "twofa_operation"
 IDEMPOTENT_POST = ("idempotency_key_reused", "idempotency_in_progress")
 WITH_BODY = ("invalid", "malformed", "payload_too_large", "unsupported_media_type")
-EVERYWHERE = ("not_authenticated", "not_acceptable", "throttled", "internal_error", "unavailable")
+EVERYWHERE = ("not_authenticated", "permission_denied", "not_acceptable", "throttled", "internal_error", "unavailable")
 
 
 @dataclass(frozen=True)

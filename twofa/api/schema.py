@@ -110,9 +110,10 @@ def _examples(value: dict[str, Any] | None, **options: Any) -> list[OpenApiExamp
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The storefront's key."""
+    """The storefront's key, or whatever else a host's ``TWOFA_API_AUTHENTICATION`` takes in its place."""
 
     target_class = "twofa.api.authentication.StorefrontAuthentication"
+    match_subclasses = True
     name = "storefrontKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
