@@ -14,7 +14,8 @@ from tests.api.test_tenancy import OWN, PROVIDERS, PUBLIC, SHARED, opening, path
 from tests.example.blocks import ROOT
 from tests.forms import CONTENT_TYPE
 from tests.papers import submitted
-from twofa.api.base import ANY, Endpoint
+from twofa.api.base import Endpoint
+from twofa.api.operations import ANY
 from twofa.flows import storefronts
 from twofa.flows.history import WORKER
 from twofa.models import Scope

@@ -31,6 +31,7 @@ from twofa.api.authentication import StorefrontAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
 from twofa.api.negotiation import AnswerRenderer, Negotiation
+from twofa.api.operations import ANY
 from twofa.api.parsing import StrictJSONParser
 from twofa.api.schema import Schema
 from twofa.api.throttling import StorefrontThrottle
@@ -44,8 +45,6 @@ from twofa.models import Storefront
 logger = correlation.get_logger(__name__)
 
 JSON = "application/json"
-ANY = "any"
-"""The scope of what every caller may see, whatever else the credentials open."""
 # Lower case only, as we write ids: an Idempotency-Key belongs to a path, and the same id in capitals is another path.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -6,9 +6,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from twofa.api import presenters, shapes
-from twofa.api.base import ANY, Endpoint, respond
+from twofa.api.base import Endpoint, respond
 from twofa.api.lookups import campaign_of
-from twofa.api.operations import Parameter, operation
+from twofa.api.operations import ANY, Parameter, operation
 from twofa.api.pagination import paginate
 from twofa.models import Campaign
 

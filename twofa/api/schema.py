@@ -59,7 +59,9 @@ class Schema(AutoSchema):
         return self.described.summary
 
     def get_description(self) -> str:  # type: ignore[override]
-        return self.described.description
+        scope = self.view.scope
+        told = "" if scope == operations.ANY else f"Scope: `{scope}`."
+        return "\n\n".join(text for text in (self.described.description, told) if text)
 
     def get_tags(self) -> list[str]:
         return [type(self.view).__module__.rpartition(".")[2]]

@@ -167,13 +167,11 @@ def authenticate(text: str) -> Caller:
     if row is None:
         raise NotAuthenticated
     key, storefront, at = row["storefront_key"], row["storefront"], row["at"]
-    if not key.opens(text) or not key.is_live(at) or not storefront.is_active:
+    scopes = granted(key.scopes)
+    if not key.opens(text) or not key.is_live(at) or not storefront.is_active or not scopes:
         raise NotAuthenticated
     _touch(key, at)
     announcing.remember(storefront.pk, hears=row["hears"])
-    scopes = granted(key.scopes)
-    if not scopes:
-        raise NotAuthenticated
     return Caller(storefront, scopes)
 
 
