@@ -27,11 +27,13 @@ PURPOSES = {
     "device_change.token revoke": ("device", "revoke"),
     "device_change.token switch_off": ("device", "switch_off"),
     "step_up.token": ("step_up:transfer", ""),
+    "step_up.token described": ("step_up:transfer", ""),
 }
 NOTICES = (
     "device.activated",
     "device.made_default",
     "device.revoked",
+    "device.held",
     "participant.switched_off",
     "participant.method_changed",
     "redemption.completed",
@@ -122,6 +124,7 @@ def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **chan
         "token_ttl": timedelta(minutes=5),
         "token_length": 6,
         "token_alphabet": "alphanumeric",
+        "description": "Mudança do endereço de entrega" if event.endswith("described") else "",
     }
     challenge = Challenge(**values | changes)
     if "transaction_digest" not in changes:
@@ -135,4 +138,4 @@ def _digest_of(challenge: Challenge) -> bytes:
         return challenge.redemption.digest()
     if challenge.batch is not None:
         return challenge.batch.digest([])
-    return challenge.subject.digest(challenge.action) if challenge.subject is not None else bytes(32)
+    return challenge.digest() if challenge.subject is None else challenge.subject.digest(challenge.action)

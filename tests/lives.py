@@ -18,6 +18,7 @@ from tests.factories import (
     login_challenge,
     participant,
     staff,
+    step_up,
     token_of,
     wrong_token,
 )
@@ -95,6 +96,8 @@ class Life:
         self._report(completed)
         login = login_challenge(shop)
         devices.answer_login(shop.device, wrong_token(login))
+        # Hers to the last word: what a storefront says of a step-up may name her.
+        step_up(shop, description=f"Statement for {NAME}")
 
     def _show_papers(self) -> None:
         person = self.shop.participant

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
+    STEP_UP,
     TOKEN_LIFE_CAP,
     Campaign,
     Challenge,
@@ -134,9 +135,12 @@ def _about_challenge(challenge: Challenge, limits: Limits) -> dict[str, Any]:
     about: dict[str, Any] = {
         "purpose": challenge.purpose,
         "action": challenge.action,
-        "description": wording.safe(challenge.description, limit=limits["item"]),
         "minutes": max(life // timedelta(minutes=1), 1),
     }
+    if challenge.purpose.startswith(STEP_UP):
+        # As unsafe as an item, and before the token as well.
+        said = challenge.description
+        about["description"] = wording.safe(said, limit=limits["item"]) if said else ""
     if challenge.subject is not None:
         about["destination"] = challenge.subject.destination
     return about

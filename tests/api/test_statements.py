@@ -65,6 +65,37 @@ def test_idempotency_key_costs_four_more(ready, shop, sql):
     assert len(keyed) - len(bare) <= 4, str(keyed)
 
 
+# --- challenges that stand alone --------------------------------------------------------------------------------------
+
+
+def test_opening_a_challenge_costs_at_most_ten(ready, shop, sql):
+    with sql() as statements:
+        response = ready.post(f"{member(shop)}challenges/", {"purpose": "login"})
+
+    assert response.status_code == 201
+    assert len(statements) <= 10, str(statements)
+
+
+def test_verifying_a_challenge_costs_at_most_ten(ready, shop, sql):
+    pk = ready.post(f"{member(shop)}challenges/", {"purpose": "login"}).json()["id"]
+    token = factories.token_of(Challenge.objects.get())
+    with sql() as statements:
+        response = ready.post(f"/challenges/{pk}/verify/", {"token": token})
+
+    assert response.json()["status"] == "approved"
+    assert len(statements) <= 10, str(statements)
+
+
+def test_wrong_confirm_of_a_device_that_failed_before_costs_as_much(ready, shop, sql):
+    pk = ready.post(checkouts(shop), order(shop)).json()["id"]
+    ready.post(f"/redemptions/{pk}/confirm/", {"token": factories.wrong_token(Challenge.objects.get())})
+    token = factories.token_of(Challenge.objects.get())
+    with sql() as statements:
+        ready.post(f"/redemptions/{pk}/confirm/", {"token": token})
+
+    assert len(statements) <= 10, str(statements)
+
+
 # --- documents --------------------------------------------------------------------------------------------------------
 
 

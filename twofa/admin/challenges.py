@@ -16,7 +16,7 @@ from twofa.admin.base import ReadOnlyAdmin
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
 from twofa.admin.sections import Section
 from twofa.admin.timelines import READ, timeline
-from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Purpose
+from twofa.models import STEP_UP, Challenge, Channel, Delivery, Event, Family, Purpose, in_family
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -37,6 +37,20 @@ class PurposeFilter(admin.SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(purpose=self.value())
 
 
+class FamilyFilter(admin.SimpleListFilter):
+    """By the family of the purpose: what is spent of one budget."""
+
+    title = _("kind of purpose")
+    parameter_name = "family"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, StrOrPromise]]:
+        return Family.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Challenge]) -> QuerySet[Challenge]:
+        family = self.value()
+        return queryset.filter(in_family(family)) if family in Family.values else queryset
+
+
 @admin.register(Challenge)
 class ChallengeAdmin(ReadOnlyAdmin):
     list_display = (
@@ -48,7 +62,14 @@ class ChallengeAdmin(ReadOnlyAdmin):
         "shown_status",
         "shown_attempts",
     )
-    list_filter = ("status", PurposeFilter, "channel", ("campaign", SomeRelatedFilter), ("created_at", DateFilter))
+    list_filter = (
+        "status",
+        FamilyFilter,
+        PurposeFilter,
+        "channel",
+        ("campaign", SomeRelatedFilter),
+        ("created_at", DateFilter),
+    )
     list_select_related = ("campaign", "participant")
     linked_lookups = ("participant",)
     sortable_by = ("created",)
@@ -68,6 +89,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     "shown_purpose",
+                    "description",
                     "redemption",
                     "batch",
                     "action",

@@ -49,7 +49,7 @@ class DeviceAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("channel", "destination", "name", "participant", "uuid")}),
-        (_("State"), {"fields": ("shown_status", "is_default", "usable_from", "held_at")}),
+        (_("State"), {"fields": ("shown_status", "is_default", "usable_from", "held_at", "failures")}),
         (_("Times"), {"fields": ("created_at", "activated_at", "revoked_at")}),
     )
     flow_actions = (

@@ -56,6 +56,7 @@ _VALUES: dict[str, StrOrPromise] = {
     "digest": _("a short mark of the whole batch"),
     "action": _("what happens to the device: add, make_default, revoke or switch_off"),
     "purpose": _("what the storefront asks for"),
+    "description": _("what it is for in the words of the storefront; empty where it says nothing"),
     "document": _("which document"),
     "reason": _("why it was not accepted"),
 }

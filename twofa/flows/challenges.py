@@ -181,10 +181,15 @@ def locked(known: Challenge) -> Challenge:
 
     Raises: NotFound where they were erased.
     """
+    participant = None
     if known.participant_id is not None:
-        Participant.objects.select_for_update(no_key=True).get(pk=known.participant_id).ensure_kept()
+        participant = Participant.objects.select_for_update(no_key=True).get(pk=known.participant_id)
+        participant.ensure_kept()
     rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).with_delivery()
-    challenge: Challenge = rows.select_related("campaign", "participant__campaign", "device").get(pk=known.pk)
+    # Not with its device: joined rows are those of before the wait (ADR 0003).
+    challenge: Challenge = rows.select_related("campaign").get(pk=known.pk)
+    if participant is not None:
+        challenge.participant = participant
     return challenge
 
 
