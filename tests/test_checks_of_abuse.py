@@ -9,6 +9,11 @@ import pytest
 
 from tests.test_checks import EMAIL, found
 
+
+async def answer_later(_number: str) -> bool:
+    return True
+
+
 PRICED = {"TWOFA_COST_CURRENCY": "BRL"}
 BAD_SETTINGS = {
     "E026-float": ("twofa.E026", {**PRICED, "TWOFA_CHANNELS": {"sms": {**EMAIL, "COST": 0.1}}}),
@@ -30,6 +35,8 @@ BAD_SETTINGS = {
     "E039-module": ("twofa.E039", {"TWOFA_NUMBER_CHECK": "no.such.check"}),
     "E039-signature": ("twofa.E039", {"TWOFA_NUMBER_CHECK": lambda: True}),
     "E039-not-callable": ("twofa.E039", {"TWOFA_NUMBER_CHECK": 7}),
+    "E039-class": ("twofa.E039", {"TWOFA_NUMBER_CHECK": str}),
+    "E039-async": ("twofa.E039", {"TWOFA_NUMBER_CHECK": answer_later}),
     "E038-pause": ("twofa.E038", {"TWOFA_PREFIX_BREAKER": {"pause": 3600}}),
 }
 

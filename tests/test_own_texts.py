@@ -9,7 +9,7 @@ import pytest
 
 from tests import factories
 from tests.letters import AT, row
-from twofa import alerts, delivery, texts
+from twofa import alerts, delivery
 from twofa.flows import messages
 from twofa.models import KINDS, Campaign, Delivery, MessageTemplate
 
@@ -233,11 +233,19 @@ def test_preview_and_source_exist_of_every_message(channel: str, locale: str):
         assert ("{{ token }}" in source) == event.endswith(".token")
 
 
-def test_our_own_source_is_a_text_that_may_be_saved():
+@pytest.mark.parametrize("locale", ["pt-br", "es", "en"])
+def test_our_own_source_is_a_text_that_may_be_saved(locale: str):
     """What staff begin with must not be refused as it is."""
     campaign = factories.campaign()
     for event in KINDS:
         for channel in ("sms", "whatsapp", "email"):
-            assert texts.read(
-                delivery.source(campaign, event, channel, "pt-br"), event=event, channel=channel, part="text"
-            )
+            parts = {"text": delivery.source(campaign, event, channel, locale)}
+            assert messages.faults(campaign, event, channel, locale, parts) == {}, (event, channel)
+
+
+@pytest.mark.parametrize("said", ["Help: 0800 123 4567", "Summer 2023", "Law 13.709/2018", "Club 1234"])
+def test_numbers_that_are_none_of_the_orders_may_stand_in_a_text(said: str):
+    campaign = factories.campaign()
+    for event in KINDS:
+        parts = {"text": f"{delivery.source(campaign, event, 'email', 'en')} {said}", "subject": said}
+        assert messages.faults(campaign, event, "email", "en", parts) == {}, event

@@ -41,6 +41,8 @@ class Alert(StrEnum):
     REPORTED_NOT_ME = "reported_not_me"
     PREFIX_PAUSED = "prefix_paused"
     NUMBER_AT_RISK = "number_at_risk"
+    TOO_MANY_FAILURES = "too_many_failures"
+    NUMBER_UNCHECKED = "number_unchecked"
 
 
 LEVELS: dict[Alert, int] = {
@@ -60,6 +62,8 @@ LEVELS: dict[Alert, int] = {
     Alert.REPORTED_NOT_ME: logging.ERROR,
     Alert.PREFIX_PAUSED: logging.ERROR,
     Alert.NUMBER_AT_RISK: logging.ERROR,
+    Alert.TOO_MANY_FAILURES: logging.ERROR,
+    Alert.NUMBER_UNCHECKED: logging.ERROR,
 }
 """WARNING: look at it today. ERROR: look at it now."""
 

@@ -55,6 +55,41 @@ def send(delivery: Delivery) -> Receipt:
     return outcome
 
 
+def ensure_trusted(delivery: Delivery) -> bool:
+    """Ask the host whether a number is still its owner's, before a token goes there; tell whether anybody was asked.
+
+    Whoever talks a carrier into another SIM gets each token that is sent to the number, and the number looks as it
+    always did: only carriers know (NIST SP 800-63B-4, 3.1.3.3). What is neither yes nor no, or fails, counts as not
+    asked, and nothing is sent to a number that nobody was asked about: else whoever can make the check fail has
+    switched it off. Raises: DeliveryError.
+    """
+    is_of_token = delivery.challenge is not None and not delivery.campaign.test
+    if conf.given("NUMBER_CHECK") is None or not is_of_token or delivery.channel not in _BY_NUMBER:
+        return False
+    answer = _answer_about(delivery.address)
+    ids = {"campaign": delivery.campaign_id, "participant": delivery.participant_id}
+    if answer is False:
+        alerts.sound(Alert.NUMBER_AT_RISK, **ids)
+        raise DeliveryError(AT_RISK, retryable=False)
+    if answer is not True:
+        alerts.sound(Alert.NUMBER_UNCHECKED)
+        raise DeliveryError(UNCHECKED, retryable=True)
+    return True
+
+
+def _answer_about(number: str) -> object:
+    """Return what the host's check says, or None where it says nothing of use."""
+    try:
+        check = conf.number_check
+        answer = None if check is None else check(number)
+    except Exception as error:  # noqa: BLE001 - the host's code, whose error may quote the number
+        logger.error("The check of numbers failed (TWOFA_NUMBER_CHECK): %s.", type(error).__name__)
+        return None
+    if not isinstance(answer, bool):
+        logger.error("The check of numbers gave a %s, not True or False (TWOFA_NUMBER_CHECK).", type(answer).__name__)
+    return answer
+
+
 @sensitive_variables()
 def compose(delivery: Delivery) -> Message:
     """Build a delivery's message, and derive its token. The same delivery gives the same text each time.
@@ -122,8 +157,6 @@ def source(campaign: Campaign, event: str, channel: str, locale: str) -> str:
 def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
     try:
         message = compose(delivery)
-        if message.token and alias in _BY_NUMBER:
-            _ensure_trusted(delivery)
         receipt = channels.get_channel(alias).send(message)
         return Receipt(
             provider_message_id=_kept_id(getattr(receipt, "provider_message_id", None), message),
@@ -138,26 +171,6 @@ def _attempt(delivery: Delivery, alias: str) -> Receipt | DeliveryError:
         logger.error("Channel %s failed with %s.", alias, type(error).__name__)
         # Unknown is not "no": it is tried again, with the same text and key.
         return DeliveryError("channel_error", retryable=True)
-
-
-def _ensure_trusted(delivery: Delivery) -> None:
-    """Raise where the host's check does not say that the number is still its owner's (NIST SP 800-63B-4, 3.1.3.3).
-
-    Whoever talks a carrier into another SIM gets each token that is sent to the number, and the number looks as it
-    always did: only carriers know. What is neither yes nor no, or fails, counts as not asked, and nothing is sent to a
-    number that nobody was asked about: else whoever can make the check fail has switched it off. Raises: DeliveryError.
-    """
-    answer: object = None
-    try:
-        check = conf.number_check
-        answer = check is None or check(delivery.address)
-    except Exception as error:  # noqa: BLE001 - the host's code, whose error may quote the number
-        logger.error("The check of numbers failed (TWOFA_NUMBER_CHECK): %s.", type(error).__name__)
-    if answer is False:
-        alerts.sound(Alert.NUMBER_AT_RISK, campaign=delivery.campaign_id, participant=delivery.participant_id)
-        raise DeliveryError(AT_RISK, retryable=False)
-    if answer is not True:
-        raise DeliveryError(UNCHECKED, retryable=True)
 
 
 def _cost(alias: str, message: Message, told: object) -> Decimal | None:
@@ -248,12 +261,11 @@ def _words(delivery: Delivery, own: Mapping[str, str], context: Mapping[str, Any
                 # Whoever approves for another one must read for whom: a text that does not say it is not for them.
                 raise texts.Fault(texts.NAMES_NOBODY)
             made[part] = _laid_out(text.render(context, as_html=part == "html"), part, delivery.channel)
-            texts.ensure_apart(made[part], context)
             if delivery.channel != Channel.EMAIL:
                 texts.ensure_no_link(made[part], context)
     fault = texts.html_fault(made.get("html", ""))
     if fault:
-        raise texts.Fault(texts.NOT_AN_ELEMENT % {"what": fault, "allowed": ", ".join(sorted(texts.ELEMENTS))})
+        raise texts.Fault(texts.NOT_AN_ELEMENT, what=fault, allowed=", ".join(sorted(texts.ELEMENTS)))
     return made
 
 

@@ -17,22 +17,26 @@ _LONGEST = 500
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Letters that draw nothing: the Hangul fillers, U+115F and U+1160 (to which NFKC brings the others).
 _BLANK_LETTERS = {"\u115f", "\u1160"}
-_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»″'), "'")
-_DOTS = str.maketrans("。｡", "..")
+_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»″′ʺ〝〞〟❝❞״ˮ'), "'")
+_TWO_QUOTES = re.compile(r"'{2,}")
+# Dashes too: an SMS writes all of them as "-", and what was no group before would be one then.
+_DOTS = str.maketrans("。｡‐‑‒–—―−", "..-------")
 _MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]"
 _PILED_MARKS = re.compile(rf"({_MARK}{{2}}){_MARK}+")
 # What readers of messages turn into links by themselves: schemes, www, names with a top-level domain, IP numbers.
 _LINK = re.compile(r"\S*(?:://|\bwww\.|[^\W_]\.[^\W\d_]{2}|\d{1,3}(?:\.\d{1,3}){3})\S*", re.IGNORECASE)
 _MIXED = r"(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])[^\W_]{1,4}"
-_MIXED_GROUPS = re.compile(rf"(?<![^\W_]){_MIXED}(?: {_MIXED})+(?![^\W_])")
+# "K7 2M 9Q", "(K7) (2M) (9Q)", "K7 - 2M - 9Q".
+_GAP = r"(?:\W|_){1,3}"
+_MIXED_GROUPS = re.compile(rf"(?<![^\W_]){_MIXED}(?:{_GAP}{_MIXED})+(?![^\W_])")
 # "K7-2M-9Q", and what reads as that: "K7_2M_9Q", "(K7)(2M)(9Q)".
-_DASH = r"[-_/·•()\[\]]{1,2}"
+_DASH = r"(?:[^\w\s'&%]|_){1,3}"
 _DASHED_GROUPS = re.compile(rf"(?<![\w-])[^\W_]{{1,4}}(?:{_DASH}[^\W_]{{1,4}})+(?![\w-])")
 # "A4/A5" is no token; of letters and digits the shortest has five.
 _SHORTEST = 5
 _WORD = re.compile(r"[^\W_]{4,}")
 # At most five characters, where the shortest numeric token has six and the usual one of letters has as many.
-_MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h)", re.IGNORECASE)
+_MEASURE = re.compile(r"\d{1,3}(?:ml|cl|l|g|kg|mg|mm|cm|m|mb|gb|tb|w|kw|v|hz|p|k|x|h|un|pcs|in)", re.IGNORECASE)
 # Those of one character each, "7 K 2 M 9"; but for "2 x 4 x 6 m".
 _SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){4,}")
 _DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d){5,}|\d(?:[\W_]\d){3,}|\d{4,}")
@@ -55,7 +59,12 @@ def plain(text: str, *, limit: int) -> str:
 
     For texts of the campaign's own staff. Invisible characters reorder, hide or break what a message says.
     """
-    return _cut(" ".join("".join(map(_visible, text)).split()), limit)
+    return _cut(" ".join(visible(text).split()), limit)
+
+
+def visible(text: str) -> str:
+    """Return what is seen of ``text``: without what draws nothing, and with a space for each kind of it."""
+    return "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
@@ -77,9 +86,10 @@ def safe(text: str, *, limit: int) -> str:
     folded = "".join(character for character in folded if character not in _BLANK_LETTERS)
     # Folded, one character may have become eighteen.
     folded = plain(_PILED_MARKS.sub(r"\1", folded), limit=_LONGEST).translate(_QUOTES)
+    folded = _TWO_QUOTES.sub("'", folded)
     for pattern, replace in (
         (_LINK, _hide),
-        (_MIXED_GROUPS, _hide),
+        (_MIXED_GROUPS, _hide_unless_measures),
         (_DASHED_GROUPS, _hide_like_token),
         (_SPELLED, _hide_spelled),
         (_WORD, _hide_like_token),
@@ -91,6 +101,12 @@ def safe(text: str, *, limit: int) -> str:
 
 def _hide(_match: re.Match[str]) -> str:
     return HIDDEN
+
+
+def _hide_unless_measures(match: re.Match[str]) -> str:
+    groups = re.split(_GAP, match[0])
+    is_short = len("".join(groups)) < _SHORTEST
+    return match[0] if is_short or all(map(_MEASURE.fullmatch, groups)) else HIDDEN
 
 
 def _hide_like_token(match: re.Match[str]) -> str:

@@ -38,12 +38,17 @@ def order_context(visit: Visit, row: Row) -> dict[str, Any]:
     }
 
 
-def way_context(visit: Visit, row: Row, *, changed: bool = False) -> dict[str, Any]:
-    """Return which way the token of an order goes, by which it was to go, and what became of it."""
-    challenge = row["two_factor"]["challenge"]
+def way_context(visit: Visit, row: Row) -> dict[str, Any]:
+    """Return which way the token of an order goes, by which it was to go, and what became of it.
+
+    A page that looks again says what it asks for in ``was``: where something else is to be done by now, it is out of
+    date. A token expires without any change of state.
+    """
+    challenge, step = row["two_factor"]["challenge"], row["next_action"]["type"]
     asked = customers.way(visit.request, row["id"])
     return {
-        **delivery_context(challenge, changed=changed),
+        **delivery_context(challenge, changed=visit.request.GET.get("was", step) != step),
+        "step": step,
         "challenge": challenge,
         "says_way": challenge is not None,
         "detour_of": asked if challenge is not None and asked and asked != challenge["channel"] else "",

@@ -149,6 +149,16 @@ def test_unknown_participant_and_unknown_method_are_told_apart_and_touch_nothing
     assert (problem["missing"], problem["next_action"]["type"]) == (["device"], "onboarding")
 
 
+def test_device_that_is_gone_leads_to_onboarding(api, shop, asked):
+    token = token_of(Challenge.objects.get())
+    shop.device.delete()
+    for path, body in (("verify", {"token": token}), ("resend", None)):
+        travel(timedelta(seconds=31))
+        with nothing_changes():
+            problem = refused(api.post(f"/challenges/{asked['id']}/{path}/", body), 409, "onboarding_incomplete")
+        assert problem["next_action"] == {"type": "onboarding", "path": f"{member(shop)}onboarding/"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

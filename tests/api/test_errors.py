@@ -66,8 +66,8 @@ def test_every_operation_names_only_codes_of_the_table():
     ]
     named = {code for operation, method in described if operation is not None for code in operation.codes(method)}
 
-    # The rest belongs to no operation: a method that is not there, and a purpose that a later version brings.
-    assert set(errors.TABLE) - named == {"method_not_allowed", "purpose_mismatch"}
+    # The rest belongs to no operation: a method that is not there.
+    assert set(errors.TABLE) - named == {"method_not_allowed"}
 
 
 FOREIGN = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from example_project.loyalty import ledger
 from tests.example.shopping import Shopper, World, latest_token, orders, wrong
-from tests.stories import deliver_due
+from tests.stories import deliver_due, travel
 from twofa.channels.memory import outbox
 from twofa.models import Challenge, Delivery, Device, Participant
 
@@ -70,6 +71,21 @@ def test_page_of_the_buyer_has_no_field_for_a_token_that_is_to_be_told_to_nobody
     assert 'name="token"' not in lucas.page
     assert f'action="{path}confirm/"' not in lucas.page
     assert "data-until-changed" in lucas.page
+
+
+def test_page_of_the_buyer_looks_again_until_something_else_is_to_be_done(lucas: Shopper):
+    path = lucas.order("headphones")
+    assert f'{path}delivery/?was=confirm_token" data-until-changed' in lucas.page
+    assert "data-changed" not in lucas.get(f"{path}delivery/?was=confirm_token")
+    deliver_due()
+    travel(timedelta(minutes=6))
+
+    assert "data-changed" in lucas.get(f"{path}delivery/?was=confirm_token")
+    assert f'{path}delivery/?was=resend_token" data-until-changed' in lucas.get(path)
+    assert "data-changed" not in lucas.get(f"{path}delivery/?was=resend_token")
+    lucas.get(path)
+    lucas.send(f"{path}cancel/")
+    assert "data-changed" in lucas.get(f"{path}delivery/?was=resend_token")
 
 
 def test_page_of_the_buyer_says_when_a_new_token_is_needed_and_by_whom(lucas: Shopper):
@@ -154,3 +170,13 @@ def test_wrong_tokens_of_the_director_count_down(lucas: Shopper, marta: Shopper)
 def test_only_members_of_such_a_campaign_see_the_way_to_approvals(lucas: Shopper, world: World):
     assert 'href="/approvals/"' in lucas.get("/")
     assert 'href="/approvals/"' not in Shopper().sign_in().get("/")
+
+
+def test_phone_that_was_chosen_has_no_part_in_an_order_that_the_days_sum_gives_to_another(lucas: Shopper):
+    lucas.order("lamp")
+    lucas.get("/products/mug/")
+    phone = Device.objects.get(participant__external_id="lucas", channel="sms")
+
+    lucas.send("/products/mug/order/", device=str(phone.uuid))
+
+    assert "Marta Reis is asked to approve" in lucas.page

@@ -15,8 +15,9 @@ from tests.stories import STAFF, cancel, confirm, deliver_due, reject, tamper
 from twofa import jobs
 from twofa.channels import DeliveryError
 from twofa.exceptions import TransactionChanged
+from twofa.flows import batches as batch_flows
 from twofa.flows import denials, devices, erasures, holds, redemptions
-from twofa.models import Redemption, Webhook, WebhookEndpoint
+from twofa.models import Failure, Redemption, RedemptionBatch, Webhook, WebhookEndpoint
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -167,3 +168,13 @@ def test_login_that_was_reported_is_told_as_cancelled_because_of_that(shop, told
     denials.deny(*link_of(shop.open().challenge))
     cancelled = Webhook.objects.get(type="challenge.cancelled", subject_id=login.pk)
     assert cancelled.data["reason"] == "not_me"
+
+
+@pytest.mark.parametrize("reason", Failure.values)
+def test_what_staff_write_is_no_code_even_if_it_reads_like_one(told, shop, reason):
+    for ended in (shop.open(), shop.open_batch()):
+        flow = batch_flows if isinstance(ended, RedemptionBatch) else redemptions
+        flow.cancel(ended.pk, storefront=None, actor=STAFF, reason=reason)
+    assert set(Redemption.objects.values_list("status", "failure_code")) == {("cancelled", "")}
+    assert last("challenge.cancelled").data["reason"] is None
+    assert last("batch.cancelled").data["failure"] is None

@@ -79,8 +79,25 @@ def test_right_token_verifies_and_is_known_again(shop):
     assert verify(shop, challenge, token).status == "approved"
     with unchanged():
         assert verify(shop, challenge, token).status == "approved"
-    with refused(ChallengeClosed):
-        verify(shop, challenge, "7K2M9Q")
+
+
+def test_guesses_at_a_verification_that_was_answered_are_charged(shop):
+    """It is still worth an account: what tells a right token from a wrong one is asked no more often than any other."""
+    challenge = contact_challenge(shop)
+    token, wrong = token_of(challenge), wrong_token(challenge)
+    verify(shop, challenge, token)
+    for remaining in (3, 2, 1):
+        with pytest.raises(TokenInvalid) as error:
+            verify(shop, challenge, wrong)
+        assert error.value.params == {"attempts_remaining": remaining}
+    with unchanged():
+        assert verify(shop, challenge, token).status == "approved"
+    with pytest.raises(AttemptsExhausted):
+        verify(shop, challenge, wrong)
+    for given in (token, wrong):
+        with refused(ChallengeClosed):
+            verify(shop, challenge, given)
+    assert (Challenge.objects.get().status, Challenge.objects.get().attempts) == ("approved", 5)
 
 
 def test_renewed_token_goes_to_the_same_address_alone(shop):

@@ -7,6 +7,7 @@ import pytest
 from tests import factories
 from tests.factories import step_up, token_of, wrong_token
 from tests.stories import STAFF, confirm, deliver_due, refused, travel
+from twofa import alerts
 from twofa.channels.memory import outbox
 from twofa.exceptions import OnboardingIncomplete, TokenInvalid
 from twofa.flows import challenges, destinations, devices, holds
@@ -60,7 +61,9 @@ def test_what_costs_no_attempt_counts_for_none(shop):
     assert failures(shop) == 0
 
 
-def test_device_is_held_at_the_hundredth_and_not_before(shop):
+@pytest.mark.django_db(transaction=True)
+def test_device_is_held_at_the_hundredth_and_not_before(shop, caplog):
+    alerts.forget()
     worn(shop, 98)
     challenge = step_up(shop)
     fail(shop, challenge)
@@ -69,6 +72,9 @@ def test_device_is_held_at_the_hundredth_and_not_before(shop):
     device = Device.objects.get(pk=shop.device.pk)
     assert (device.is_held, device.failures, device.status) == (True, 100, "active")
     event = Event.objects.get(type="device.held")
+    assert [r.levelname for r in caplog.records if r.name == alerts.LOGGER and r.alert == "too_many_failures"] == [
+        "ERROR"
+    ]
     assert (event.device_id, event.data["reason"], event.actor_kind) == (device.pk, "too_many_failures", "storefront")
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from tests import factories
 from tests.flows.channels import BUSY, SETTING, ScriptedChannel
-from tests.stories import deliver_due, reject, states, travel
+from tests.stories import cancel, deliver_due, reject, states, travel
 from twofa import alerts
 from twofa.channels.memory import outbox
-from twofa.models import Redemption
+from twofa.flows import deliveries
+from twofa.models import Delivery, Redemption
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +84,46 @@ def test_no_answer_is_no_leave_to_send_and_is_asked_for_again(shop, settings, ca
     travel(timedelta(seconds=10))
     deliver_due()
     assert states(redemption) == [(1, "sms", "sent", "")]
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes"])
+def test_what_is_no_answer_is_told_by_log_and_alert(shop, settings, caplog, answer):
+    alerts.forget()
+    settings.TWOFA_NUMBER_CHECK = lambda number: answer
+    shop.open()
+    deliver_due()
+    (record,) = [record for record in caplog.records if record.name == alerts.LOGGER]
+    assert (record.levelno, record.alert) == (logging.ERROR, "number_unchecked")
+    assert f"gave a {type(answer).__name__}, not True or False" in caplog.text
+
+
+def test_whoever_waited_longer_than_the_lease_leaves_it_to_who_took_over(shop, settings):
+    shop.open()
+    pk, asked = Delivery.objects.get().pk, []
+
+    def slow(_number: str) -> bool:
+        asked.append(pk)
+        if len(asked) == 1:
+            travel(timedelta(seconds=31))
+            deliveries.deliver(pk)
+        return True
+
+    settings.TWOFA_NUMBER_CHECK = slow
+    deliveries.deliver(pk)
+    assert (len(asked), len(outbox), Delivery.objects.get(pk=pk).status) == (2, 1, "sent")
+
+
+def test_token_of_what_ended_while_the_carrier_was_asked_is_not_sent(shop, settings):
+    redemption = shop.open()
+
+    def meanwhile(_number: str) -> bool:
+        cancel(shop, redemption)
+        return True
+
+    settings.TWOFA_NUMBER_CHECK = meanwhile
+    deliver_due()
+    assert (len(outbox), Redemption.objects.get().status) == (0, "cancelled")
+    assert [row[2] for row in states(redemption)] == ["superseded"]
 
 
 def test_each_try_asks_anew(shop, settings):

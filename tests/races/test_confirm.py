@@ -196,14 +196,14 @@ def test_without_the_guards_an_expired_redemption_is_confirmed(shop, redemption,
 def wait_across_expiry(shop, redemption, threads):
     """The token expires while its confirmation waits for a row that somebody else holds."""
     token = token_of(redemption.challenge)
-    Challenge.objects.update(expires_at=now() + timedelta(milliseconds=300))
+    Challenge.objects.update(expires_at=now() + timedelta(seconds=1.5))
     held = threading.Event()
 
     def hold() -> None:
         with redemptions.transaction.atomic():
             Redemption.objects.select_for_update().get(pk=redemption.pk)
             held.set()
-            time.sleep(0.5)
+            time.sleep(1.8)
 
     def wait():
         assert held.wait(timeout=10)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.translation import gettext
@@ -13,9 +16,10 @@ from twofa.api import links, presenters, shapes
 from twofa.api.base import Endpoint, parse_id, respond
 from twofa.api.devices import NOTHING, TOKEN
 from twofa.api.fields import Choice, Identifier, Input, Text
-from twofa.api.lookups import campaign_of, ensure_external_id
+from twofa.api.lookups import campaign_of, ensure_external_id, participant_of_challenge
 from twofa.api.operations import operation
 from twofa.api.redemptions import RESEND
+from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import challenges
 from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope
 
@@ -91,9 +95,24 @@ class ChallengeEndpoint(Endpoint):
         return respond(200, present(challenges.get(parse_id(challenge_id), storefront=self.storefront)))
 
 
-class ChallengeVerificationEndpoint(Endpoint):
+class _Answered(Endpoint):
+    """What is answered by its own id."""
+
     scope = Scope.CHALLENGES
 
+    @contextmanager
+    def leading_on(self, pk: UUID) -> Iterator[None]:
+        """Name with an error the way on: where the challenge is answered, and what its participant still misses."""
+        self.links = links.of_challenge(pk)
+        try:
+            yield
+        except OnboardingIncomplete:
+            slug, external_id = participant_of_challenge(self.storefront, pk)
+            self.links = links.of_challenge(pk, campaign=slug, participant=external_id)
+            raise
+
+
+class ChallengeVerificationEndpoint(_Answered):
     @operation(
         id="verify_challenge",
         summary="Answer a challenge by its token",
@@ -120,19 +139,16 @@ class ChallengeVerificationEndpoint(Endpoint):
     def post(self, request: Request, challenge_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
         pk = parse_id(challenge_id)
-        self.links = links.of_challenge(pk)
 
         def verify() -> HttpResponse:
-            return respond(
-                200, present(challenges.verify(pk, storefront=self.storefront, token=token, actor=self.actor))
-            )
+            with self.leading_on(pk):
+                verified = challenges.verify(pk, storefront=self.storefront, token=token, actor=self.actor)
+            return respond(200, present(verified))
 
         return self.once(request, verify)
 
 
-class ChallengeResendEndpoint(Endpoint):
-    scope = Scope.CHALLENGES
-
+class ChallengeResendEndpoint(_Answered):
     @operation(
         id="resend_challenge_token",
         summary="Send the token of a challenge once more",
@@ -154,10 +170,10 @@ class ChallengeResendEndpoint(Endpoint):
     def post(self, request: Request, challenge_id: str) -> HttpResponse:
         channel = self.read(request, RESEND).get("channel")
         pk = parse_id(challenge_id)
-        self.links = links.of_challenge(pk)
 
         def resend() -> HttpResponse:
-            renewed = challenges.resend(pk, storefront=self.storefront, actor=self.actor, channel=channel)
+            with self.leading_on(pk):
+                renewed = challenges.resend(pk, storefront=self.storefront, actor=self.actor, channel=channel)
             return respond(202, present(renewed))
 
         return self.once(request, resend)

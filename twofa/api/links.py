@@ -50,10 +50,10 @@ def of_participant(campaign: str, external_id: str) -> Links:
     return Links({"onboarding": f"/campaigns/{campaign}/participants/{external_id}/onboarding/"})
 
 
-def of_challenge(pk: UUID) -> Links:
-    """Return the links of a challenge that stands alone."""
+def of_challenge(pk: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:
+    """Return the links of a challenge that stands alone, and of its participant where that is known."""
     base = f"/challenges/{pk}/"
-    return Links({**_answered_at(base, "verify"), "wait": base})
+    return Links({**_answered_at(base, "verify"), "wait": base, **_participant_paths(campaign, participant)})
 
 
 def of_device(uuid: UUID, *, campaign: str | None = None, participant: str | None = None) -> Links:

@@ -12,6 +12,7 @@ from twofa.exceptions import NotFound
 from twofa.models import (
     EXTERNAL_ID_PATTERN,
     Campaign,
+    Challenge,
     Device,
     IdentityDocument,
     Participant,
@@ -85,7 +86,14 @@ def participant_of_batch(storefront: Storefront, pk: UUID) -> tuple[str, str]:
     return _participant_of(RedemptionBatch.objects.filter(pk=pk, storefront=storefront))
 
 
-def _participant_of(rows: QuerySet[Redemption] | QuerySet[RedemptionBatch]) -> tuple[str, str]:
+def participant_of_challenge(storefront: Storefront, pk: UUID) -> tuple[str, str]:
+    """Return slug and external id of the participant of a storefront's challenge. Raises: NotFound."""
+    return _participant_of(Challenge.objects.filter(pk=pk, storefront=storefront, participant__isnull=False))
+
+
+def _participant_of(
+    rows: QuerySet[Redemption] | QuerySet[RedemptionBatch] | QuerySet[Challenge],
+) -> tuple[str, str]:
     found = rows.values_list("campaign__slug", "participant__external_id").first()
     if found is None:
         raise NotFound

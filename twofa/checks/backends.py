@@ -90,8 +90,8 @@ def number_check() -> Iterator[CheckMessage]:
         return
     try:
         check: Any = import_string(value) if isinstance(value, str) else value
-        if not callable(check):
-            raise TypeError(f"{value!r} cannot be called")
+        if not callable(check) or inspect.isclass(check) or inspect.iscoroutinefunction(check):
+            raise TypeError(f"{value!r} is no function that answers at once")
         inspect.signature(check).bind("")
     except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
         yield findings.BAD_NUMBER_CHECK(why=describe(error))

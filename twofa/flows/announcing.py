@@ -155,7 +155,7 @@ def _failure(row: Redemption | RedemptionBatch) -> dict[str, str] | None:
 def _challenge(row: Challenge, event: Mapping[str, Any]) -> dict[str, Any]:
     # What staff wrote stays with them: it may be anything.
     reason = event["data"].get("reason")
-    ended = {"purpose": row.purpose, "status": row.status, "reason": reason if reason in Failure else None}
+    ended = {"purpose": row.purpose, "status": row.status, "reason": reason if isinstance(reason, Failure) else None}
     # Above that of every token of it that could not be delivered.
     return _moved(row, row.generation + 1, **ended, **_approves(row))
 

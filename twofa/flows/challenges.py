@@ -120,15 +120,17 @@ def _judge(known: Challenge, token: object, actor: Actor) -> tuple[Challenge, Tw
     """Judge one token in one transaction: the attempt is charged in the commit that brings the verdict."""
     with transaction.atomic(durable=True):
         challenge = locked(known)
-        if challenge.is_final:
-            challenge.read_at = now()
-            return challenge, verdicts.replay(challenge, token)
         is_contact = challenge.purpose == Purpose.CONTACT
         standing = contact_verifications.standing(challenge) if is_contact else facts.standing(challenge)
+        challenge.read_at = standing.at
         trail = Trail(actor, standing.at)
-        error = verdicts.attempt(challenge, token, digest=challenge.digest(), standing=standing, trail=trail)
+        if not challenge.is_final:
+            error = verdicts.attempt(challenge, token, digest=challenge.digest(), standing=standing, trail=trail)
+        elif is_contact and challenge.accepted is not None:
+            error = contact_verifications.judge_again(challenge, token, standing=standing, trail=trail)
+        else:
+            error = verdicts.replay(challenge, token)
         trail.write()
-    challenge.read_at = standing.at
     return challenge, error
 
 

@@ -16,11 +16,19 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.contacts import Contact
-from twofa.exceptions import ChannelUnavailable, NotActive
+from twofa.exceptions import (
+    AttemptsExhausted,
+    ChannelUnavailable,
+    FailedAttemptsBudget,
+    NotActive,
+    TokenInvalid,
+    TokenMalformed,
+    TwoFactorError,
+)
 from twofa.flows import destinations, facts, issuing, renewals, shared_contacts
-from twofa.flows.facts import DAY, Standing
+from twofa.flows.facts import ATTEMPT_FAILED, DAY, Standing
 from twofa.flows.history import Actor, Trail
-from twofa.models import Campaign, Challenge, Delivery, Family, Purpose, Storefront
+from twofa.models import Campaign, Challenge, Delivery, Family, Purpose, Storefront, Verdict
 
 MESSAGE = "contact.token"
 
@@ -97,6 +105,32 @@ def standing(challenge: Challenge) -> Standing:
     found = facts.standing(challenge)
     sent = _sent_to(challenge.campaign_id, challenge.address, found.at)
     return replace(found, failed_attempts=_used_up(sent, found.at).failed_attempts)
+
+
+@sensitive_variables()
+def judge_again(challenge: Challenge, given: object, *, standing: Standing, trail: Trail) -> TwoFactorError | None:
+    """Judge the token of a locked verification that was answered before; charge each wrong one. None: the right one.
+
+    Of any other challenge that has ended only what is stored is told, and guesses at it are worth nothing. This one is
+    still worth an account, wherever the guess is made: so there are no more of them than of any other token.
+    """
+    if not standing.campaign_active:
+        return NotActive()
+    try:
+        issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
+        token = challenge.normalise(given)
+    except (FailedAttemptsBudget, TokenMalformed) as error:
+        return error
+    if challenge.was_accepted(token):
+        return None
+    charged = min(challenge.attempts + 1, challenge.max_attempts)
+    is_last = charged == challenge.max_attempts
+    challenge.change(attempts=charged, guard=("attempts",), accepted=None if is_last else challenge.accepted)
+    about = {"verdict": Verdict.WRONG.value, "attempts": charged, "generation": challenge.generation}
+    trail.add(ATTEMPT_FAILED, challenge, **about)
+    if is_last:
+        return AttemptsExhausted(attempts_remaining=0, challenge=challenge)
+    return TokenInvalid(attempts_remaining=challenge.attempts_remaining)
 
 
 def _sent_to(campaign: int, address: str, at: datetime) -> QuerySet[Challenge]:

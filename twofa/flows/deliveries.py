@@ -66,6 +66,12 @@ def _deliver(row: Delivery, at: datetime) -> None:
         _record_failure(row, DeliveryError(prefixes.PAUSED, retryable=False))
         return
     try:
+        if delivery.ensure_trusted(row):
+            # Whoever was asked may have taken longer than the lease, and what the message is about may have ended.
+            row = Delivery.objects.renew(row, at=now(), lease=conf.delivery_lease)
+            if row.challenge is not None and not _is_fit(row, row.challenge, now()):
+                _settle_unfit(row, row.challenge.pk)
+                return
         receipt = delivery.send(row)
     except DeliveryError as error:
         _record_failure(row, error)

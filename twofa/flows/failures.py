@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from django.db.models import F
 
+from twofa import alerts
+from twofa.alerts import Alert
 from twofa.flows import alarms
 from twofa.flows.facts import Standing
 from twofa.flows.history import Trail
+from twofa.flows.transactions import after_commit
 from twofa.models import MAX_FAILURES_CAP, Challenge, Device
 
 TOO_MANY = "too_many_failures"
@@ -40,4 +43,6 @@ def _hold(pk: int, trail: Trail) -> None:
         return
     device.change(held_at=trail.at, guard=("held_at",))
     trail.add("device.held", device, destination=device.destination, reason=TOO_MANY)
+    about = {"campaign": device.participant.campaign_id, "participant": device.participant_id, "device": device.pk}
+    after_commit(alerts.sound, Alert.TOO_MANY_FAILURES, **about)
     alarms.tell("device.held", device.participant, trail, destination=device.destination, leaving_out=device)

@@ -8,22 +8,11 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from twofa.exceptions import (
-    AttemptsExhausted,
-    ChallengeClosed,
-    FailedAttemptsBudget,
-    Invalid,
-    NotActive,
-    NotFound,
-    PurposeMismatch,
-    TokenInvalid,
-    TokenMalformed,
-    TwoFactorError,
-)
-from twofa.flows import changes, issuing, shared_contacts, verdicts
-from twofa.flows.facts import ATTEMPT_FAILED, Standing
+from twofa.exceptions import ChallengeClosed, Invalid, NotFound, PurposeMismatch, TwoFactorError
+from twofa.flows import changes, contact_verifications, shared_contacts, verdicts
+from twofa.flows.facts import Standing
 from twofa.flows.history import Trail
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Storefront, Verdict
+from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Storefront
 
 
 @dataclass(frozen=True)
@@ -59,35 +48,10 @@ def judge(challenge: Challenge, given: object, *, standing: Standing, trail: Tra
         digest = challenge.digest()
         error = verdicts.attempt(challenge, given, digest=digest, standing=standing, trail=trail)
     elif challenge.accepted is not None and not challenge.is_past_deadline(standing.at):
-        error = _judge_again(challenge, given, standing, trail)
+        error = contact_verifications.judge_again(challenge, given, standing=standing, trail=trail)
     else:
         error = ChallengeClosed(challenge=challenge)
     return error or shared_contacts.refused_to_another(challenge, trail)
-
-
-@sensitive_variables()
-def _judge_again(challenge: Challenge, given: object, standing: Standing, trail: Trail) -> TwoFactorError | None:
-    """Judge the token of a verification that was answered at its own path before, and charge each wrong one.
-
-    To a repeated answer only what is stored is told, and guesses at it are worth nothing. This one is worth an account.
-    """
-    if not standing.campaign_active:
-        return NotActive()
-    try:
-        issuing.ensure_attempts_left(standing.failed_attempts, challenge.campaign)
-        token = challenge.normalise(given)
-    except (FailedAttemptsBudget, TokenMalformed) as error:
-        return error
-    if challenge.was_accepted(token):
-        return None
-    charged = min(challenge.attempts + 1, challenge.max_attempts)
-    is_last = charged == challenge.max_attempts
-    challenge.change(attempts=charged, guard=("attempts",), accepted=None if is_last else challenge.accepted)
-    about = {"verdict": Verdict.WRONG.value, "attempts": charged, "generation": challenge.generation}
-    trail.add(ATTEMPT_FAILED, challenge, **about)
-    if is_last:
-        return AttemptsExhausted(attempts_remaining=0, challenge=challenge)
-    return TokenInvalid(attempts_remaining=challenge.attempts_remaining)
 
 
 def hand_over(challenge: Challenge, participant: Participant, trail: Trail) -> Device:

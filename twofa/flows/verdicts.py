@@ -119,8 +119,11 @@ def failure_code(challenge: Challenge, reason: str) -> str:
 
 
 def code_of(reason: str) -> str:
-    """Return a reason where it is a code of ours; what staff wrote is for staff, and may name anybody."""
-    return reason if reason in Failure else ""
+    """Return a reason where it is a code of ours, and not a text that reads like one.
+
+    What staff wrote is for staff, and may name anybody.
+    """
+    return reason if isinstance(reason, Failure) else ""
 
 
 def _approve(challenge: Challenge, token: str, *, at: datetime, trail: Trail) -> None:

@@ -233,9 +233,12 @@ def bury(endpoint: WebhookEndpoint) -> int:
     disabled = endpoint.disabled_at is not None
     reason = WebhookReason.ENDPOINT_DISABLED if disabled else WebhookReason.ENDPOINT_OFF
     left = Q(status=Status.QUEUED) | Q(status=Status.SENDING, leased_until__lte=now())
-    waiting = Webhook.objects.filter(left, endpoint=endpoint)
-    buried = 0
-    while chunk := list(waiting.values_list("pk", flat=True)[:BATCH]):
+    waiting = Webhook.objects.filter(left, endpoint=endpoint).order_by("pk")
+    buried, seen = 0, 0
+    # No further than what waits now: staff may open the endpoint again meanwhile, and what comes then is to be sent.
+    last = waiting.values_list("pk", flat=True).last()
+    while last and (chunk := list(waiting.filter(pk__gt=seen, pk__lte=last).values_list("pk", flat=True)[:BATCH])):
+        seen = chunk[-1]
         buried += waiting.filter(pk__in=chunk).update(status=Status.FAILED, reason=reason, leased_until=None)
     return buried
 

@@ -25,7 +25,7 @@ def hash_numbers(apps, schema_editor):
             # Locked, so that the hash is of the number that stands when it is written.
             locked = rows.select_for_update(no_key=True, of=("self",)).filter(pk__gt=seen)
             chunk = list(locked.only("campaign_id", "document_number")[:CHUNK])
-            # Where there is nothing to hash no key is needed: a build may migrate without any.
+            # Where there is nothing to hash no key is needed: a build may migrate without any, by --skip-checks.
             kid = tokens.issuing_kid() if chunk else ""
             for row in chunk:
                 value = (row.campaign_id, spelled(row.document_number))

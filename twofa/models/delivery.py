@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Case, F, Min, Q, When
 from django.utils.translation import gettext_lazy as _
 
+from twofa.exceptions import TransitionRefused
 from twofa.models.challenge import Challenge
 from twofa.models.device import Device
 from twofa.models.message import MESSAGES
@@ -52,6 +53,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             .update(status=Delivery.Status.SENDING, leased_until=at + lease, tries=F("tries") + 1)
         )
         return self.for_sending().get(pk=pk) if taken else None
+
+    def renew(self, row: Delivery, *, at: datetime, lease: timedelta) -> Delivery:
+        """Hold a claimed row for another ``lease``, and return it as it is now. Raises: TransitionRefused."""
+        held = self.filter(pk=row.pk, status=Delivery.Status.SENDING, leased_until=row.leased_until)
+        if not held.update(leased_until=at + lease):
+            raise TransitionRefused
+        return self.for_sending().get(pk=row.pk)
 
     def for_sending(self) -> Self:
         """Rows with all that a message speaks of."""

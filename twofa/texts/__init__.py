@@ -7,7 +7,7 @@ engine knows no such tag, no loader and no library, and whatever is parsed is lo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,13 @@ from twofa.texts.faults import (
     NAMES_NOBODY,
     NO_TEXT,
     NOT_AN_ELEMENT,
-    NOT_APART,
     UNKNOWN,
     Fault,
     place,
     without,
 )
 from twofa.texts.markup import ELEMENTS, html_fault
-from twofa.texts.variables import APART, REQUESTER, known, required
+from twofa.texts.variables import REQUESTER, known, required
 
 __all__ = [
     "CANNOT_BE_MADE",
@@ -42,7 +41,6 @@ __all__ = [
     "UNKNOWN",
     "Fault",
     "Text",
-    "ensure_apart",
     "ensure_no_link",
     "faults",
     "html_fault",
@@ -54,6 +52,7 @@ __all__ = [
 LONGEST = {"subject": 200, "text": 2000, "html": 10_000}
 """Characters of each part: a message is no book, and what is looked through has an end."""
 LONGEST_SMS = 600
+_VARIABLE = re.compile(r"\A\{\{\s*(\w+)")
 _MOST = 8
 """Faults that are told at once: who has made as many begins anew."""
 
@@ -100,7 +99,10 @@ def faults(source: str, *, event: str, channel: str, part: str) -> list[Fault]:
                 return found
             rest = without(rest, span)
         else:
-            return [*found, *_unshown(template, event, part)]
+            # A variable that was left out is there, and at fault for something else.
+            spans = [fault.span for fault in found if fault.span]
+            shown = {name for start, end in spans for name in _VARIABLE.findall(source[start:end])}
+            return [*found, *_unshown(template, event, part, shown)]
     return found
 
 
@@ -128,14 +130,6 @@ def ensure_no_link(rendered: str, context: Mapping[str, Any]) -> None:
         raise Fault(LINK)
 
 
-def ensure_apart(rendered: str, context: Mapping[str, Any]) -> None:
-    """Raise where what is approved or typed stands nowhere by itself, as branches made the text. Raises: Fault."""
-    for name in sorted(APART & context.keys()):
-        value = str(context[name])
-        if value and value in rendered and not re.search(rf"(?<!\w)(?<!\w[.,]){re.escape(value)}(?![.,]?\w)", rendered):
-            raise Fault(NOT_APART % {"name": "{{ " + name + " }}"})
-
-
 def _ensure_short(source: str, channel: str, part: str) -> None:
     most = LONGEST_SMS if channel == "sms" else LONGEST[part]
     if len(source) > most:
@@ -148,9 +142,9 @@ def _ensure_short(source: str, channel: str, part: str) -> None:
         )
 
 
-def _unshown(template: Any, event: str, part: str) -> Iterator[Fault]:
-    """Give what is missing in some case, and what comes too late."""
-    wanted, cases = required(event, part=part), _seen(template)
+def _unshown(template: Any, event: str, part: str, besides: Collection[str] = ()) -> Iterator[Fault]:
+    """Give what is missing in some case, and what comes too late; of those ``besides`` nothing is said."""
+    wanted, cases = [name for name in required(event, part=part) if name not in besides], _seen(template)
     missing = [name for name in wanted if any(name not in seen.always for seen in cases)]
     if missing:
         yield Fault(
@@ -158,7 +152,8 @@ def _unshown(template: Any, event: str, part: str) -> Iterator[Fault]:
             % {"names": ", ".join("{{ " + name + " }}" for name in missing)}
         )
     # Of what is missing nothing comes too late, and nothing at all where the token is.
-    there = [] if "token" in missing else [name for name in wanted if name not in ("token", *missing)]
+    is_there = "token" in wanted and "token" not in missing
+    there = [name for name in wanted if name not in ("token", *missing)] if is_there else []
     late = [name for name in there if any(name not in (seen.before_token or ()) for seen in cases)]
     if late:
         yield Fault(

@@ -21,19 +21,30 @@ NOT_AN_ELEMENT = _(
 
 
 class Fault(Exception):
-    """What is wrong with a text, in words, and where; ``span`` is what can be left out to look for more."""
+    """What is wrong with a text, in words, and where; ``span`` is what can be left out to look for more.
+
+    ``values`` go into the words when they are read: a text is looked through in its own language, and whoever wrote it
+    may read another one.
+    """
 
     def __init__(
-        self, reason: StrOrPromise, *, line: int = 0, column: int = 0, span: tuple[int, int] | None = None
+        self,
+        reason: StrOrPromise,
+        *,
+        line: int = 0,
+        column: int = 0,
+        span: tuple[int, int] | None = None,
+        **values: str,
     ) -> None:
         super().__init__(reason)
-        self.reason, self.line, self.column, self.span = reason, line, column, span
+        self.reason, self.line, self.column, self.span, self.values = reason, line, column, span, values
 
     def __str__(self) -> str:
+        said = str(self.reason) % self.values if self.values else str(self.reason)
         if not self.line:
-            return str(self.reason)
+            return said
         place = str(_("Line %(line)d, character %(column)d:")) % {"line": self.line, "column": self.column}
-        return f"{place} {self.reason}"
+        return f"{place} {said}"
 
 
 def place(source: str, start: int, end: int | None = None) -> dict[str, Any]:

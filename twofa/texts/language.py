@@ -12,8 +12,9 @@ from django.template.base import DebugLexer, TextNode, TokenType, VariableNode
 from django.utils.translation import gettext_lazy as _
 
 from twofa import wording
-from twofa.texts.faults import LINK, NOT_APART, Fault, place
-from twofa.texts.variables import APART, LINE, known
+from twofa.texts import apart
+from twofa.texts.faults import LINK, Fault, place
+from twofa.texts.variables import LINE, known
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -27,7 +28,6 @@ _TAGS = ("if", "elif", "else", "endif", "for", "empty", "endfor")
 _OPENING, _CLOSING = ("if", "for"), ("endif", "endfor")
 # What is read and rendered by functions that call themselves must not be as deep as their stack.
 _DEEPEST, _LONGEST_TAG = 8, 24
-_ENDS_OPEN, _BEGINS_OPEN = re.compile(r"\w[.,]?\Z"), re.compile(r"\A[.,]?\w")
 _EXAMPLE = "{% for line in items %}"
 _NAME = re.compile(r"[a-z]\w*\Z")
 _HALF = re.compile(r"\{[{%#]|[}%#]\}")
@@ -106,7 +106,7 @@ def parsed(source: str, *, event: str, channel: str, part: str) -> Any:
     except TemplateSyntaxError as error:
         raise _unreadable(source, error) from None
     _Reading(source, event, part).look(template.nodelist)
-    _ensure_apart(template.nodelist, source)
+    apart.ensure(template.nodelist, source, as_html=part == "html")
     if channel != "email":
         _ensure_no_link(template.nodelist, source)
     return template
@@ -209,42 +209,12 @@ def _ensure_no_link(nodes: Iterable[Any], source: str) -> None:
         raise Fault(LINK)
 
 
-def _ensure_apart(nodes: Iterable[Any], source: str) -> None:
-    """Raise where what is approved or typed runs into what stands beside it. Raises: Fault.
-
-    "1{{ amount }}" reads as another amount, and "{{ token }}7" as a token that is none: both are shown, and neither can
-    be read. What branches put together is seen in what is rendered, each time (``texts.ensure_apart``).
-    """
-    beside: list[Any] = list(nodes)
-    for before, node, after in zip([None, *beside], beside, [*beside[1:], None], strict=False):
-        for branch in _branches(node):
-            _ensure_apart(branch, source)
-        if _name_of(node) in APART and (_runs_on(before, _ENDS_OPEN) or _runs_on(after, _BEGINS_OPEN)):
-            name = "{{ " + _name_of(node) + " }}"
-            raise Fault(NOT_APART % {"name": name}, **place(source, node.token.position[0]))
-
-
-def _runs_on(beside: Any, pattern: re.Pattern[str]) -> bool:
-    return isinstance(beside, VariableNode) or (_is_words(beside) and pattern.search(beside.s) is not None)
-
-
-def _name_of(node: Any) -> str:
-    return ".".join(node.filter_expression.var.lookups) if isinstance(node, VariableNode) else ""
-
-
 def _is_words(node: object) -> bool:
     return isinstance(node, TextNode)
-
-
-def _branches(node: Any) -> Iterator[Any]:
-    for name in ("nodelist_loop", "nodelist_empty"):
-        yield getattr(node, name, ())
-    for _condition, branch in getattr(node, "conditions_nodelists", ()):
-        yield branch
 
 
 def _every(nodes: Iterable[Any]) -> Iterator[Any]:
     for node in nodes:
         yield node
-        for branch in _branches(node):
+        for branch in apart.branches(node):
             yield from _every(branch)

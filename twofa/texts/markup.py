@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 # Without attributes: nothing of these hides what it holds, leads elsewhere or runs.
 _BLOCKS = ("blockquote", "br", "div", "h1", "h2", "h3", "hr", "li", "ol", "p", "ul")
 _TABLES = ("table", "tbody", "td", "th", "thead", "tr")
-_WORDS = ("b", "em", "i", "small", "span", "strong", "u")
+WORDS = ("b", "em", "i", "small", "span", "strong", "u")
 _EMPTY = ("br", "hr")
 _SECTION = "<![ ]>"
-ELEMENTS = frozenset((*_BLOCKS, *_TABLES, *_WORDS))
+ELEMENTS = frozenset((*_BLOCKS, *_TABLES, *WORDS))
 
 
 def html_fault(html: str) -> str:

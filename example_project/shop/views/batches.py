@@ -97,7 +97,7 @@ def show_batch(visit: Visit, batch_id: UUID) -> HttpResponse:
 def show_delivery(visit: Visit, batch_id: UUID) -> HttpResponse:
     """Show what became of the message: the part of the page that changes by itself."""
     batch = visit.api.batch(batch_id)
-    context = way_context(visit, batch, changed=batch["status"] != PENDING)
+    context = way_context(visit, batch)
     return visit.render("shop/parts/delivery.html", {**context, "page_url": _here(batch_id)})
 
 

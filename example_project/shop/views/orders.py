@@ -83,7 +83,7 @@ def _is_moving(order: Row) -> bool:
 def show_delivery(visit: Visit, order_id: UUID) -> HttpResponse:
     """Show what became of the message: the part of the token page that changes by itself."""
     order = visit.api.order(order_id)
-    context = way_context(visit, order, changed=order["status"] != PENDING)
+    context = way_context(visit, order)
     return visit.render("shop/parts/delivery.html", {**context, "page_url": _here(order_id)})
 
 
