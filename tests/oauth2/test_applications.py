@@ -44,7 +44,11 @@ def test_link_and_its_end_are_events_with_a_name(shop):
 
 @pytest.mark.parametrize(
     "columns",
-    [{"client_type": "public"}, {"authorization_grant_type": "authorization-code"}, {"authorization_grant_type": "password"}],
+    [
+        {"client_type": "public"},
+        {"authorization_grant_type": "authorization-code"},
+        {"authorization_grant_type": "password"},
+    ],
     ids=str,
 )
 def test_application_that_is_no_backend_is_not_linked(shop, columns):
@@ -83,9 +87,7 @@ def test_storefront_may_have_several_applications(shop):
 def test_of_two_links_at_once_one_is_made(threads):
     application, storefronts = register(), [factories.storefront(), factories.storefront()]
 
-    told = threads(
-        [lambda one=one: applications.link(application, storefront=one, actor=STAFF) for one in storefronts]
-    )
+    told = threads([lambda one=one: applications.link(application, storefront=one, actor=STAFF) for one in storefronts])
 
     assert sorted(type(outcome).__name__ for outcome in told) == ["PolicyRefused", "StorefrontApplication"]
     assert StorefrontApplication.objects.count() == len(events()) == 1

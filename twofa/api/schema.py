@@ -59,7 +59,7 @@ class Schema(AutoSchema):
         return self.described.summary
 
     def get_description(self) -> str:  # type: ignore[override]
-        scope = self.view.scope
+        scope = cast(Any, self.view).scope
         told = "" if scope == operations.ANY else f"Scope: `{scope}`."
         return "\n\n".join(text for text in (self.described.description, told) if text)
 

@@ -25,7 +25,9 @@ FIT = {
 """What an application must be: a backend that keeps a secret, and acts for nobody but itself."""
 
 
-def link(application: Any, *, storefront: Storefront, actor: Actor, scopes: Iterable[str] = ()) -> StorefrontApplication:
+def link(
+    application: Any, *, storefront: Storefront, actor: Actor, scopes: Iterable[str] = ()
+) -> StorefrontApplication:
     """Let an application call as a storefront, for ``scopes``; none named: all.
 
     Raises: PolicyRefused where it is not one for client credentials, calls as a storefront already, or where there is
