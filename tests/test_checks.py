@@ -108,13 +108,6 @@ BAD_SETTINGS = {
     "E030-module": ("twofa.E030", {"TWOFA_USER_RESOLVER": "no.such.resolver"}),
     "E030-signature": ("twofa.E030", {"TWOFA_USER_RESOLVER": f"{HERE}.resolve"}),
     "E030-not-callable": ("twofa.E030", {"TWOFA_USER_RESOLVER": 7}),
-    "E090-module": ("twofa.E090", {"TWOFA_API_AUTHENTICATION": "no.such.Authentication"}),
-    "E090-null": ("twofa.E090", {"TWOFA_API_AUTHENTICATION": None}),
-    "E090-function": ("twofa.E090", {"TWOFA_API_AUTHENTICATION": f"{HERE}.resolve"}),
-    "E090-foreign": (
-        "twofa.E090",
-        {"TWOFA_API_AUTHENTICATION": "rest_framework.authentication.SessionAuthentication"},
-    ),
     "E031-list": ("twofa.E031", {"TWOFA_THROTTLE_RATES": ["600/min"]}),
     "E031-unit": ("twofa.E031", {"TWOFA_THROTTLE_RATES": {"storefront": "600/fortnight"}}),
     "E031-number": ("twofa.E031", {"TWOFA_THROTTLE_RATES": {"storefront": 600}}),
