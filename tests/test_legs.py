@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 LEGS = {
     "tests.settings.atomic": ["tests/api"],
     "tests.settings.hostile": ["tests/api"],
-    "tests.settings.oauth2": ["tests/oauth2"],
+    "tests.settings.oauth2": ["tests/oauth2", "tests/api/test_authentication.py", "tests/api/test_scopes.py"],
     "tests.settings.sqlite": ["tests/flows", "tests/models", "tests/races", "tests/test_tasks.py"],
 }
 
