@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "CHANNELS": {},
     "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
+    "API_AUTHENTICATION": "twofa.api.authentication.StorefrontAuthentication",
     "USER_RESOLVER": "twofa.flows.participants.create_user",
     "THROTTLE_RATES": {},
     "POLICY_LIMITS": {},
@@ -173,6 +174,13 @@ class Conf:
         if not value:
             raise ImproperlyConfigured("TWOFA_FULFILLMENT_BACKEND is not set. Name your fulfillment backend.")
         return import_string(value) if isinstance(value, str) else value
+
+    @property
+    def api_authentication(self) -> Callable[[], Any]:
+        """``TWOFA_API_AUTHENTICATION``: the class, or its dotted path, that knows who calls (keys of storefronts)."""
+        value = self._get("API_AUTHENTICATION")
+        made: Callable[[], Any] = import_string(value) if isinstance(value, str) else value
+        return made
 
     @property
     def user_resolver(self) -> Callable[..., Any]:

@@ -60,6 +60,13 @@ class NotAuthenticated(TwoFactorError):
     default_detail = _("Send a valid key as “Authorization: Bearer <key>”.")
 
 
+class ScopeMissing(TwoFactorError):
+    """The key or token is good, and was issued for another part of the API; ``scope`` is the one that is missing."""
+
+    code = "permission_denied"
+    default_detail = _("This key or token is not for this part of the API. See “scope”.")
+
+
 class NotActive(TwoFactorError):
     """The campaign, or the participant, was switched off by staff."""
 

@@ -14,7 +14,7 @@ from tests.canary import secret_of
 from twofa.exceptions import NotAuthenticated
 from twofa.flows import storefronts
 from twofa.flows.history import WORKER
-from twofa.models import Event, Storefront, StorefrontKey
+from twofa.models import Event, Scope, Storefront, StorefrontKey
 from twofa.models.clock import now
 
 KEEPER = ("view_storefront", "view_storefrontkey", "add_storefrontkey", "change_storefrontkey")
@@ -41,7 +41,7 @@ def test_key_is_shown_once_and_never_again(storefront: Storefront, staff: Callab
     text = response.context["text"]
     assert text in response.content.decode()
     assert "no-store" in response["Cache-Control"]
-    assert storefronts.authenticate(text) == storefront
+    assert storefronts.authenticate(text).storefront == storefront
     key = StorefrontKey.objects.get(storefront=storefront)
     for address in (page("storefront", "change", storefront.pk), page("storefrontkey", "change", key.pk), "/admin/"):
         shown = client.get(address, follow=True).content.decode()
@@ -86,11 +86,11 @@ def test_rotation_issues_then_revokes(storefront: Storefront, staff: Callable[..
 
     asked = client.get(page("storefrontkey", "revoke", key.pk))
     assert asked.status_code == 200
-    assert storefronts.authenticate(old) == storefront
+    assert storefronts.authenticate(old).storefront == storefront
     done = client.post(page("storefrontkey", "revoke", key.pk))
 
     assert done.status_code == 302
-    assert storefronts.authenticate(new) == storefront
+    assert storefronts.authenticate(new).storefront == storefront
     with pytest.raises(NotAuthenticated):
         storefronts.authenticate(old)
     event = Event.objects.get(storefront=storefront, type="storefront.key_revoked")
@@ -110,7 +110,7 @@ def test_keys_page_tells_state_and_last_use(storefront: Storefront, boss: Client
     assert states[str(expired)] == "expired"
     assert states[str(revoked)] == "revoked"
     live = next(line for line in section.rows if str(line[1].text) == "live")
-    assert live[3].text != "—"
+    assert live[4].text != "—"
 
 
 @pytest.mark.parametrize("lacking", ["add_storefrontkey", "view_storefront"])
@@ -126,7 +126,7 @@ def test_without_the_permission_no_key_is_revoked(storefront: Storefront, staff:
     key, text = storefronts.issue_key(storefront, actor=WORKER)
 
     assert staff("view_storefrontkey").post(page("storefrontkey", "revoke", key.pk)).status_code == 403
-    assert storefronts.authenticate(text) == storefront
+    assert storefronts.authenticate(text).storefront == storefront
 
 
 def test_form_sent_from_another_site_issues_nothing(storefront: Storefront, boss: Client):
@@ -179,6 +179,42 @@ def test_form_sent_twice_issues_one_key(storefront: Storefront, staff: Callable[
     first = client.post(page("storefront", "issue-key", storefront.pk), form)
     second = client.post(page("storefront", "issue-key", storefront.pk), form, follow=True)
 
-    assert storefronts.authenticate(first.context["text"]) == storefront
+    assert storefronts.authenticate(first.context["text"]).storefront == storefront
     assert "A key was issued a moment ago" in second.content.decode()
     assert StorefrontKey.objects.count() == 1
+
+
+def test_key_is_issued_for_the_scopes_that_were_chosen_and_its_pages_tell_them(
+    storefront: Storefront, staff: Callable[..., Client]
+):
+    client = staff(*KEEPER)
+
+    asked = client.get(page("storefront", "issue-key", storefront.pk)).content.decode()
+    response = client.post(page("storefront", "issue-key", storefront.pk), {"scopes": ["challenges", "checkout"]})
+
+    assert all(str(label) in asked for label in Scope.labels)
+    assert storefronts.authenticate(response.context["text"]).scopes == {"checkout", "challenges"}
+    key = StorefrontKey.objects.get()
+    assert key.scopes == ["checkout", "challenges"]
+    for address in (page("storefront", "change", storefront.pk), page("storefrontkey", "change", key.pk)):
+        shown = client.get(address).content.decode()
+        assert str(Scope.CHECKOUT.label) in shown
+        assert str(Scope.ONBOARDING.label) not in shown
+    assert str(Scope.CHECKOUT.label) in response.content.decode()
+    event = Event.objects.get(type="storefront.key_issued")
+    assert event.data == {"prefix": key.prefix, "scopes": ["checkout", "challenges"]}
+
+
+def test_key_without_a_choice_opens_all_and_says_so(storefront: Storefront, boss: Client):
+    issue(boss, storefront)
+
+    section, _endpoints = boss.get(page("storefront", "change", storefront.pk)).context["sections"]
+
+    assert [str(line[2].text) for line in section.rows] == ["all"]
+
+
+def test_scope_that_is_not_there_issues_no_key(storefront: Storefront, boss: Client):
+    response = boss.post(page("storefront", "issue-key", storefront.pk), {"scopes": ["everything"]})
+
+    assert response.context["form"].errors
+    assert not StorefrontKey.objects.exists()

@@ -6,10 +6,12 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from tests import factories
-from tests.api.client import Api, checkouts, nothing_changes, order, refused
+from tests.api.client import Api, checkouts, member, nothing_changes, order, refused
+from twofa.api.authentication import StorefrontAuthentication
 from twofa.flows import storefronts
 from twofa.flows.history import WORKER
-from twofa.models import StorefrontKey
+from twofa.flows.storefronts import Caller
+from twofa.models import Storefront, StorefrontKey
 from twofa.models.clock import now
 
 
@@ -93,3 +95,35 @@ def test_key_is_in_no_log_and_no_answer(api, caplog):
         str(good.headers),
     ):
         assert secret not in text
+
+
+class Passphrase(StorefrontAuthentication):
+    """A host's own: one passphrase beside the keys, good for checkouts."""
+
+    asked = 0
+
+    def recognise(self, text, request):
+        type(self).asked += 1
+        if text == "sesame":
+            return Caller(Storefront.objects.latest("pk"), frozenset({"checkout"}))
+        return super().recognise(text, request)
+
+
+@pytest.mark.parametrize("given", [Passphrase, f"{__name__}.Passphrase"], ids=["class", "path"])
+def test_host_s_own_class_knows_other_credentials_beside_keys(api, shop, settings, given):
+    refused(Api("sesame").get(checkouts(shop)), 401, "not_authenticated")
+    settings.TWOFA_API_AUTHENTICATION = given
+
+    assert Api("sesame").get(checkouts(shop)).status_code == 200
+    assert api.get(checkouts(shop)).status_code == 200
+    refused(Api("sesame").get(member(shop)), 403, "permission_denied")
+    refused(Api("simsim").get(checkouts(shop)), 401, "not_authenticated")
+
+
+def test_host_s_own_class_is_not_asked_where_nobody_is(db, settings, monkeypatch):
+    settings.TWOFA_API_AUTHENTICATION = Passphrase
+    monkeypatch.setattr(Passphrase, "asked", 0)
+
+    assert Api("sesame").get("/schema/").status_code == 200
+    refused(Api("sesame").get("/nowhere/"), 404, "not_found")
+    assert Passphrase.asked == 0

@@ -77,4 +77,4 @@ class Host:
 
 def findings(done: subprocess.CompletedProcess[str]) -> set[str]:
     """Return the ids of the findings that `check` told."""
-    return set(re.findall(r"\(([a-z_]+\.[EWS]\d+)\)", done.stdout + done.stderr))
+    return set(re.findall(r"\(([a-z0-9_]+\.[EWS]\d+)\)", done.stdout + done.stderr))

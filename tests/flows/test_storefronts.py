@@ -10,7 +10,7 @@ from tests.statements import record_statements
 from tests.stories import STAFF, refused, travel, unchanged
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows import storefronts
-from twofa.models import Event, Storefront, StorefrontKey
+from twofa.models import Event, Scope, Storefront, StorefrontKey
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -52,15 +52,15 @@ def test_mode_of_completion_is_on_record_and_known_to_whoever_is_authenticated(s
     event = Event.objects.get(type="storefront.changed")
     assert event.data == {"before": {"completion_mode": ""}, "after": {"completion_mode": "async"}}
     with record_statements() as statements:
-        assert storefronts.authenticate(issued[1]).completion_mode == "async"
+        assert storefronts.authenticate(issued[1]).storefront.completion_mode == "async"
     assert not [sql for sql in statements.counted[1:] if "completion_mode" in sql], str(statements)
 
 
 def test_key_opens_the_door_of_its_storefront(shop, issued):
     key, text = issued
-    assert storefronts.authenticate(text) == shop.storefront
+    assert storefronts.authenticate(text).storefront == shop.storefront
     event = Event.objects.get(type="storefront.key_issued")
-    assert (event.actor, event.data) == ("maria", {"prefix": key.prefix})
+    assert (event.actor, event.data) == ("maria", {"prefix": key.prefix, "scopes": []})
     assert key.expires_at - now() > timedelta(days=364)
 
 
@@ -127,7 +127,7 @@ def test_key_without_an_end_is_the_hosts_choice(shop, settings):
     key, text = storefronts.issue_key(shop.storefront, actor=STAFF)
     assert key.expires_at is None
     travel(timedelta(days=10_000))
-    assert storefronts.authenticate(text) == shop.storefront
+    assert storefronts.authenticate(text).storefront == shop.storefront
 
 
 def test_use_is_noted_once_a_minute(issued):
@@ -144,3 +144,27 @@ def test_use_is_noted_once_a_minute(issued):
 def test_key_is_in_no_event(issued):
     secret = issued[1].split("_", 2)[2]
     assert not [event for event in Event.objects.all() if secret in str(vars(event))]
+
+
+def test_key_without_named_scopes_opens_all_of_them(issued):
+    assert storefronts.authenticate(issued[1]).scopes == set(Scope.values)
+
+
+def test_named_scopes_are_all_that_a_key_opens(shop):
+    key, text = storefronts.issue_key(shop.storefront, actor=STAFF, scopes=["challenges", "checkout", "checkout"])
+    assert storefronts.authenticate(text).scopes == {"checkout", "challenges"}
+    event = Event.objects.get(type="storefront.key_issued")
+    assert event.data == {"prefix": key.prefix, "scopes": ["checkout", "challenges"]}
+
+
+def test_scope_that_is_not_there_issues_no_key(shop):
+    with refused(PolicyRefused):
+        storefronts.issue_key(shop.storefront, actor=STAFF, scopes=["checkout", "everything"])
+
+
+def test_key_of_a_scope_that_is_no_more_opens_nothing(issued):
+    """Taken out of the list it must not become the empty list, which is all."""
+    key, text = issued
+    StorefrontKey.objects.filter(pk=key.pk).update(scopes=["retired"])
+    with refused(NotAuthenticated):
+        storefronts.authenticate(text)

@@ -35,7 +35,7 @@ def test_storefront_is_opened_with_a_key_that_works():
     key, told = run("twofa_storefront", "My shop", "--campaign", campaign.slug)
     assert "My shop" in told
     assert "opens nothing" not in told
-    storefront = storefronts.authenticate(key.strip())
+    storefront = storefronts.authenticate(key.strip()).storefront
     assert storefront.name == "My shop"
     assert list(storefront.campaigns.all()) == [campaign]
 
@@ -50,6 +50,17 @@ def test_storefront_that_exists_is_given_another_campaign_without_a_key():
 def test_key_of_a_storefront_without_a_campaign_is_said_to_open_nothing():
     _key, told = run("twofa_storefront", "My shop")
     assert "It opens nothing yet: name a campaign" in told
+
+
+def test_key_opens_the_scopes_that_the_command_names():
+    key, _told = run("twofa_storefront", "My shop", "--scope", "checkout", "--scope", "challenges")
+    assert storefronts.authenticate(key.strip()).scopes == {"checkout", "challenges"}
+
+
+def test_scope_that_is_not_there_opens_no_storefront():
+    with pytest.raises(CommandError, match="everything"):
+        run("twofa_storefront", "My shop", "--scope", "everything")
+    assert not Storefront.objects.exists()
 
 
 def test_third_key_is_refused_with_what_to_do():

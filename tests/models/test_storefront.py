@@ -6,7 +6,7 @@ import pytest
 
 from tests import factories
 from tests.models.violations import copy, violates
-from twofa.models import IdempotencyRecord, StorefrontKey
+from twofa.models import IdempotencyRecord, StorefrontKey, granted
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +82,17 @@ def test_idempotency_key_is_unique_in_storefront_and_path(shop):
     with violates("key"):
         copy(record)
     assert str(record) == "k"
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ([], {"checkout", "onboarding", "challenges"}),
+        (["checkout"], {"checkout"}),
+        (["checkout", "retired"], {"checkout"}),
+        (["retired"], set()),
+    ],
+    ids=str,
+)
+def test_none_named_is_all_and_what_is_no_more_is_nothing(stored, expected):
+    assert granted(stored) == expected

@@ -21,7 +21,7 @@ from twofa.admin.sections import ENDED, GOOD, Cell, Lead, Section, badge, cells,
 from twofa.admin.webhook_endpoints import NewEndpointForm, secret_page
 from twofa.admin.webhook_endpoints import state_of as state_of_endpoint
 from twofa.flows import storefronts, webhook_endpoints
-from twofa.models import MAX_LIVE_KEYS, Storefront, StorefrontKey, WebhookEndpoint
+from twofa.models import MAX_LIVE_KEYS, Scope, Storefront, StorefrontKey, WebhookEndpoint
 from twofa.models.clock import Clock, now
 
 if TYPE_CHECKING:
@@ -34,9 +34,21 @@ ROTATION = _(
 FULL = _("It has as many live keys as it may have: revoke one before you issue another.")
 
 
-class IssueKeyForm(forms.Form):
-    """Asks nothing, and carries the last key that its page knew of: sent twice, it issues one."""
+class ScopesField(forms.MultipleChoiceField):
+    """Which parts of the API credentials open."""
 
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Scopes"), required=False, choices=Scope.choices, help_text=_("None chosen: all."), **options
+        )
+
+
+class IssueKeyForm(forms.Form):
+    """Asks what the key is for, and carries the last key that its page knew of: sent twice, it issues one."""
+
+    scopes = ScopesField()
     newest = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
@@ -105,6 +117,7 @@ class StorefrontAdmin(TwofaAdmin):
             "key": key,
             "text": text,
             "expires": moment(key.expires_at),
+            "scopes": words.told("scopes", key.scopes),
             "media": self.media,
             "back": self.page("change", row.pk),
         }
@@ -135,6 +148,7 @@ class StorefrontAdmin(TwofaAdmin):
             cells(
                 Cell(str(key), url=self.page_of(key)),
                 state_of(key, live=key.is_live(at)),
+                words.told("scopes", key.scopes),
                 moment(key.created_at),
                 moment(key.last_used_at),
                 moment(key.expires_at),
@@ -143,7 +157,7 @@ class StorefrontAdmin(TwofaAdmin):
             for key in keys
         ]
         is_full = sum(key.is_live(at) for key in keys) >= MAX_LIVE_KEYS
-        headers = (_("key"), _("status"), _("issued"), _("last used"), _("expires"), _("revoked"))
+        headers = (_("key"), _("status"), _("scopes"), _("issued"), _("last used"), _("expires"), _("revoked"))
         empty = _("No key yet: this storefront cannot call the API.")
         table = Section(_("Keys"), headers, lines, empty=empty, note="" if is_full else ROTATION, anchor="keys")
         # Above all else: the button that is not there is looked for at the top.
@@ -167,13 +181,13 @@ def use(key: StorefrontKey) -> Sequence[tuple[StrOrPromise, object]]:
 class StorefrontKeyAdmin(ReadOnlyAdmin):
     """What may be known of a key: its prefix, and when it was used. Neither its text nor its hash."""
 
-    list_display = ("__str__", "state", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_display = ("__str__", "state", "storefront", "opens", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (("storefront", SomeRelatedFilter),)
     list_select_related = ("storefront",)
     search_fields = ("prefix__exact",)
     search_help_text = _("The part of a key between its underscores, exactly.")
     ordering = ("-pk",)
-    fields = ("prefix", "state", "storefront", "created_at", "last_used_at", "expires_at", "revoked_at")
+    fields = ("prefix", "state", "storefront", "opens", "created_at", "last_used_at", "expires_at", "revoked_at")
     flow_actions = (
         FlowAction(
             name="revoke",
@@ -194,6 +208,11 @@ class StorefrontKeyAdmin(ReadOnlyAdmin):
         """Show whether it opens anything, by the database's clock."""
         shown = state_of(key, live=key.is_live(key.clock))
         return badge(shown.tone, str(shown.text))
+
+    @admin.display(description=_("scopes"))
+    def opens(self, key: StorefrontKey) -> str:
+        """Show which parts of the API it opens."""
+        return words.told("scopes", key.scopes)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(clock=Clock())

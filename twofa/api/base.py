@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.settings import DEFAULTS, IMPORT_STRINGS, APISettings
 from rest_framework.throttling import BaseThrottle
@@ -30,13 +31,15 @@ from twofa.api.authentication import StorefrontAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
 from twofa.api.negotiation import AnswerRenderer, Negotiation
+from twofa.api.operations import ANY
 from twofa.api.parsing import StrictJSONParser
 from twofa.api.schema import Schema
 from twofa.api.throttling import StorefrontThrottle
 from twofa.conf import conf
-from twofa.exceptions import Invalid, NotFound, TwoFactorError, forget_variables
+from twofa.exceptions import Invalid, NotFound, ScopeMissing, TwoFactorError, forget_variables
 from twofa.flows import idempotency
 from twofa.flows.history import Actor
+from twofa.flows.storefronts import Caller
 from twofa.models import Storefront
 
 logger = correlation.get_logger(__name__)
@@ -70,6 +73,8 @@ class Endpoint(APIView):
     """Where the next action of an error leads; a handler sets it once it knows what it is about."""
     problem_code = ""
     route = ""
+    scope = ""
+    """The part of the API that a path belongs to, or ``ANY``. Where none is said, nobody passes."""
 
     # Whatever raises below, the reports of Django and of those that read its mark show none of our variables: typed
     # tokens, seeds and keys pass through a dozen frames of ours, of the driver's and of the host's.
@@ -113,13 +118,27 @@ class Endpoint(APIView):
     def default_response_headers(self) -> dict[str, str]:
         return {}
 
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Return the host's choice, where a path asks who calls at all."""
+        return [conf.api_authentication()] if self.authentication_classes else []
+
+    def check_permissions(self, request: Request) -> None:
+        """Refuse credentials of another part of the API, before anything is read. Raises: ScopeMissing."""
+        if self.authentication_classes and self.scope not in (ANY, *self.caller.scopes):
+            raise ScopeMissing(scope=str(self.scope))
+
     def get_throttles(self) -> list[BaseThrottle]:
         return [StorefrontThrottle()] if conf.throttle_rates else []
 
     @property
+    def caller(self) -> Caller:
+        """Return who calls, and what the credentials open."""
+        return cast(Caller, self.request.auth)
+
+    @property
     def storefront(self) -> Storefront:
-        """Return who calls. The tenant comes from the key, and from nothing else (OWASP ASVS 8.3.3)."""
-        return cast(Storefront, self.request.auth)
+        """Return who calls. The tenant comes from the credentials, and from nothing else (OWASP ASVS 8.3.3)."""
+        return self.caller.storefront
 
     @property
     def actor(self) -> Actor:

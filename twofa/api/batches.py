@@ -22,7 +22,7 @@ from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, e
 from twofa.api.redemptions import CONFIRMATION, NOTHING, RESEND
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import batch_checkouts, batches
-from twofa.models import EXTERNAL_ID_PATTERN, MOST_LINES, Channel, RedemptionBatch
+from twofa.models import EXTERNAL_ID_PATTERN, MOST_LINES, Channel, RedemptionBatch, Scope
 
 
 class LineInput(Input):
@@ -91,6 +91,8 @@ _CONFIRMABLE = (
 
 
 class BatchesEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @operation(
         id="open_redemption_batch",
         summary="Open several redemptions with one token",
@@ -131,6 +133,8 @@ class BatchesEndpoint(Endpoint):
 
 
 class ChangingEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @contextmanager
     def told_of(self, pk: UUID) -> Iterator[None]:
         """Complete what a refusal says of a batch, which is looked up only once there is one.
@@ -149,6 +153,8 @@ class ChangingEndpoint(Endpoint):
 
 
 class BatchEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @operation(
         id="get_redemption_batch",
         summary="Read a batch",

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from twofa.api import presenters, shapes
 from twofa.api.base import Endpoint, respond
 from twofa.api.lookups import campaign_of
-from twofa.api.operations import Parameter, operation
+from twofa.api.operations import ANY, Parameter, operation
 from twofa.api.pagination import paginate
 from twofa.models import Campaign
 
@@ -19,6 +19,8 @@ PAGING = (
 
 
 class CampaignsEndpoint(Endpoint):
+    scope = ANY
+
     @operation(
         id="list_campaigns",
         summary="List the campaigns that you serve",
@@ -32,6 +34,8 @@ class CampaignsEndpoint(Endpoint):
 
 
 class CampaignEndpoint(Endpoint):
+    scope = ANY
+
     @operation(id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",))
     def get(self, request: Request, campaign: str) -> HttpResponse:
         row = campaign_of(self.storefront, campaign)

@@ -21,7 +21,7 @@ from twofa.api.operations import operation
 from twofa.api.redemptions import RESEND
 from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import challenges
-from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose
+from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope
 
 ASKING = (
     "not_found",
@@ -54,6 +54,8 @@ CHALLENGE = ChallengeInput()
 
 
 class ChallengesEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="open_challenge",
         summary="Ask a participant for a second factor",
@@ -80,6 +82,8 @@ class ChallengesEndpoint(Endpoint):
 
 
 class ChallengeEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="get_challenge",
         summary="Read a challenge",
@@ -93,6 +97,8 @@ class ChallengeEndpoint(Endpoint):
 
 class _Answered(Endpoint):
     """What is answered by its own id."""
+
+    scope = Scope.CHALLENGES
 
     @contextmanager
     def leading_on(self, pk: UUID) -> Iterator[None]:
@@ -174,6 +180,8 @@ class ChallengeResendEndpoint(_Answered):
 
 
 class ChallengeCancellationEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="cancel_challenge",
         summary="Cancel a challenge",

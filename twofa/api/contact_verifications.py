@@ -12,7 +12,7 @@ from twofa.api.fields import Choice, Input, Locale, Text
 from twofa.api.lookups import campaign_of
 from twofa.api.operations import operation
 from twofa.flows import contact_verifications
-from twofa.models import Channel
+from twofa.models import Channel, Scope
 
 
 class ContactInput(Input):
@@ -27,6 +27,8 @@ CONTACT = ContactInput()
 
 
 class ContactVerificationsEndpoint(Endpoint):
+    scope = Scope.CHALLENGES
+
     @operation(
         id="open_contact_verification",
         summary="Send a token to a contact of somebody who is not a participant yet",

@@ -13,6 +13,9 @@ DESCRIPTION = """\
 A second factor in front of a redemption: a participant spends points, the participant's own device receives a token,
 and only the right token lets the points go.
 
+**Scopes.** A key opens the parts of the API that it was issued for, or all of them; each operation says of which part
+it is. Elsewhere the answer is 403 `permission_denied`, with the `scope` that is missing.
+
 **Requests.** JSON objects in UTF-8, at most 256 KiB and 32 levels deep. Unknown and duplicate members are refused.
 Amounts are texts (`"15000.00"`). Texts hold no control or bidirectional characters.
 

@@ -15,7 +15,7 @@ from twofa.api.lookups import device_of, participant_of
 from twofa.api.operations import operation
 from twofa.api.pagination import paginate
 from twofa.flows import devices
-from twofa.models import Challenge, Channel, Device, Storefront
+from twofa.models import Challenge, Channel, Device, Scope, Storefront
 from twofa.models.clock import Clock
 
 VERDICTS = (
@@ -66,6 +66,8 @@ NOTHING = NothingInput()
 
 
 class DevicesEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="list_devices",
         summary="List a participant's devices",
@@ -105,6 +107,8 @@ class DevicesEndpoint(Endpoint):
 
 
 class DeviceEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(id="get_device", summary="Read a device", responses={200: shapes.Device}, errors=("not_found",))
     def get(self, request: Request, device_id: str) -> HttpResponse:
         return respond(200, present_device(device_of(self.storefront, device_id), self.storefront))
@@ -126,6 +130,8 @@ class DeviceEndpoint(Endpoint):
 
 
 class DeviceVerificationEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="verify_device",
         summary="Activate a device by its token",
@@ -147,6 +153,8 @@ class DeviceVerificationEndpoint(Endpoint):
 
 
 class DeviceAuthorizationEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="authorize_device",
         summary="Let a change of a device happen, by the current device's token",
@@ -176,6 +184,8 @@ class DeviceAuthorizationEndpoint(Endpoint):
 
 
 class DeviceResendEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="resend_device_token",
         summary="Send the token that a device waits for once more",
@@ -196,6 +206,8 @@ class DeviceResendEndpoint(Endpoint):
 
 
 class DeviceDefaultEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="make_device_default",
         summary="Make a device the default one",

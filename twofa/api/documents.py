@@ -21,7 +21,7 @@ from twofa.api.lookups import document_of, participant_of
 from twofa.api.operations import operation
 from twofa.api.pagination import paginate
 from twofa.flows import documents
-from twofa.models import IdentityDocument
+from twofa.models import IdentityDocument, Scope
 
 
 class DocumentInput(Input):
@@ -36,6 +36,7 @@ DOCUMENT = DocumentInput()
 
 
 class DocumentsEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
     parser_classes = [uploads.UploadParser]
 
     @operation(
@@ -99,6 +100,8 @@ class DocumentsEndpoint(Endpoint):
 
 
 class DocumentEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="get_document",
         summary="Read what became of an identity document",

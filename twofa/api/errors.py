@@ -23,6 +23,7 @@ from twofa.exceptions import (
     InputError,
     NotAuthenticated,
     NotFound,
+    ScopeMissing,
     TemporaryFailure,
     Throttled,
     TokenMalformed,
@@ -209,6 +210,9 @@ def _ours(error: Exception) -> TwoFactorError:
 def _headers(error: TwoFactorError) -> dict[str, str]:
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, ScopeMissing):
+        # As RFC 6750, section 3.1 has it: a client of OAuth2 then knows which token to ask for.
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.params["scope"]}"'}
     retry_after = 1 if error.code == "idempotency_in_progress" else error.params.get("retry_after")
     return {} if retry_after is None else {"Retry-After": str(retry_after)}
 

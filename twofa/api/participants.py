@@ -13,7 +13,7 @@ from twofa.api.lookups import campaign_of, ensure_external_id, participant_of
 from twofa.api.operations import operation
 from twofa.flows import next_actions, onboarding, participants
 from twofa.flows.registrations import Proof
-from twofa.models import Challenge, Method, Participant
+from twofa.models import Challenge, Method, Participant, Scope
 
 AUTHORIZE = next_actions.NextAction("authorize_device")
 
@@ -47,6 +47,8 @@ CHANGES = ParticipantInput()
 
 
 class ParticipantEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="put_participant",
         summary="Create or update a participant",
@@ -113,6 +115,8 @@ class ParticipantEndpoint(Endpoint):
 
 
 class OnboardingEndpoint(Endpoint):
+    scope = Scope.ONBOARDING
+
     @operation(
         id="get_onboarding",
         summary="Read what a participant still needs",

@@ -22,7 +22,7 @@ from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, e
 from twofa.api.pagination import paginate
 from twofa.exceptions import OnboardingIncomplete, TransitionRefused, WrongState
 from twofa.flows import checkouts, redemptions
-from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption
+from twofa.models import EXTERNAL_ID_PATTERN, Channel, Redemption, Scope
 from twofa.models.clock import Clock
 
 
@@ -125,6 +125,8 @@ _RESPONSE = {
 
 
 class RedemptionsEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @operation(
         id="list_redemptions",
         summary="List your redemptions in a campaign",
@@ -189,6 +191,8 @@ class RedemptionsEndpoint(Endpoint):
 
 
 class ChangingEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @contextmanager
     def told_of(self, pk: UUID) -> Iterator[None]:
         """Complete what a refusal says of a redemption, which is looked up only once there is one.
@@ -206,6 +210,8 @@ class ChangingEndpoint(Endpoint):
 
 
 class RedemptionEndpoint(Endpoint):
+    scope = Scope.CHECKOUT
+
     @operation(
         id="get_redemption",
         summary="Read a redemption",

@@ -59,7 +59,9 @@ class Schema(AutoSchema):
         return self.described.summary
 
     def get_description(self) -> str:  # type: ignore[override]
-        return self.described.description
+        scope = cast(Any, self.view).scope
+        told = "" if scope == operations.ANY else f"Scope: `{scope}`."
+        return "\n\n".join(text for text in (self.described.description, told) if text)
 
     def get_tags(self) -> list[str]:
         return [type(self.view).__module__.rpartition(".")[2]]
@@ -110,9 +112,10 @@ def _examples(value: dict[str, Any] | None, **options: Any) -> list[OpenApiExamp
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The storefront's key."""
+    """The storefront's key, or whatever else a host's ``TWOFA_API_AUTHENTICATION`` takes in its place."""
 
     target_class = "twofa.api.authentication.StorefrontAuthentication"
+    match_subclasses = True
     name = "storefrontKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

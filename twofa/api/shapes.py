@@ -299,6 +299,7 @@ class Problem(TypedDict):
     next_action: NotRequired[NextAction]
     reason: NotRequired[str]
     resource: NotRequired[str]
+    scope: NotRequired[Annotated[str, note("What the key or token was not given.")]]
     retry_after: NotRequired[Annotated[int | None, note("Seconds; null where waiting does not help.")]]
 
 

@@ -1,4 +1,4 @@
-"""The host's own code that this package calls: the fulfillment backend, the user resolver, the check of numbers."""
+"""The host's own code that this package calls: its points, its users, its check of numbers, who may call the API."""
 
 from __future__ import annotations
 
@@ -97,4 +97,12 @@ def number_check() -> Iterator[CheckMessage]:
         yield findings.BAD_NUMBER_CHECK(why=describe(error))
 
 
-CHECKS = (fulfillment_backend, user_resolver, number_check)
+def api_authentication() -> Iterator[CheckMessage]:
+    try:
+        made: Any = conf.api_authentication()
+        inspect.signature(made.recognise).bind("", None)
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.BAD_API_AUTHENTICATION(why=describe(error))
+
+
+CHECKS = (fulfillment_backend, user_resolver, number_check, api_authentication)

@@ -135,6 +135,11 @@ BAD_USER_RESOLVER = Finding(
     "TWOFA_USER_RESOLVER cannot be used: {why}.",
     "Name a function: resolver(*, campaign, external_id, name, locale) -> user.",
 )
+BAD_API_AUTHENTICATION = Finding(
+    "twofa.E090",
+    "TWOFA_API_AUTHENTICATION cannot be used: {why}.",
+    "Name a subclass of twofa.api.authentication.StorefrontAuthentication; until then nobody can call the API.",
+)
 BAD_NUMBER_CHECK = Finding(
     "twofa.E039",
     "TWOFA_NUMBER_CHECK cannot be used: {why}.",

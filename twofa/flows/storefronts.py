@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows import announcing
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, WebhookEndpoint, statements
+from twofa.models import MAX_LIVE_KEYS, Campaign, Scope, Storefront, StorefrontKey, WebhookEndpoint, granted, statements
 from twofa.models.clock import now
 
 _COLUMNS = frozenset({"name", "is_active", "completion_mode"})
@@ -30,10 +31,18 @@ _BY_PREFIX = statements.Select(
         "hears": ("EXISTS (SELECT 1 FROM {endpoint} WHERE endpoint.storefront_id = storefront.id)", BooleanField()),
     },
     only={
-        "storefront_key": {"hashed_key", "expires_at", "revoked_at", "last_used_at"},
+        "storefront_key": {"hashed_key", "scopes", "expires_at", "revoked_at", "last_used_at"},
         "storefront": {"name", "is_active", "completion_mode"},
     },
 )
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls the API, and which parts of it the credentials open: never none."""
+
+    storefront: Storefront
+    scopes: frozenset[str]
 
 
 def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = ()) -> Storefront:
@@ -83,14 +92,21 @@ def _described(storefront: Storefront) -> dict[str, Any]:
 
 
 def issue_key(
-    storefront: Storefront, *, actor: Actor, expires_at: datetime | None = None, newest: int | None = None
+    storefront: Storefront,
+    *,
+    actor: Actor,
+    expires_at: datetime | None = None,
+    newest: int | None = None,
+    scopes: Iterable[str] = (),
 ) -> tuple[StorefrontKey, str]:
     """Issue a key and return it with its text, which is shown once and kept nowhere.
 
     Two keys may be live, so that a storefront changes over without a gap. ``newest`` is the last key that whoever asks
-    knows of (0: none): a form sent twice would issue two, and show the text of one. Raises: PolicyRefused at the third
-    live key, and where one was issued since.
+    knows of (0: none): a form sent twice would issue two, and show the text of one. ``scopes`` are the parts of the API
+    that it opens; none named: all. Raises: PolicyRefused at the third live key, where one was issued since, and where
+    there is no such scope.
     """
+    named = known(scopes)
     with transaction.atomic():
         locked = Storefront.objects.select_for_update(no_key=True).get(pk=storefront.pk)
         at = now()
@@ -101,10 +117,18 @@ def issue_key(
         lifetime = conf.key_lifetime
         if expires_at is None and lifetime is not None:
             expires_at = at + lifetime
-        key, text = StorefrontKey.mint(locked, expires_at=expires_at)
+        key, text = StorefrontKey.mint(locked, expires_at=expires_at, scopes=named)
         key.save(force_insert=True)
-        _record("storefront.key_issued", locked, actor, prefix=key.prefix)
+        _record("storefront.key_issued", locked, actor, prefix=key.prefix, scopes=named)
     return key, text
+
+
+def known(scopes: Iterable[str]) -> list[str]:
+    """Return scopes in their order, each once. Raises: PolicyRefused where one is not there: it would open nothing."""
+    asked = set(scopes)
+    if asked - set(Scope.values):
+        raise PolicyRefused(_("Known scopes: %(scopes)s.") % {"scopes": ", ".join(Scope.values)})
+    return [scope for scope in Scope.values if scope in asked]
 
 
 def has_room(storefront: Storefront, *, at: datetime | None = None) -> bool:
@@ -130,8 +154,8 @@ def revoke_key(key: StorefrontKey, *, actor: Actor) -> None:
     key.revoked_at = locked.revoked_at
 
 
-def authenticate(text: str) -> Storefront:
-    """Return the storefront of a key. Raises: NotAuthenticated, the same whatever is wrong with it.
+def authenticate(text: str) -> Caller:
+    """Return whose key this is, and what it opens. Raises: NotAuthenticated, the same whatever is wrong with it.
 
     The row is found by the key's public prefix and the secret compared in constant time. Nothing is cached, so a
     revoked key is dead at once.
@@ -143,12 +167,12 @@ def authenticate(text: str) -> Storefront:
     if row is None:
         raise NotAuthenticated
     key, storefront, at = row["storefront_key"], row["storefront"], row["at"]
-    if not key.opens(text) or not key.is_live(at) or not storefront.is_active:
+    scopes = granted(key.scopes)
+    if not key.opens(text) or not key.is_live(at) or not storefront.is_active or not scopes:
         raise NotAuthenticated
     _touch(key, at)
     announcing.remember(storefront.pk, hears=row["hears"])
-    found: Storefront = storefront
-    return found
+    return Caller(storefront, scopes)
 
 
 def _touch(key: StorefrontKey, at: datetime) -> None:

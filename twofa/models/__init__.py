@@ -37,7 +37,7 @@ from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
 from twofa.models.safe_number import SafeNumber
 from twofa.models.seal import EventSeal
-from twofa.models.storefront import MAX_LIVE_KEYS, Storefront, StorefrontKey
+from twofa.models.storefront import MAX_LIVE_KEYS, Scope, Storefront, StorefrontKey, granted
 from twofa.models.webhook import Webhook, WebhookReason
 from twofa.models.webhook_endpoint import PING, WEBHOOKS, WebhookEndpoint
 
@@ -92,6 +92,7 @@ __all__ = [
     "Redemption",
     "RedemptionBatch",
     "SafeNumber",
+    "Scope",
     "Storefront",
     "StorefrontKey",
     "TokenAlphabet",
@@ -101,6 +102,7 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookReason",
     "family_of",
+    "granted",
     "in_family",
     "is_token",
     "spoken",

@@ -30,6 +30,8 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "storefront.campaigns_added": _("Storefront serves more campaigns"),
     "storefront.key_issued": _("Key issued"),
     "storefront.key_revoked": _("Key revoked"),
+    "storefront.application_linked": _("Application of OAuth2 may call"),
+    "storefront.application_unlinked": _("Application of OAuth2 may call no more"),
     "webhook_endpoint.opened": _("Webhook endpoint added"),
     "webhook_endpoint.changed": _("Webhook endpoint changed"),
     "webhook_endpoint.secret_rotated": _("Secret of a webhook endpoint rotated"),

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +25,20 @@ _PREFIX_BYTES = 6
 _SECRET_BYTES = 32
 # What a key's text looks like. Strict, because its prefix is looked up: no database takes a NUL in a text.
 _KEY = re.compile(rf"{KEY_MARK}_(?P<prefix>[0-9a-f]{{{2 * _PREFIX_BYTES}}})_.")
+
+
+class Scope(models.TextChoices):
+    """What a key, or a token of OAuth2, may be used for: a part of the API. A leaked one opens no other part."""
+
+    CHECKOUT = "checkout", _("checkout: redemptions and batches")
+    ONBOARDING = "onboarding", _("onboarding: participants, devices and documents")
+    CHALLENGES = "challenges", _("challenges: logins, step-ups and contacts")
+
+
+def granted(scopes: Iterable[str]) -> frozenset[str]:
+    """Return what stored ``scopes`` open: none named is all. One that is no more opens nothing."""
+    named = frozenset(scopes)
+    return named & frozenset(Scope.values) if named else frozenset(Scope.values)
 
 
 class Storefront(models.Model):
@@ -73,6 +88,9 @@ class StorefrontKey(models.Model):
         _("prefix"), max_length=24, unique=True, validators=[RegexValidator(r"^[0-9a-f]+\Z")], editable=False
     )
     hashed_key = models.BinaryField(_("hash"), max_length=32, editable=False)
+    scopes = models.JSONField(
+        _("scopes"), default=list, db_default=[], blank=True, editable=False, help_text=_("None named: all.")
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
@@ -89,11 +107,14 @@ class StorefrontKey(models.Model):
         return f"{KEY_MARK}_{self.prefix}_…"
 
     @classmethod
-    def mint(cls, storefront: Storefront, *, expires_at: datetime | None) -> tuple[StorefrontKey, str]:
+    def mint(
+        cls, storefront: Storefront, *, expires_at: datetime | None, scopes: Iterable[str] = ()
+    ) -> tuple[StorefrontKey, str]:
         """Build an unsaved key and its text, which exists only here and is shown once."""
         prefix = secrets.token_hex(_PREFIX_BYTES)
         text = f"{KEY_MARK}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        return cls(storefront=storefront, prefix=prefix, hashed_key=cls.digest(text), expires_at=expires_at), text
+        columns = {"prefix": prefix, "hashed_key": cls.digest(text), "expires_at": expires_at, "scopes": list(scopes)}
+        return cls(storefront=storefront, **columns), text
 
     @staticmethod
     def digest(text: str) -> bytes:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from twofa.exceptions import PolicyRefused
 from twofa.flows import storefronts
 from twofa.flows.history import Actor
-from twofa.models import Campaign, Storefront
+from twofa.models import Campaign, Scope, Storefront
 
 
 class Command(BaseCommand):
@@ -25,6 +25,13 @@ class Command(BaseCommand):
             metavar="SLUG",
             help="A campaign it serves; may be repeated. The key of a storefront without one opens nothing.",
         )
+        parser.add_argument(
+            "--scope",
+            action="append",
+            default=[],
+            choices=Scope.values,
+            help="A part of the API that the key opens; may be repeated. None named: all.",
+        )
         parser.add_argument("--no-key", action="store_true", help="Issue no key.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,7 +44,7 @@ class Command(BaseCommand):
         if options["no_key"]:
             return
         try:
-            _key, text = storefronts.issue_key(storefront, actor=actor)
+            _key, text = storefronts.issue_key(storefront, actor=actor, scopes=options["scope"])
         except PolicyRefused as refused:
             raise CommandError(str(refused.detail)) from refused
         self.stderr.write(_("The key of %(name)s, shown this once:") % {"name": storefront.name})

@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('twofa', '0019_challenges'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='storefrontkey',
+            name='scopes',
+            field=models.JSONField(blank=True, db_default=[], default=list, editable=False, help_text='None named: all.', verbose_name='scopes'),
+        ),
+    ]
