@@ -161,6 +161,8 @@ def raised(leaf: type[exceptions.TwoFactorError]) -> exceptions.TwoFactorError:
         return leaf("timeout", retryable=True)
     if issubclass(leaf, errors.Malformed):
         return leaf("unreadable")
+    if issubclass(leaf, exceptions.ScopeMissing):
+        return leaf(scope="checkout")
     return leaf()
 
 
