@@ -1,7 +1,7 @@
 """Parts of the suite once more, in hosts of another mind.
 
-The API where every request is wrapped in a transaction, and where REST_FRAMEWORK is hostile; a host with OAuth2; the
-flows on SQLite.
+The API where every request is wrapped in a transaction, and where REST_FRAMEWORK is hostile; a host with OAuth2; one
+whose login asks for a token; the flows on SQLite.
 
 DRF reads its settings when a view's class is made: another process is the only honest way. It uses this run's servers.
 """
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 LEGS = {
     "tests.settings.atomic": ["tests/api"],
     "tests.settings.hostile": ["tests/api"],
+    "tests.settings.login": ["tests/login"],
     "tests.settings.oauth2": ["tests/oauth2", "tests/api/test_authentication.py", "tests/api/test_scopes.py"],
     "tests.settings.sqlite": ["tests/flows", "tests/models", "tests/races", "tests/test_tasks.py"],
 }

@@ -29,6 +29,8 @@ DEFAULTS: dict[str, Any] = {
     "PUBLIC_URL": None,
     "FULFILLMENT_BACKEND": None,
     "API_AUTHENTICATION": "twofa.api.authentication.StorefrontAuthentication",
+    "LOGIN_STOREFRONT": None,
+    "LOGIN_CAMPAIGN": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
     "THROTTLE_RATES": {},
     "POLICY_LIMITS": {},
@@ -307,6 +309,28 @@ class Conf:
     def language_code(self) -> str:
         """Django's ``LANGUAGE_CODE``: the language of messages to participants who have none."""
         return str(settings.LANGUAGE_CODE)
+
+    @property
+    def login_storefront(self) -> str | None:
+        """``TWOFA_LOGIN_STOREFRONT``: the name of the storefront as which Django's login asks for tokens."""
+        name: str | None = self._get("LOGIN_STOREFRONT")
+        return name
+
+    @property
+    def login_campaign(self) -> str | None:
+        """``TWOFA_LOGIN_CAMPAIGN``: the slug of the campaign in which whoever signs in is a participant."""
+        slug: str | None = self._get("LOGIN_CAMPAIGN")
+        return slug
+
+    @property
+    def login_redirect_url(self) -> Any:
+        """Django's ``LOGIN_REDIRECT_URL``."""
+        return settings.LOGIN_REDIRECT_URL
+
+    @property
+    def middleware(self) -> list[str]:
+        """Django's ``MIDDLEWARE``."""
+        return list(settings.MIDDLEWARE)
 
     def unknown_names(self) -> list[str]:
         """Names like ``TWOFA_*`` in the settings that mean nothing here: typing errors."""

@@ -23,7 +23,7 @@ class Finding:
     @property
     def level(self) -> int:
         """Return Django's level, which the id's letter tells."""
-        return ERROR if self.id.startswith("twofa.E") else WARNING
+        return ERROR if ".E" in self.id else WARNING
 
     def __call__(self, **named: Any) -> CheckMessage:
         return CheckMessage(self.level, self.message.format(**named), hint=self.hint.format(**named), id=self.id)

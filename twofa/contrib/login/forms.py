@@ -1,0 +1,34 @@
+"""The form of the second step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from twofa.models import Challenge, TokenAlphabet
+
+
+class TokenForm(forms.Form):
+    """Asks for the token of a message. Phones offer it above their keyboard (``one-time-code``)."""
+
+    token = forms.CharField(
+        label=_("Token"),
+        max_length=64,
+        error_messages={"required": _("Type the token of the message.")},
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "characters",
+                "autocorrect": "off",
+                "spellcheck": "false",
+                "autofocus": True,
+            }
+        ),
+    )
+
+    def __init__(self, *args: Any, challenge: Challenge, **options: Any) -> None:
+        super().__init__(*args, **options)
+        is_numeric = challenge.token_alphabet == TokenAlphabet.NUMERIC
+        self.fields["token"].widget.attrs["inputmode"] = "numeric" if is_numeric else "text"

@@ -1,0 +1,145 @@
+"""From a right password to a session: open a challenge, judge its token, let its owner in.
+
+A challenge is opened only after a right password, so nobody else can have messages sent, or spend a person's attempts.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import django_otp
+from django.contrib import auth
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
+
+from twofa.conf import conf
+from twofa.contrib.login import halves
+from twofa.contrib.login.halves import Half
+from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
+from twofa.flows import challenges
+from twofa.flows.history import Actor
+from twofa.models import ActorKind, Challenge, Participant, Purpose, Storefront
+
+
+def begin(request: HttpRequest, user: Any) -> None:
+    """Ask whoever gave a right password for a token, and keep half a sign-in.
+
+    Whoever gives the password again is asked for the token that is on its way: no second message leaves.
+
+    Raises: as :func:`challenges.open_challenge`; OnboardingIncomplete where the user is no participant.
+    """
+    known = halves.find(request)
+    waiting = _waiting(known) if known is not None else None
+    if waiting is not None and known is not None and known.person() == user:
+        challenge = waiting
+    else:
+        cancel(request)
+        challenge = _opened(user)
+    halves.begin(request, user, challenge.pk)
+
+
+def _opened(user: Any) -> Challenge:
+    participant = _participant(user)
+    ask = challenges.Ask(participant=participant.external_id, purpose=Purpose.LOGIN.value)
+    return challenges.open_challenge(
+        ask, storefront=storefront(), campaign=participant.campaign.slug, actor=_actor(participant)
+    )
+
+
+def _participant(user: Any) -> Participant:
+    """Return who the user is in the campaign. Raises: OnboardingIncomplete where that is nobody, or not certain."""
+    rows = Participant.objects.select_related("campaign").filter(
+        user=user, campaign__slug=conf.login_campaign, erased_at=None
+    )
+    try:
+        return rows.get()
+    except (Participant.DoesNotExist, Participant.MultipleObjectsReturned):
+        # Of two, one may have a phone that the other's owner never had: none of them is guessed.
+        raise OnboardingIncomplete(missing=["participant"]) from None
+
+
+def storefront() -> Storefront:
+    """Return the storefront whose sign-in this is. Raises: ImproperlyConfigured."""
+    row = Storefront.objects.filter(name=conf.login_storefront, is_active=True).first()
+    if row is None:
+        raise ImproperlyConfigured("TWOFA_LOGIN_STOREFRONT is not the name of an active storefront.")
+    return row
+
+
+def _actor(participant: Participant) -> Actor:
+    return Actor(ActorKind.PARTICIPANT, participant.external_id)
+
+
+def waiting(half: Half) -> tuple[Any, Challenge] | None:
+    """Return who waits for a token, and the challenge; or None where there is nothing to wait for any more."""
+    user, challenge = half.person(), _waiting(half)
+    if user is None or challenge is None or challenge.participant is None or challenge.participant.user_id != user.pk:
+        return None
+    return user, challenge
+
+
+def _waiting(half: Half) -> Challenge | None:
+    try:
+        challenge = challenges.get(half.challenge_id, storefront=storefront())
+    except NotFound:
+        return None
+    is_open = not challenge.is_final and challenge.purpose == Purpose.LOGIN
+    return challenge if is_open else None
+
+
+@sensitive_variables()
+def finish(request: HttpRequest, half: Half, token: object) -> None:
+    """Let in whoever has the right token: a new session, verified in the sense of django-otp.
+
+    Raises: as :func:`challenges.verify`; ChallengeClosed where the half, or its challenge, has ended.
+    """
+    user, challenge = _held(half)
+    verified = challenges.verify(
+        challenge.pk, storefront=storefront(), token=token, actor=_actor(_of(challenge))
+    )
+    # A right token is known again for a day, for a storefront that lost an answer. Here it opens one session: where
+    # sessions are cookies, the half of a sign-in can be brought back with its cookie.
+    if verified.ended_at != verified.read_at or verified.device is None:
+        raise ChallengeClosed
+    halves.end(request)
+    auth.login(request, user, backend=half.backend)
+    django_otp.login(request, verified.device)
+
+
+def resend(half: Half) -> None:
+    """Send a new token. Raises: as :func:`challenges.resend`; ChallengeClosed where the half has ended."""
+    _user, challenge = _held(half)
+    challenges.resend(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)))
+
+
+def cancel(request: HttpRequest) -> None:
+    """Forget half a sign-in, and end its challenge: its token opens nothing any more."""
+    half = halves.find(request)
+    halves.end(request)
+    if half is not None:
+        _cancel(half.challenge_id)
+
+
+def _cancel(pk: UUID) -> None:
+    # What has ended meanwhile needs no end.
+    with suppress(TwoFactorError):
+        of = storefront()
+        challenge = challenges.get(pk, storefront=of)
+        if challenge.purpose == Purpose.LOGIN:
+            challenges.cancel(pk, storefront=of, actor=_actor(_of(challenge)))
+
+
+def _held(half: Half) -> tuple[Any, Challenge]:
+    found = waiting(half)
+    if found is None:
+        raise ChallengeClosed
+    return found
+
+
+def _of(challenge: Challenge) -> Participant:
+    if challenge.participant is None:  # none that stands in the table of logins: a constraint says so
+        raise NotFound
+    return challenge.participant
