@@ -13,6 +13,7 @@ import django_otp
 from django.contrib import auth
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.conf import conf
@@ -50,15 +51,12 @@ def _opened(user: Any) -> Challenge:
 
 
 def _participant(user: Any) -> Participant:
-    """Return who the user is in the campaign. Raises: OnboardingIncomplete where that is nobody, or not certain."""
-    rows = Participant.objects.select_related("campaign").filter(
-        user=user, campaign__slug=conf.login_campaign, erased_at=None
-    )
-    try:
-        return rows.get()
-    except (Participant.DoesNotExist, Participant.MultipleObjectsReturned):
-        # Of two, one may have a phone that the other's owner never had: none of them is guessed.
-        raise OnboardingIncomplete(missing=["participant"]) from None
+    """Return who the user is in the campaign: one at most. Raises: OnboardingIncomplete where that is nobody."""
+    rows = Participant.objects.select_related("campaign").filter(erased_at=None, campaign__slug=conf.login_campaign)
+    participant = rows.filter(user=user).first()
+    if participant is None:
+        raise OnboardingIncomplete(_("You are not registered for signing in here. Ask the staff."))
+    return participant
 
 
 def storefront() -> Storefront:
@@ -102,16 +100,17 @@ def finish(request: HttpRequest, half: Half, token: object) -> None:
     )
     # A right token is known again for a day, for a storefront that lost an answer. Here it opens one session: where
     # sessions are cookies, the half of a sign-in can be brought back with its cookie.
-    if verified.ended_at != verified.read_at or verified.device is None:
+    device = verified.device
+    if verified.ended_at != verified.read_at or device is None or device.user_id != user.pk:
         raise ChallengeClosed
     halves.end(request)
     auth.login(request, user, backend=half.backend)
-    django_otp.login(request, verified.device)
+    django_otp.login(request, device)
 
 
 def resend(half: Half) -> None:
     """Send a new token. Raises: as :func:`challenges.resend`; ChallengeClosed where the half has ended."""
-    _user, challenge = _held(half)
+    challenge = _held(half)[1]
     challenges.resend(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)))
 
 

@@ -1,0 +1,333 @@
+"""The way in, and every way past it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import get_resolver
+
+from tests import factories
+from tests.factories import token_of, wrong_token
+from tests.login.people import (
+    CANCEL, GUARDED, INSIDE, LOGIN, PASSWORD, RESEND, TOKEN, give_password, half, is_out, sign_up,
+)  # fmt: skip
+from tests.stories import deliver_due, travel, unchanged
+from twofa.channels.memory import outbox
+from twofa.models import Challenge
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_password_and_token_lead_to_a_verified_session(browser, person):
+    challenge = half(browser, person)
+    deliver_due()
+    (message,) = outbox
+    page = browser.get(TOKEN)
+    answer = browser.post(TOKEN, {"token": message.token})
+
+    assert page.status_code == 200
+    assert challenge.destination in page.content.decode()
+    assert (answer.status_code, answer["Location"]) == (302, INSIDE)
+    assert [browser.get(path).status_code for path in GUARDED] == [200, 200]
+    assert "twofa_login" not in browser.session
+    assert Challenge.objects.get().status == "approved"
+
+
+def test_password_alone_is_nobodys_session(browser, person):
+    half(browser, person)
+
+    assert is_out(browser)
+    assert browser.get("/user/").status_code == 302
+
+
+def test_wrong_password_opens_no_challenge(browser, person):
+    with unchanged():
+        answer = give_password(browser, person, password="something else")
+
+    assert (answer.status_code, is_out(browser)) == (200, True)
+    assert "twofa_login" not in browser.session
+
+
+@pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])
+def test_steps_lead_to_the_password_where_none_was_given(browser, path):
+    with unchanged():
+        answer = browser.post(path, {"token": "ABCDEFGH"})
+
+    assert (answer.status_code, answer["Location"]) == (302, LOGIN)
+
+
+@pytest.mark.parametrize("form", [{}, {"token": ""}, {"token": "   "}, {"token": "\0"}, {"token": "!"}])
+def test_no_token_is_no_way_in_and_charges_nothing(browser, person, form):
+    half(browser, person)
+    with unchanged():
+        answer = browser.post(TOKEN, form)
+
+    assert (answer.status_code, is_out(browser)) == (200, True)
+    assert 'role="alert"' in answer.content.decode()
+
+
+def test_wrong_tokens_end_the_half_and_the_right_one_comes_too_late(browser, person):
+    challenge = half(browser, person)
+    right, wrong = token_of(challenge), wrong_token(challenge)
+    answers = [browser.post(TOKEN, {"token": wrong}).status_code for _ in range(challenge.max_attempts)]
+
+    assert answers == [200] * (challenge.max_attempts - 1) + [403]
+    assert Challenge.objects.get().status == "rejected"
+    with unchanged():
+        assert browser.post(TOKEN, {"token": right})["Location"] == LOGIN
+    assert is_out(browser)
+
+
+def test_token_of_another_person_or_purpose_does_not_help(browser, person, shop):
+    challenge = half(browser, person)
+    other = factories.participant(shop.campaign)
+    factories.device(other)
+    stranger = Client()
+    of_other = half(stranger, sign_up(other))
+    of_redemption = factories.step_up(shop)
+    for foreign in (of_other, of_redemption):
+        assert browser.post(TOKEN, {"token": token_of(foreign)}).status_code == 200
+    assert is_out(browser)
+    assert Challenge.objects.get(pk=challenge.pk).attempts == 2
+    assert Challenge.objects.get(pk=of_other.pk).status == "pending"
+
+
+def test_half_that_names_somebody_elses_challenge_is_dead(browser, person, shop):
+    half(browser, person)
+    other = factories.participant(shop.campaign)
+    factories.device(other)
+    stranger = Client()
+    foreign = half(stranger, sign_up(other))
+    session = browser.session
+    session["twofa_login"] = {**session["twofa_login"], "challenge": str(foreign.pk)}
+    session.save()
+
+    assert browser.post(TOKEN, {"token": token_of(foreign)}).status_code == 403
+    assert is_out(browser)
+
+
+def change_password(user):
+    user.set_password("another one")
+    user.save()
+
+
+def switch_off(user):
+    user.is_active = False
+    user.save()
+
+
+@pytest.mark.parametrize("change", [change_password, switch_off, lambda user: travel(timedelta(minutes=31))])
+def test_half_ends_with_what_was_true_at_the_password(browser, person, change):
+    challenge = half(browser, person)
+    right = token_of(challenge)
+    change(person)
+    answer = browser.post(TOKEN, {"token": right})
+
+    assert (answer.status_code, is_out(browser)) == (403, True)
+    assert "twofa_login" not in browser.session
+    assert Challenge.objects.get().status in ("cancelled", "expired")
+
+
+def test_half_ends_after_ten_minutes(browser, person):
+    challenge = half(browser, person)
+    session = browser.session
+    kept = session["twofa_login"]
+    begun = challenge.created_at - timedelta(minutes=10)
+    session["twofa_login"] = {**kept, "begun_at": begun.isoformat()}
+    session.save()
+
+    assert browser.post(TOKEN, {"token": token_of(challenge)}).status_code == 403
+    assert is_out(browser)
+
+
+def test_session_has_a_new_key_after_each_step(browser, person):
+    chosen = Client().session
+    chosen["x"] = 1
+    chosen.save()
+    browser.cookies["sessionid"] = chosen.session_key
+    challenge = half(browser, person)
+    after_password = browser.cookies["sessionid"].value
+    browser.post(TOKEN, {"token": token_of(challenge)})
+    after_token = browser.cookies["sessionid"].value
+
+    assert len({chosen.session_key, after_password, after_token}) == 3
+    assert set(Session.objects.values_list("session_key", flat=True)) == {after_token}
+
+
+def test_half_brought_back_with_its_token_opens_no_second_session(browser, person):
+    challenge = half(browser, person)
+    right, kept = token_of(challenge), browser.session["twofa_login"]
+    browser.post(TOKEN, {"token": right})
+    thief = Client()
+    session = thief.session
+    session["twofa_login"] = kept
+    session.save()
+    thief.cookies["sessionid"] = session.session_key
+
+    assert thief.post(TOKEN, {"token": right}).status_code == 403
+    assert is_out(thief)
+
+
+def test_second_press_of_the_button_goes_where_the_first_one_went(browser, person):
+    challenge = half(browser, person)
+    token = {"token": token_of(challenge)}
+    assert [browser.post(TOKEN, token)["Location"] for _ in range(2)] == [INSIDE, INSIDE]
+
+
+@pytest.mark.parametrize("following", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil"])
+def test_nobody_is_sent_to_another_host(browser, person, following):
+    answer = give_password(browser, person, following=following)
+    challenge = Challenge.objects.get()
+    assert answer["Location"] == TOKEN
+    page = browser.get(TOKEN, {"next": following}).content.decode()
+    assert "evil" not in page and "alert(1)" not in page
+    assert browser.post(TOKEN, {"token": token_of(challenge), "next": following})["Location"] == INSIDE
+
+
+def test_page_that_was_asked_for_is_reached_in_the_end(browser, person):
+    asked = browser.get("/inside/class/?a=1&b=2")
+    first = give_password(browser, person, following="/inside/class/?a=1&b=2")
+    page = browser.get(first["Location"]).content.decode()
+    answer = browser.post(TOKEN, {"token": token_of(Challenge.objects.get()), "next": "/inside/class/?a=1&b=2"})
+
+    assert asked["Location"].startswith(f"{LOGIN}?next=")
+    assert 'name="next" value="/inside/class/?a=1&amp;b=2"' in page
+    assert answer["Location"] == "/inside/class/?a=1&b=2"
+
+
+def test_new_token_replaces_the_old_one_after_the_pause(browser, person):
+    challenge = half(browser, person)
+    old = token_of(challenge)
+    with unchanged():
+        answer = browser.post(RESEND)
+    assert (answer.status_code, 'role="alert"' in answer.content.decode()) == (200, True)
+
+    Challenge.objects.update(issued_at=challenge.issued_at - timedelta(minutes=2))
+    assert browser.post(RESEND)["Location"] == TOKEN
+    assert browser.post(TOKEN, {"token": old}).status_code == 200
+    assert browser.post(TOKEN, {"token": token_of(challenge)}).status_code == 302
+
+
+def test_cancel_ends_the_challenge_and_the_half(browser, person):
+    challenge = half(browser, person)
+    right = token_of(challenge)
+
+    assert browser.post(CANCEL)["Location"] == LOGIN
+    assert Challenge.objects.get().status == "cancelled"
+    assert browser.post(TOKEN, {"token": right})["Location"] == LOGIN
+    assert is_out(browser)
+    assert browser.get(CANCEL).status_code == 302
+
+
+def test_password_given_again_sends_no_second_message(browser, person):
+    first = half(browser, person)
+    with unchanged():
+        assert half(browser, person).pk == first.pk
+
+
+def test_password_of_another_ends_what_the_first_one_began(browser, person, shop):
+    first = half(browser, person)
+    other = factories.participant(shop.campaign)
+    factories.device(other)
+    half(browser, sign_up(other))
+
+    assert Challenge.objects.get(pk=first.pk).status == "cancelled"
+
+
+def test_user_who_is_no_participant_or_has_no_device_is_refused(browser, person, shop):
+    stranger = factories.staff()
+    stranger.set_password(PASSWORD)
+    stranger.save()
+    shop.device.delete()
+    for user in (stranger, person):
+        with unchanged():
+            answer = give_password(browser, user)
+        assert (answer.status_code, is_out(browser)) == (200, True)
+        assert "twofa_login" not in browser.session
+
+
+def test_neither_password_nor_token_is_kept(browser, person):
+    challenge = half(browser, person)
+    token = token_of(challenge)
+    kept = json.dumps([dict(row.get_decoded()) for row in Session.objects.all()])
+    assert set(browser.session["twofa_login"]) == {"user", "backend", "seal", "begun_at", "challenge"}
+    assert PASSWORD not in kept and person.password not in kept and token not in kept
+
+
+@pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])
+def test_forms_of_other_sites_are_refused(person, path):
+    browser = Client()
+    half(browser, person)
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies["sessionid"] = browser.cookies["sessionid"].value
+    with unchanged():
+        assert strict.post(path, {"token": "x"}).status_code == 403
+
+
+def addresses() -> list[str]:
+    """Every address that needs no argument: of the admin, with documents and queues, and the guarded pages."""
+    found = get_resolver().namespace_dict["admin"][1].reverse_dict
+    routes = [found.getlist(name)[0][0][0] for name in found if isinstance(name, str)]
+    return sorted({*(f"/admin/{route}" for route, arguments in routes if not arguments), *GUARDED, "/user/"})
+
+
+OPEN = {"/admin/jsi18n/", "/admin/logout/", "/admin/login/"}
+"""What the admin shows to anybody: words, and the ways in and out."""
+
+
+@pytest.mark.parametrize("kind", ["half", "password alone"])
+def test_no_page_opens_to_a_password(browser, person, kind):
+    person.is_staff = person.is_superuser = True
+    person.save()
+    if kind == "half":
+        half(browser, person)
+    else:
+        browser.force_login(person)
+    # A page that asks for a user, and no more, is what a session of a password alone is for.
+    crawled = set(addresses()) - OPEN - ({"/user/"} if kind == "password alone" else set())
+    answers = {path: browser.get(path) for path in crawled}
+
+    assert len(crawled) > 40
+    assert {path for path, answer in answers.items() if "login" not in answer.get("Location", "")} == set()
+    assert browser.get("/admin/login/?next=/admin/")["Location"] == f"{LOGIN}?next=/admin/"
+
+
+def test_the_same_pages_open_to_a_verified_session(browser, person):
+    person.is_staff = person.is_superuser = True
+    person.save()
+    challenge = half(browser, person)
+    browser.post(TOKEN, {"token": token_of(challenge)})
+    statuses = [browser.get(path).status_code for path in ("/admin/", "/admin/twofa/", "/user/", *GUARDED)]
+
+    assert statuses == [200] * 5
+
+
+def test_verified_person_signs_in_again_only_by_another_token(browser, person):
+    challenge = half(browser, person)
+    browser.post(TOKEN, {"token": token_of(challenge)})
+    again = half(browser, person)
+
+    assert again.pk != challenge.pk
+    assert browser.get(INSIDE).status_code == 200
+
+
+def test_session_ends_with_its_device(browser, person, shop):
+    challenge = half(browser, person)
+    browser.post(TOKEN, {"token": token_of(challenge)})
+    shop.device.delete()
+
+    assert browser.get(INSIDE).status_code == 302
+
+
+def test_pages_have_a_stylesheet_and_are_kept_by_nobody(browser, person):
+    half(browser, person)
+    page = browser.get(TOKEN)
+    style = browser.get("/accounts/login/style.css")
+
+    assert "no-store" in page["Cache-Control"]
+    assert 'autocomplete="one-time-code"' in page.content.decode()
+    assert (style.status_code, style["Content-Type"]) == (200, "text/css")
