@@ -13,7 +13,17 @@ from django.urls import get_resolver
 from tests import factories
 from tests.factories import token_of, wrong_token
 from tests.login.people import (
-    CANCEL, GUARDED, INSIDE, LOGIN, PASSWORD, RESEND, TOKEN, give_password, half, is_out, sign_up,
+    CANCEL,
+    GUARDED,
+    INSIDE,
+    LOGIN,
+    PASSWORD,
+    RESEND,
+    TOKEN,
+    give_password,
+    half,
+    is_out,
+    sign_up,
 )  # fmt: skip
 from tests.stories import deliver_due, travel, unchanged
 from twofa.channels.memory import outbox
@@ -184,7 +194,8 @@ def test_nobody_is_sent_to_another_host(browser, person, following):
     challenge = Challenge.objects.get()
     assert answer["Location"] == TOKEN
     page = browser.get(TOKEN, {"next": following}).content.decode()
-    assert "evil" not in page and "alert(1)" not in page
+    assert "evil" not in page
+    assert "alert(1)" not in page
     assert browser.post(TOKEN, {"token": token_of(challenge), "next": following})["Location"] == INSIDE
 
 
@@ -255,7 +266,9 @@ def test_neither_password_nor_token_is_kept(browser, person):
     token = token_of(challenge)
     kept = json.dumps([dict(row.get_decoded()) for row in Session.objects.all()])
     assert set(browser.session["twofa_login"]) == {"user", "backend", "seal", "begun_at", "challenge"}
-    assert PASSWORD not in kept and person.password not in kept and token not in kept
+    assert PASSWORD not in kept
+    assert person.password not in kept
+    assert token not in kept
 
 
 @pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])

@@ -95,9 +95,7 @@ def finish(request: HttpRequest, half: Half, token: object) -> None:
     Raises: as :func:`challenges.verify`; ChallengeClosed where the half, or its challenge, has ended.
     """
     user, challenge = _held(half)
-    verified = challenges.verify(
-        challenge.pk, storefront=storefront(), token=token, actor=_actor(_of(challenge))
-    )
+    verified = challenges.verify(challenge.pk, storefront=storefront(), token=token, actor=_actor(_of(challenge)))
     # A right token is known again for a day, for a storefront that lost an answer. Here it opens one session: where
     # sessions are cookies, the half of a sign-in can be brought back with its cookie.
     device = verified.device
