@@ -38,6 +38,21 @@ def test_middleware_that_is_missing_or_too_early_is_told():
     assert found(MIDDLEWARE=[checks.MIDDLEWARE, *others]) == ["twofa_login.E002"]
 
 
+def rows_found() -> list[str]:
+    return [str(message.id) for message in checks.check_rows(databases=["default"])]
+
+
+def test_storefront_that_does_not_serve_the_campaign_is_told(shop):
+    assert rows_found() == []
+    assert checks.check_rows(databases=[]) == []
+    with override_settings(TWOFA_LOGIN_CAMPAIGN="other"):
+        assert rows_found() == ["twofa_login.E003"]
+    with override_settings(TWOFA_LOGIN_CAMPAIGN=None):
+        assert rows_found() == []
+    type(shop.storefront).objects.update(is_active=False)
+    assert rows_found() == ["twofa_login.E003"]
+
+
 def test_another_app_is_not_concerned():
     with override_settings(TWOFA_LOGIN_CAMPAIGN=None):
         assert checks.check_settings([apps.get_app_config("auth")]) == []
@@ -48,4 +63,4 @@ def test_another_app_is_not_concerned():
 def test_page_lists_each_finding():
     page = (ROOT / "docs/reference/checks.md").read_text()
 
-    assert set(re.findall(r"`(twofa_login\.[EW]\d{3})`", page)) == {"twofa_login.E001", "twofa_login.E002"}
+    assert set(re.findall(r"`(twofa_login\.[EW]\d{3})`", page)) == {f"twofa_login.E00{number}" for number in (1, 2, 3)}

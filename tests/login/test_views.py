@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
-from django.urls import get_resolver
 
 from tests import factories
+from tests.canary import disguises, texts_of
 from tests.factories import token_of, wrong_token
 from tests.login.people import (
     CANCEL,
@@ -25,7 +27,8 @@ from tests.login.people import (
     is_out,
     sign_up,
 )  # fmt: skip
-from tests.stories import deliver_due, travel, unchanged
+from tests.stories import deliver_due, stored, travel, unchanged
+from tests.threads import run_together
 from twofa.channels.memory import outbox
 from twofa.models import Challenge
 
@@ -261,14 +264,71 @@ def test_user_who_is_no_participant_or_has_no_device_is_refused(browser, person,
         assert "twofa_login" not in browser.session
 
 
-def test_neither_password_nor_token_is_kept(browser, person):
+def test_neither_password_nor_token_is_kept_or_logged(browser, person, caplog):
+    caplog.set_level(logging.DEBUG)
     challenge = half(browser, person)
-    token = token_of(challenge)
-    kept = json.dumps([dict(row.get_decoded()) for row in Session.objects.all()])
+    token, wrong = token_of(challenge), wrong_token(challenge)
+    browser.post(TOKEN, {"token": wrong})
+    kept = [json.dumps(row.get_decoded()) for row in Session.objects.all()]
+    kept += [str(stored()), *texts_of(caplog.records)]
+    secret = {form for text in (PASSWORD, token, wrong) for form in disguises(text)}
+
     assert set(browser.session["twofa_login"]) == {"user", "backend", "seal", "begun_at", "challenge"}
-    assert PASSWORD not in kept
-    assert person.password not in kept
-    assert token not in kept
+    assert {form for form in {*secret, person.password} if form in "\n".join(kept)} == set()
+
+
+def test_two_at_once_with_one_half_get_one_session(browser, person):
+    challenge = half(browser, person)
+    token, key = token_of(challenge), browser.session.session_key
+
+    def press() -> bool:
+        other = Client()
+        other.cookies["sessionid"] = key
+        other.post(TOKEN, {"token": token})
+        return other.get(INSIDE).status_code == 200
+
+    came_in = run_together([press] * 4)
+
+    assert sorted(came_in) == [False, False, False, True]
+    assert Challenge.objects.get().status == "approved"
+
+
+def test_another_person_in_the_same_browser_replaces_the_first_one(browser, person, shop):
+    browser.post(TOKEN, {"token": token_of(half(browser, person))})
+    other = factories.participant(shop.campaign)
+    factories.device(other)
+    second = sign_up(other)
+    challenge = half(browser, second)
+    before = browser.get(INSIDE).content.decode()
+    browser.post(TOKEN, {"token": token_of(challenge)})
+
+    assert before == f"inside {person.get_username()}"
+    assert browser.get(INSIDE).content.decode() == f"inside {second.get_username()}"
+
+
+def test_participant_or_campaign_that_is_switched_off_is_refused(browser, person, shop):
+    for row in (shop.participant, shop.campaign):
+        type(row).objects.filter(pk=row.pk).update(is_active=False)
+        with unchanged():
+            assert give_password(browser, person).status_code == 200
+        type(row).objects.filter(pk=row.pk).update(is_active=True)
+    assert is_out(browser)
+
+
+def test_participant_who_is_switched_off_between_the_steps_is_refused(browser, person, shop):
+    challenge = half(browser, person)
+    right = token_of(challenge)
+    type(shop.participant).objects.update(is_active=False)
+
+    assert browser.post(TOKEN, {"token": right}).status_code == 403
+    assert is_out(browser)
+
+
+def test_storefront_that_is_not_there_lets_nobody_in(browser, person, settings):
+    settings.TWOFA_LOGIN_STOREFRONT = "Nowhere"
+    with unchanged(), pytest.raises(ImproperlyConfigured):
+        give_password(browser, person)
+    assert is_out(browser)
 
 
 @pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])
@@ -279,44 +339,6 @@ def test_forms_of_other_sites_are_refused(person, path):
     strict.cookies["sessionid"] = browser.cookies["sessionid"].value
     with unchanged():
         assert strict.post(path, {"token": "x"}).status_code == 403
-
-
-def addresses() -> list[str]:
-    """Every address that needs no argument: of the admin, with documents and queues, and the guarded pages."""
-    found = get_resolver().namespace_dict["admin"][1].reverse_dict
-    routes = [found.getlist(name)[0][0][0] for name in found if isinstance(name, str)]
-    return sorted({*(f"/admin/{route}" for route, arguments in routes if not arguments), *GUARDED, "/user/"})
-
-
-OPEN = {"/admin/jsi18n/", "/admin/logout/", "/admin/login/"}
-"""What the admin shows to anybody: words, and the ways in and out."""
-
-
-@pytest.mark.parametrize("kind", ["half", "password alone"])
-def test_no_page_opens_to_a_password(browser, person, kind):
-    person.is_staff = person.is_superuser = True
-    person.save()
-    if kind == "half":
-        half(browser, person)
-    else:
-        browser.force_login(person)
-    # A page that asks for a user, and no more, is what a session of a password alone is for.
-    crawled = set(addresses()) - OPEN - ({"/user/"} if kind == "password alone" else set())
-    answers = {path: browser.get(path) for path in crawled}
-
-    assert len(crawled) > 40
-    assert {path for path, answer in answers.items() if "login" not in answer.get("Location", "")} == set()
-    assert browser.get("/admin/login/?next=/admin/")["Location"] == f"{LOGIN}?next=/admin/"
-
-
-def test_the_same_pages_open_to_a_verified_session(browser, person):
-    person.is_staff = person.is_superuser = True
-    person.save()
-    challenge = half(browser, person)
-    browser.post(TOKEN, {"token": token_of(challenge)})
-    statuses = [browser.get(path).status_code for path in ("/admin/", "/admin/twofa/", "/user/", *GUARDED)]
-
-    assert statuses == [200] * 5
 
 
 def test_verified_person_signs_in_again_only_by_another_token(browser, person):

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Tags, register
+from django.db import router
 
+from twofa.checks import rows
 from twofa.checks.findings import Finding
 from twofa.conf import conf
+from twofa.models import Storefront
 
 AFTER = "django.contrib.auth.middleware.AuthenticationMiddleware"
 MIDDLEWARE = "django_otp.middleware.OTPMiddleware"
@@ -23,13 +26,32 @@ NO_MIDDLEWARE = Finding(
     f"Put {MIDDLEWARE!r} after it.",
 )
 
+NO_STOREFRONT = Finding(
+    "twofa_login.E003",
+    "There is no active storefront {storefront!r} that serves the campaign {campaign!r}: nobody can sign in.",
+    "Correct TWOFA_LOGIN_STOREFRONT and TWOFA_LOGIN_CAMPAIGN, or add the storefront in the admin.",
+)
+
 
 @register(Tags.security)
 def check_settings(app_configs: Sequence[Any] | None = None, **_others: Any) -> list[CheckMessage]:
     """Run the checks of settings."""
-    if app_configs is not None and all(config.label != "twofa_login" for config in app_configs):
+    return [*_names(), *_middleware()] if _concerned(app_configs) else []
+
+
+@register(Tags.database)
+def check_rows(
+    app_configs: Sequence[Any] | None = None, databases: Sequence[str] | None = None, **_others: Any
+) -> list[CheckMessage]:
+    """Run the check that reads rows, on the database that holds them."""
+    alias = router.db_for_read(Storefront)
+    if not _concerned(app_configs) or alias not in (databases or ()) or not rows.is_migrated(alias):
         return []
-    return [*_names(), *_middleware()]
+    return list(_storefront(alias))
+
+
+def _concerned(app_configs: Sequence[Any] | None) -> bool:
+    return app_configs is None or any(config.label == "twofa_login" for config in app_configs)
 
 
 def _names() -> Iterator[CheckMessage]:
@@ -43,3 +65,10 @@ def _middleware() -> Iterator[CheckMessage]:
     there = conf.middleware
     if MIDDLEWARE not in there or AFTER in there[there.index(MIDDLEWARE) :]:
         yield NO_MIDDLEWARE()
+
+
+def _storefront(alias: str) -> Iterator[CheckMessage]:
+    storefront, campaign = conf.login_storefront, conf.login_campaign
+    fit = Storefront.objects.using(alias).filter(name=storefront, is_active=True, campaigns__slug=campaign)
+    if storefront and campaign and not fit.exists():
+        yield NO_STOREFRONT(storefront=storefront, campaign=campaign)

@@ -46,7 +46,7 @@ _NO_MESSAGE = (ChannelUnavailable, DestinationNotAllowed, ResendCooldown, Resend
 
 def _is_verified(request: HttpRequest) -> bool:
     user: Any = request.user
-    return user.is_authenticated and user.is_verified()
+    return bool(user.is_authenticated and user.is_verified())
 
 
 # Whatever ATOMIC_REQUESTS says: a wrong token is charged although the request is refused.
