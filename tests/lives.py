@@ -26,8 +26,11 @@ from tests.forms import picture
 from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, deliver_due
 from twofa import contacts
-from twofa.flows import cases, devices, disclosures, exports, redemptions
-from twofa.models import Delivery, Device, Participant, Redemption
+from twofa.flows import cases, devices, disclosures, exports, recovery_codes, redemptions
+from twofa.flows.history import Trail
+from twofa.models import Authenticator, Delivery, Device, Participant, Redemption
+from twofa.models.clock import now
+from twofa.vault import seal_secret
 
 EXTERNAL_ID = "zuleica.quaresma-4711"
 NAME = "Zuleica Quaresma"
@@ -47,6 +50,7 @@ class Life:
         self.api = Api(key(self.shop.storefront))
         make_endpoint(of=self.shop.storefront)
         self._enroll()
+        self._keep_codes()
         self._spend()
         self._show_papers()
         self._meet_staff()
@@ -78,6 +82,15 @@ class Life:
         assert shop.device.status == "active"
         device(shop.participant, "email", EMAIL, name=f"{NAME}'s mail")
         self._register("sms", SPARE)  # waits for the first device to agree
+
+    def _keep_codes(self) -> None:
+        person, at = self.shop.participant, now()
+        app = Authenticator(participant=person, user=person.user, name=f"app of {NAME}", created_at=at)
+        app.kid, app.secret = seal_secret(b"s" * 20, owner=person.pk, name=app.uuid)
+        app.save()
+        trail = Trail(STAFF, at)
+        recovery_codes.first(person, trail)
+        trail.write()
 
     def _register(self, channel: str, address: str) -> Any:
         body = {"channel": channel, "address": address, "name": f"phone of {NAME}"}

@@ -55,8 +55,8 @@ def test_traces_are_there_before(life, documents_folder):
     """The next test can fail: she is in every table that knows participants."""
     tables = {table for table, _column in found_in_tables(*TRACES)}
     assert tables == {
-        "django_admin_log", "twofa_case", "twofa_challenge", "twofa_delivery", "twofa_device", "twofa_event",
-        "twofa_idempotencyrecord", "twofa_identitydocument", "twofa_participant", "twofa_redemption",
+        "django_admin_log", "twofa_authenticator", "twofa_case", "twofa_challenge", "twofa_delivery", "twofa_device",
+        "twofa_event", "twofa_idempotencyrecord", "twofa_identitydocument", "twofa_participant", "twofa_redemption",
         "twofa_webhook",
     }  # fmt: skip
     for trace in (EXTERNAL_ID, NAME, CPF, PHONE, EMAIL, *MASKS):

@@ -7,6 +7,7 @@ import pytest
 from tests.stories import stored
 from twofa.exceptions import TransitionRefused
 from twofa.models import (
+    Authenticator,
     Case,
     Challenge,
     Delivery,
@@ -63,6 +64,7 @@ LAW = {
     },
     (IdentityDocument, "decision"): {("", "approved"), ("", "rejected"), ("approved", "expired")},
     (Case, "status"): {("open", "closed")},
+    (Authenticator, "status"): {("pending", "active"), ("pending", "revoked"), ("active", "revoked")},
     (Device, "status"): {("pending", "active"), ("pending", "revoked"), ("active", "revoked")},
     (Delivery, "status"): {
         ("queued", "sending"),

@@ -27,6 +27,7 @@ from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
 from twofa.flows import (
     approvers,
+    authenticators,
     changes,
     document_files,
     facts,
@@ -290,6 +291,7 @@ def _forget_devices(participant: Participant, actor: Actor) -> int:
             if device.status != Device.Status.REVOKED:
                 device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
                 trail.add("device.revoked", device, reason="erased")
+        authenticators.forget(participant, trail)
         trail.write()
         return devices.update(name="", address="", destination="")
 

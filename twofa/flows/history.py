@@ -18,6 +18,7 @@ from twofa.flows.transactions import after_commit
 from twofa.models import (
     ActorKind,
     Approver,
+    Authenticator,
     Campaign,
     Case,
     Challenge,
@@ -109,6 +110,8 @@ _SUBJECTS: dict[type[models.Model], str] = {
     IdentityDocument: "document",
     # (the same; its participant, who is told of it first, is the requester)
     Approver: "approver",
+    # (the same)
+    Authenticator: "authenticator",
     # (the same, its storefront)
     WebhookEndpoint: "webhook_endpoint",
     # (the same)

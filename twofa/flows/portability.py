@@ -21,6 +21,7 @@ from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
     Approver,
+    Authenticator,
     Case,
     Challenge,
     Delivery,
@@ -29,6 +30,7 @@ from twofa.models import (
     Event,
     IdentityDocument,
     Participant,
+    RecoveryCode,
     Redemption,
     RedemptionBatch,
 )
@@ -42,6 +44,9 @@ PARTICIPANT = (
     "updated_at",
 )  # fmt: skip
 DEVICES = ("uuid", "name", "channel", "address", "status", "is_default", "created_at", "activated_at", "revoked_at")
+# Neither a secret nor a code's digest: whoever gets hold of the export must not get in by it.
+AUTHENTICATORS = ("uuid", "name", "status", "created_at", "activated_at", "revoked_at")
+RECOVERY_CODES = ("created_at", "used_at")
 REDEMPTIONS = (
     "id", "storefront__name", "order_id", "amount", "unit", "description", "items", "status", "points",
     "two_factor_required", "two_factor_reason", "failure_code", "failure_detail", "created_at", "approved_at",
@@ -130,6 +135,8 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "campaign": participant.campaign.name,
         "participant": _rows(Participant.objects.filter(pk=participant.pk), PARTICIPANT)[0],
         "devices": _rows(Device.objects.filter(**own), DEVICES),
+        "authenticators": _rows(Authenticator.objects.filter(**own), AUTHENTICATORS),
+        "recovery_codes": _rows(RecoveryCode.objects.filter(**own), RECOVERY_CODES),
         "redemptions": _rows(Redemption.objects.filter(**own), REDEMPTIONS),
         "batches": _rows(RedemptionBatch.objects.filter(**own), BATCHES),
         "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),

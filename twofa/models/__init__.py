@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twofa.models import statements, writes
 from twofa.models.approver import Approver
+from twofa.models.authenticator import CODES, Authenticator, RecoveryCode
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.case import DENIAL_LIFE, Case
 from twofa.models.challenge import ACCEPTED_KEPT, Challenge, Verdict
@@ -45,6 +46,7 @@ __all__ = [
     "ACCEPTED_KEPT",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
+    "CODES",
     "DENIAL_LIFE",
     "DIGESTS_OF_ORDERS",
     "EVENT_LABELS",
@@ -65,6 +67,7 @@ __all__ = [
     "WEBHOOKS",
     "ActorKind",
     "Approver",
+    "Authenticator",
     "Campaign",
     "Case",
     "Challenge",
@@ -89,6 +92,7 @@ __all__ = [
     "PrefixPause",
     "Purpose",
     "Reason",
+    "RecoveryCode",
     "Redemption",
     "RedemptionBatch",
     "SafeNumber",
