@@ -25,8 +25,8 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from twofa import correlation
-from twofa.api import errors, languages
-from twofa.api.authentication import StorefrontAuthentication
+from twofa.api import errors, languages, operations
+from twofa.api.authentication import Caller, CallerAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
 from twofa.api.negotiation import AnswerRenderer, Negotiation
@@ -53,7 +53,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 class Endpoint(APIView):
     """A view of ours: parse, one flow call, present."""
 
-    authentication_classes = [StorefrontAuthentication]
+    authentication_classes = [CallerAuthentication]
     permission_classes = []
     renderer_classes = [AnswerRenderer]
     parser_classes = [StrictJSONParser]
@@ -116,15 +116,33 @@ class Endpoint(APIView):
     def get_throttles(self) -> list[BaseThrottle]:
         return [StorefrontThrottle()] if conf.throttle_rates else []
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let a participant's own app call what says that it is for participants, and nothing else: the rest is 404.
+
+        What is added later is closed to them until somebody opens it (OWASP ASVS 8.2.1).
+        """
+        super().initial(request, *args, **kwargs)
+        caller = cast(Caller | None, request.auth)
+        if caller is not None and caller.participant is not None:
+            described = operations.of(getattr(self, str(request.method).lower().replace("head", "get"), None))
+            if described is None or not described.for_participants:
+                raise NotFound
+
+    @property
+    def caller(self) -> Caller:
+        """Return who calls: from the key or access token, and from nothing else (OWASP ASVS 8.3.3)."""
+        return cast(Caller, self.request.auth)
+
     @property
     def storefront(self) -> Storefront:
-        """Return who calls. The tenant comes from the key, and from nothing else (OWASP ASVS 8.3.3)."""
-        return cast(Storefront, self.request.auth)
+        """Return the storefront that calls, or by way of which a participant does."""
+        return self.caller.storefront
 
     @property
     def actor(self) -> Actor:
         """Return who calls, for the audit trail."""
-        return Actor.storefront(self.storefront)
+        participant = self.caller.participant
+        return Actor.storefront(self.storefront) if participant is None else Actor.participant(participant)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Answer an error as a problem. DRF's own handler would mark the host's transaction for rollback."""

@@ -26,6 +26,7 @@ from twofa.exceptions import (
     TemporaryFailure,
     Throttled,
     TokenMalformed,
+    TokenRequired,
     TransitionRefused,
     TwoFactorError,
     Unavailable,
@@ -54,6 +55,8 @@ TABLE: dict[str, Row] = {
     "malformed": Row(400, _("Malformed request")),
     "token_malformed": Row(400, _("Malformed token")),
     "not_authenticated": Row(401, _("Not authenticated")),
+    "invalid_credentials": Row(401, _("Wrong name or password")),
+    "token_required": Row(401, _("Token required")),
     "permission_denied": Row(403, _("Not allowed")),
     "not_found": Row(404, _("Not found")),
     "method_not_allowed": Row(405, _("Method not allowed")),
@@ -207,7 +210,9 @@ def _ours(error: Exception) -> TwoFactorError:
 
 
 def _headers(error: TwoFactorError) -> dict[str, str]:
-    if isinstance(error, NotAuthenticated):
+    if isinstance(error, TokenRequired):
+        return {"WWW-Authenticate": "Bearer", "X-Two-Factor": f"required; method={error.method}"}
+    if TABLE[error.code].status == 401:
         return {"WWW-Authenticate": "Bearer"}
     retry_after = 1 if error.code == "idempotency_in_progress" else error.params.get("retry_after")
     return {} if retry_after is None else {"Retry-After": str(retry_after)}

@@ -23,5 +23,5 @@ class StorefrontThrottle(SimpleRateThrottle):
         return conf.throttle_rates.get(self.scope)
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        storefront = request.auth
-        return None if storefront is None else self.cache_format % {"scope": self.scope, "ident": storefront.pk}
+        caller = request.auth
+        return None if caller is None else self.cache_format % {"scope": self.scope, "ident": caller.storefront.pk}

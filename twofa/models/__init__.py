@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twofa.models import statements, writes
+from twofa.models.access_token import AccessToken
 from twofa.models.approver import Approver
 from twofa.models.campaign import POLICY_FIELDS, Campaign
 from twofa.models.case import DENIAL_LIFE, Case
@@ -14,6 +15,8 @@ from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind
 from twofa.models.failure import Failure
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
+from twofa.models.login_budget import LoginBudget
+from twofa.models.login_grant import LoginGrant
 from twofa.models.message import KINDS, MESSAGES, Kind, is_token
 from twofa.models.message_template import MessageTemplate
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
@@ -63,6 +66,7 @@ __all__ = [
     "SUBJECT",
     "TOKEN_LIFE_CAP",
     "WEBHOOKS",
+    "AccessToken",
     "ActorKind",
     "Approver",
     "Campaign",
@@ -82,6 +86,8 @@ __all__ = [
     "IdempotencyRecord",
     "IdentityDocument",
     "Kind",
+    "LoginBudget",
+    "LoginGrant",
     "MessageTemplate",
     "Method",
     "Participant",
