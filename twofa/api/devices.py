@@ -107,7 +107,13 @@ class DevicesEndpoint(Endpoint):
 
 
 class DeviceEndpoint(Endpoint):
-    @operation(id="get_device", for_participants=True, summary="Read a device", responses={200: shapes.Device}, errors=("not_found",))
+    @operation(
+        id="get_device",
+        for_participants=True,
+        summary="Read a device",
+        responses={200: shapes.Device},
+        errors=("not_found",),
+    )
     def get(self, request: Request, device_id: str) -> HttpResponse:
         return respond(200, present_device(device_of(self.caller, device_id), self.storefront))
 

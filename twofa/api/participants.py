@@ -70,8 +70,8 @@ class ParticipantEndpoint(Endpoint):
         responses={200: shapes.Participant, 201: shapes.Participant},
         description=(
             "A new one may begin with a verified contact: `contact_verification` names the challenge and gives its "
-            "token. The contact is an active device then, the default one; a wrong token creates nobody. With `username` "
-            "and `password` the participant may log in, the first time with that same token."
+            "token. The contact is an active device then, the default one; a wrong token creates nobody. With "
+            "`username` and `password` the participant may log in, the first time with that same token."
         ),
         errors=("not_found", "wrong_state", "purpose_mismatch", *VERDICTS),
         request_example={"name": "Ana Souza", "document_number": "529.982.247-25", "locale": "pt-BR"},

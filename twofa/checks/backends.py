@@ -1,4 +1,6 @@
-"""The host's own code that this package calls: the fulfillment backend, the user resolver, the check of numbers."""
+"""The host's own code that this package calls: the fulfillment backend, the user resolver, the issuer of access tokens, the check
+of numbers.
+"""
 
 from __future__ import annotations
 
@@ -70,6 +72,16 @@ def user_resolver() -> Iterator[CheckMessage]:
         yield findings.USER_MODEL_NEEDS_RESOLVER(columns=", ".join(unfilled))
 
 
+def access_token_issuer() -> Iterator[CheckMessage]:
+    try:
+        issuer = conf.access_token_issuer
+        absent = [name for name in ("issue", "authenticate") if not callable(getattr(issuer, name, None))]
+        if absent:
+            raise TypeError(f"it has no {' and no '.join(f'{name}()' for name in absent)}")
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.BAD_ACCESS_TOKEN_ISSUER(why=describe(error))
+
+
 def unfilled_columns(model: Any) -> list[str]:
     """Return the columns of a user model that must have a value, or one of their own, and get none by default."""
     fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name != model.USERNAME_FIELD]
@@ -97,4 +109,4 @@ def number_check() -> Iterator[CheckMessage]:
         yield findings.BAD_NUMBER_CHECK(why=describe(error))
 
 
-CHECKS = (fulfillment_backend, user_resolver, number_check)
+CHECKS = (fulfillment_backend, user_resolver, access_token_issuer, number_check)

@@ -86,8 +86,8 @@ def log_in(
 ) -> LoggedIn:
     """Log a participant in, and return their access token. ``request`` is for the host's backends alone.
 
-    Raises: NotActive, Throttled, InvalidCredentials, Unavailable; after a right password TokenRequired, ChallengeClosed,
-    TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted, OnboardingIncomplete,
+    Raises: NotActive, Throttled, InvalidCredentials, Unavailable; after a right password TokenRequired,
+    ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted, OnboardingIncomplete,
     ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, FailedAttemptsBudget, SendBudget,
     TooManyOpenChallenges, TransactionChanged.
     """
