@@ -12,7 +12,7 @@ from tests import factories, papers
 from tests.endpoints import make_endpoint, queue
 from tests.fulfillment import RecordingBackend
 from twofa import correlation
-from twofa.flows import deliveries, storefronts
+from twofa.flows import access_tokens, deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.flows.webhook_endpoints import secret_text
 from twofa.models import (

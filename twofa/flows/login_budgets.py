@@ -34,8 +34,8 @@ def charge(username: str, *, storefront: Storefront, campaign: Campaign) -> Logi
     """
     with transaction.atomic(durable=True):
         key = {"storefront": storefront, "username_hash": _hashed(username)}
-        LoginBudget.objects.get_or_create(**key, defaults={"since": now()})
-        row = LoginBudget.objects.select_for_update(no_key=True).get(**key)
+        rows = LoginBudget.objects.select_for_update(no_key=True)
+        row, _is_new = rows.get_or_create(**key, defaults={"since": now()})
         at = now()
         if at - row.since >= WINDOW:
             row.failures, row.since = 0, at
@@ -52,7 +52,8 @@ def charge(username: str, *, storefront: Storefront, campaign: Campaign) -> Logi
 
 def clear(row: LoginBudget) -> None:
     """Forget the wrong passwords of a name: the right one was given."""
-    LoginBudget.objects.filter(pk=row.pk).delete()
+    # Not deleted: whoever waits for its lock would find none to count on.
+    LoginBudget.objects.filter(pk=row.pk).update(failures=0)
 
 
 def forget(at: datetime) -> int:

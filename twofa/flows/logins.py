@@ -223,7 +223,12 @@ def _last(buyer: Buyer, storefront: Storefront) -> Challenge | None:
 def _grant(buyer: Buyer, storefront: Storefront) -> LoginGrant | None:
     """Return what lets a new participant log in with the token that registered them, if that is still to be had."""
     rows = LoginGrant.objects.select_related("challenge").filter(
-        participant=buyer.participant, challenge__storefront=storefront, used_at=None, expires_at__gt=buyer.at
+        participant=buyer.participant,
+        challenge__storefront=storefront,
+        # None of this is left once too many wrong tokens were typed for it.
+        challenge__accepted__isnull=False,
+        used_at=None,
+        expires_at__gt=buyer.at,
     )
     grant = rows.first()
     if grant is None:
