@@ -41,7 +41,7 @@ class AccessTokenAdmin(ReadOnlyAdmin):
     list_select_related = ("participant", "storefront")
     linked_lookups = ("participant",)
     search_fields = ("prefix__exact", "participant__external_id__exact")
-    search_help_text = _("The part of a token between its last two underscores, or an external id, exactly.")
+    search_help_text = _("The twelve characters of a token after “twofa_at_”, or an external id, exactly.")
     sortable_by = ()
     ordering = ("-pk",)
     fields = (
