@@ -79,9 +79,7 @@ class OpaqueIssuer:
         if prefix is None:
             return None
         rows = AccessToken.objects.select_related("participant__user", "participant__campaign", "storefront")
-        served = Campaign.storefronts.through.objects.filter(
-            campaign=OuterRef("participant__campaign"), storefront=OuterRef("storefront")
-        )
+        served = Campaign.objects.filter(pk=OuterRef("participant__campaign"), storefronts=OuterRef("storefront"))
         token = rows.annotate(clock=Clock(), is_served=Exists(served)).filter(prefix=prefix).first()
         if token is None or not token.opens(text) or not _is_trusted(token):
             return None
