@@ -1,10 +1,9 @@
-"""Who calls: a storefront by its key, or a participant by an access token. No session, no cookie: so nothing for a
-browser to be tricked into sending.
+"""Who calls: a storefront by its key, or a participant by an access token.
+
+No session, no cookie: so nothing for a browser to be tricked into sending.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 from django.views.decorators.debug import sensitive_variables
@@ -13,18 +12,11 @@ from rest_framework.request import Request
 
 from twofa.exceptions import NotAuthenticated
 from twofa.flows import access_tokens, storefronts
-from twofa.models import Participant, Storefront, StorefrontKey
+from twofa.flows.storefronts import Caller
+from twofa.models import StorefrontKey
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls: a storefront, for all of its participants, or one participant of its own by way of it."""
-
-    storefront: Storefront
-    participant: Participant | None = None
-
-
-class CallerAuthentication(BaseAuthentication):
+class StorefrontAuthentication(BaseAuthentication):
     """``Authorization: Bearer <key or access token>``. ``request.auth`` is the caller, and ``request.user`` nobody.
 
     Nobody, and not a made-up user: a host's audit middleware would take it for a row of its user table.
@@ -33,12 +25,16 @@ class CallerAuthentication(BaseAuthentication):
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller]:
         """Return nobody and the caller. Raises: NotAuthenticated, one answer for every cause; Unavailable."""
-        scheme, _space, given = request._request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        text = given.strip()
-        if scheme.lower() != "bearer" or not text:
+        scheme, _space, text = request._request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
             raise NotAuthenticated
+        return AnonymousUser(), self.recognise(text.strip(), request)
+
+    @sensitive_variables()
+    def recognise(self, text: str, request: Request) -> Caller:
+        """Return whose key or access token this is. Raises: NotAuthenticated, Unavailable."""
         # Told apart by their form, and each looked up where it belongs: what is a key is shown to no issuer of tokens.
         if StorefrontKey.prefix_of(text) is not None:
-            return AnonymousUser(), Caller(storefronts.authenticate(text))
+            return Caller(storefronts.authenticate(text))
         bearer = access_tokens.authenticate(text)
-        return AnonymousUser(), Caller(bearer.storefront, bearer.participant)
+        return Caller(bearer.storefront, bearer.participant)

@@ -26,7 +26,7 @@ from rest_framework.views import APIView
 
 from twofa import correlation
 from twofa.api import errors, languages, operations
-from twofa.api.authentication import Caller, CallerAuthentication
+from twofa.api.authentication import StorefrontAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
 from twofa.api.negotiation import AnswerRenderer, Negotiation
@@ -37,6 +37,7 @@ from twofa.conf import conf
 from twofa.exceptions import Invalid, NotFound, TwoFactorError, forget_variables
 from twofa.flows import idempotency
 from twofa.flows.history import Actor
+from twofa.flows.storefronts import Caller
 from twofa.models import Storefront
 
 logger = correlation.get_logger(__name__)
@@ -53,7 +54,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 class Endpoint(APIView):
     """A view of ours: parse, one flow call, present."""
 
-    authentication_classes = [CallerAuthentication]
+    authentication_classes = [StorefrontAuthentication]
     permission_classes = []
     renderer_classes = [AnswerRenderer]
     parser_classes = [StrictJSONParser]

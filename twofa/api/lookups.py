@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from twofa.api.authentication import Caller
 from twofa.api.base import parse_id
 from twofa.exceptions import NotFound
+from twofa.flows.storefronts import Caller
 from twofa.models import (
     EXTERNAL_ID_PATTERN,
     Campaign,

@@ -112,7 +112,7 @@ def _examples(value: dict[str, Any] | None, **options: Any) -> list[OpenApiExamp
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The storefront's key."""
 
-    target_class = "twofa.api.authentication.CallerAuthentication"
+    target_class = "twofa.api.authentication.StorefrontAuthentication"
     name = "storefrontKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

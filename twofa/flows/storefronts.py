@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows import announcing
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Storefront, StorefrontKey, WebhookEndpoint, statements
+from twofa.models import MAX_LIVE_KEYS, Campaign, Participant, Storefront, StorefrontKey, WebhookEndpoint, statements
 from twofa.models.clock import now
 
 _COLUMNS = frozenset({"name", "is_active", "completion_mode"})
@@ -34,6 +35,14 @@ _BY_PREFIX = statements.Select(
         "storefront": {"name", "is_active", "completion_mode"},
     },
 )
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls the API: a storefront, for all of its participants; or one participant, by way of it."""
+
+    storefront: Storefront
+    participant: Participant | None = None
 
 
 def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = ()) -> Storefront:
