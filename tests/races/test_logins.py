@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import PASSWORD, account, contact_challenge, token_of, wrong_token
+from tests.races.guards import blind_changes, meet_after, unlocked
 from tests.stories import travel
 from twofa.exceptions import InvalidCredentials, Throttled, TokenRequired
 from twofa.flows import login_budgets, logins, participants
@@ -43,6 +44,13 @@ def test_right_token_lets_in_once(shop, name, threads):
     results = threads([logging_in(shop, name, token_of(asked(shop, name)))] * 10)
     assert entered(results) == AccessToken.objects.count() == 1
     assert {result.code for result in results if isinstance(result, Exception)} == {"challenge_closed"}
+
+
+def test_without_the_guards_it_lets_in_more_than_once(shop, name, threads, monkeypatch):
+    token = token_of(asked(shop, name))
+    blind_changes(monkeypatch)
+    meet_after(monkeypatch, logins, "_last", 4)
+    assert entered(threads([unlocked(logging_in(shop, name, token))] * 4)) > 1
 
 
 def test_grant_of_a_registration_lets_in_once(shop, threads):
