@@ -10,7 +10,15 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from twofa import contacts
-from twofa.flows import access_tokens, batch_checkouts, challenges, checkouts, contact_verifications, participants, storefronts
+from twofa.flows import (
+    access_tokens,
+    batch_checkouts,
+    challenges,
+    checkouts,
+    contact_verifications,
+    participants,
+    storefronts,
+)
 from twofa.flows.history import WORKER, Actor
 from twofa.models import (
     Campaign,

@@ -69,7 +69,12 @@ EACH: dict[Action, str] = {
     ("webhookendpoint", "test"): "webhook_endpoint.tested",
 }
 # Asked for twice it is as both wanted it, and both are told so: the API promises the same of a cancellation.
-IDEMPOTENT = {("accesstoken", "revoke"), ("storefrontkey", "revoke"), ("redemption", "cancel"), ("redemptionbatch", "cancel")}
+IDEMPOTENT = {
+    ("accesstoken", "revoke"),
+    ("storefrontkey", "revoke"),
+    ("redemption", "cancel"),
+    ("redemptionbatch", "cancel"),
+}
 
 
 def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:

@@ -138,8 +138,8 @@ def nothing_changes() -> Iterator[None]:
 
 def _state() -> Any:
     tables = (
-        AccessToken, Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant, Redemption,
-        RedemptionBatch,
+        AccessToken, Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant,
+        Redemption, RedemptionBatch,
     )  # fmt: skip
     rows = {model.__name__: sorted(_shown(row) for row in model._base_manager.values_list()) for model in tables}
     return rows, list(RecordingBackend.calls)

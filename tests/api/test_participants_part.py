@@ -29,7 +29,7 @@ THEIRS: dict[str, set[str]] = {
     "redemption-resend": {"POST"},
     "redemption-cancel": {"POST"},
 }
-EVERYTHING = {**SHARED, **OWN, **dict.fromkeys(OWN_LIST, {"GET": None})}
+EVERYTHING = {**SHARED, **OWN, **{name: {"GET": None} for name in OWN_LIST}}
 
 
 @pytest.fixture

@@ -45,7 +45,11 @@ def test_only_a_hash_of_it_is_kept(text):
     assert text.startswith(str(row).removesuffix("…"))
 
 
-@pytest.mark.parametrize("spoil", [lambda t: t[:-1], lambda t: t + "x", str.upper, lambda t: t[:-1] + "\0", lambda _t: ""])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda t: t[:-1], lambda t: t + "x", str.upper, lambda t: t[:-1] + "\0", lambda _t: ""],
+    ids=["cut", "longer", "upper", "NUL", "empty"],
+)
 def test_what_is_not_exactly_the_token_opens_nothing(text, spoil):
     with refused(NotAuthenticated):
         access_tokens.authenticate(spoil(text))

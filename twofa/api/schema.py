@@ -116,7 +116,11 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     name = "storefrontKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        return {"type": "http", "scheme": "bearer", "description": "A storefront's key, issued by staff; or a participant's access token."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A storefront's key, issued by staff; or a participant's access token.",
+        }
 
 
 class ShapeComponent(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]

@@ -1,6 +1,4 @@
-"""The host's own code that this package calls: the fulfillment backend, the user resolver, the issuer of access tokens, the check
-of numbers.
-"""
+"""The host's own code that this package calls: its points, users, issuer of access tokens and check of numbers."""
 
 from __future__ import annotations
 

@@ -87,9 +87,9 @@ def log_in(
     """Log a participant in, and return their access token. ``request`` is for the host's backends alone.
 
     Raises: NotActive, Throttled, InvalidCredentials, Unavailable; after a right password TokenRequired,
-    ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted, OnboardingIncomplete,
-    ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, FailedAttemptsBudget, SendBudget,
-    TooManyOpenChallenges, TransactionChanged.
+    ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted,
+    TransactionChanged, OnboardingIncomplete, ChannelUnavailable, DestinationNotAllowed, ResendCooldown,
+    ResendsExhausted, FailedAttemptsBudget, SendBudget, TooManyOpenChallenges.
     """
     if not campaign.is_active:
         raise NotActive

@@ -77,7 +77,8 @@ class AccessToken(models.Model):
     def is_of_session(self, hashes: list[str]) -> bool:
         """Tell whether one of a user's session hashes is the one that this token was given for."""
         kept = bytes(self.session_hash)
-        return any([hmac.compare_digest(kept, self.digest(session)) for session in hashes])
+        matching = [session for session in hashes if hmac.compare_digest(kept, self.digest(session))]
+        return bool(matching)
 
     def is_live(self, at: datetime) -> bool:
         """Tell whether it is neither revoked nor expired at ``at``."""

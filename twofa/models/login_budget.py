@@ -22,9 +22,7 @@ class LoginBudget(models.Model):
         verbose_name = _("login budget")
         verbose_name_plural = _("login budgets")
         indexes = [models.Index(fields=("since",), name="twofa_login_budget_since")]
-        constraints = [
-            models.UniqueConstraint(fields=("storefront", "username_hash"), name="twofa_login_budget_name")
-        ]
+        constraints = [models.UniqueConstraint(fields=("storefront", "username_hash"), name="twofa_login_budget_name")]
 
     def __str__(self) -> str:
         return str(self.pk)
