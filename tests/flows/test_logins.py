@@ -94,7 +94,7 @@ def test_whoever_is_not_let_in_gets_one_answer_for_the_same_work(shop, name):
         changed = {table for table, rows in stored().items() if rows != before[table]}
         assert changed == {"LoginBudget"}, cause
     assert len(set(log_in_costs.values())) == 1, log_in_costs
-    assert outbox == []
+    assert len(outbox) == 0
 
 
 def test_wrong_password_touches_no_challenge_and_sends_nothing(shop, name):
@@ -198,8 +198,6 @@ def test_token_is_asked_of_who_chose_a_method_and_where_the_campaign_demands_it(
         assert asked(shop, name).purpose == "login"
         assert not AccessToken.objects.exists()
     else:
-        with pytest.raises(AssertionError):
-            asked(shop, name)
         assert log_in(shop, name).issued.token
         assert not Challenge.objects.exists()
 
