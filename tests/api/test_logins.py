@@ -161,8 +161,9 @@ def test_statements_of_a_login_have_a_budget(api, path, given, sql):
         assert api.post(path, {**given, "token": token}).status_code == 200
     with sql() as refusing:
         api.post(path, {**given, "password": "x"})
-    print(len(asking), len(answering), len(refusing))
-    assert (len(asking), len(answering), len(refusing)) == (0, 0, 0)
+    assert len(asking) <= 20, str(asking)
+    assert len(answering) <= 21, str(answering)
+    assert len(refusing) <= 8, str(refusing)
 
 
 def test_participant_elsewhere_with_the_same_user_is_another(api, shop, path, given):

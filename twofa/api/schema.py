@@ -189,6 +189,7 @@ class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
             "examples": ["7K2-M9Q"],
             "description": "As typed; spaces and dashes are ignored.",
         },
+        fields.Password: {"type": "string", "format": "password", "minLength": 1, "maxLength": fields.Password.MOST},
         fields.File: {"type": "string", "contentMediaType": "application/octet-stream"},
     }
 

@@ -6,11 +6,14 @@ the database (OWASP ASVS 6.6.3).
 
 from __future__ import annotations
 
+from typing import cast
+
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from twofa.conf import conf
+from twofa.flows.storefronts import Caller
 
 
 class StorefrontThrottle(SimpleRateThrottle):
@@ -23,5 +26,5 @@ class StorefrontThrottle(SimpleRateThrottle):
         return conf.throttle_rates.get(self.scope)
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        caller = request.auth
+        caller = cast(Caller | None, request.auth)
         return None if caller is None else self.cache_format % {"scope": self.scope, "ident": caller.storefront.pk}

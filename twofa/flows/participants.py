@@ -45,7 +45,9 @@ def create_user(
     column = model._meta.get_field(model.USERNAME_FIELD)
     handle = f"twofa-{uuid7().hex}"
     generated = f"{handle}@users.invalid" if isinstance(column, models.EmailField) else handle
-    user = model(**{column.name: generated if username is None else model.normalize_username(username)})
+    user: AbstractBaseUser = model(
+        **{column.name: generated if username is None else model.normalize_username(username)}
+    )
     if username is not None and model._default_manager.filter(**{column.name: user.get_username()}).exists():
         raise Invalid.field("username", "not_unique", _("Somebody has this name already."))
     user.set_password(password)
