@@ -21,19 +21,17 @@ from twofa.exceptions import (
     OnboardingIncomplete,
     ResendCooldown,
     ResendsExhausted,
-    Throttled,
     TokenInvalid,
     TokenMalformed,
     TokenRequired,
     TokenSuperseded,
     Unavailable,
 )
-from twofa.flows import challenges, login_budgets, logins, participants
+from twofa.flows import challenges, logins, participants
 from twofa.flows.accounts import Account
 from twofa.flows.logins import Credentials
 from twofa.flows.registrations import Proof
-from twofa.models import AccessToken, Campaign, Challenge, Device, Event, LoginBudget, LoginGrant, Participant
-from twofa.models.clock import now
+from twofa.models import AccessToken, Campaign, Challenge, Device, Event, LoginGrant, Participant
 
 pytestmark = pytest.mark.django_db
 
@@ -103,58 +101,6 @@ def test_wrong_password_touches_no_challenge_and_sends_nothing(shop, name):
     with pytest.raises(InvalidCredentials):
         log_in(shop, name, token_of(challenge), password="wrong")
     assert Challenge.objects.values().get() == before
-
-
-def test_guessing_a_password_has_an_end_for_known_and_unknown_names(shop, name):
-    for username in (name, "nobody"):
-        for _guess in range(login_budgets.MOST_FAILURES):
-            with pytest.raises(InvalidCredentials):
-                log_in(shop, username, password="wrong")
-        with refused(Throttled) as error:
-            log_in(shop, username)
-        assert 3500 < error.value.retry_after <= 3600
-    travel(login_budgets.WINDOW)
-    asked(shop, name)
-    assert LoginBudget.objects.filter(failures=0).count() == 1
-
-
-def test_budget_of_passwords_is_of_one_storefront_and_of_one_name(shop, name):
-    other = factories.storefront(shop.campaign)
-    for _guess in range(login_budgets.MOST_FAILURES):
-        with pytest.raises(InvalidCredentials):
-            log_in(shop, name.upper(), password="wrong")
-    with refused(Throttled):
-        log_in(shop, name)
-    with pytest.raises(TokenRequired):
-        log_in(shop, name, storefront=other)
-    with pytest.raises(TokenRequired):
-        log_in(shop, account(factories_with_phone(shop)))
-
-
-def factories_with_phone(shop):
-    participant = factories.participant(shop.campaign)
-    factories.device(participant)
-    return participant
-
-
-def test_right_password_forgets_the_wrong_ones(shop, name):
-    for _guess in range(login_budgets.MOST_FAILURES - 1):
-        with pytest.raises(InvalidCredentials):
-            log_in(shop, name, password="wrong")
-    challenge = asked(shop, name)
-    with pytest.raises(InvalidCredentials):
-        log_in(shop, name, password="wrong")
-    assert log_in(shop, name, token_of(challenge)).participant == shop.participant
-
-
-def test_what_no_longer_counts_is_forgotten(shop):
-    with pytest.raises(InvalidCredentials):
-        log_in(shop, "nobody", password="wrong")
-    travel(login_budgets.WINDOW)
-    with pytest.raises(InvalidCredentials):
-        log_in(shop, "somebody", password="wrong")
-    assert login_budgets.forget(now()) == 1
-    assert LoginBudget.objects.count() == 1
 
 
 class BrokenBackend(BaseBackend):
