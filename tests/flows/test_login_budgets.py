@@ -4,7 +4,7 @@ import pytest
 
 from tests import factories
 from tests.factories import account, token_of
-from tests.flows.test_logins import asked, log_in, name  # noqa: F401 - a fixture
+from tests.logins import asked_for, log_in
 from tests.stories import refused, travel
 from twofa.exceptions import InvalidCredentials, Throttled, TokenRequired
 from twofa.flows import login_budgets
@@ -14,7 +14,12 @@ from twofa.models.clock import now
 pytestmark = pytest.mark.django_db
 
 
-def test_guessing_a_password_has_an_end_for_known_and_unknown_names(shop, name):  # noqa: F811
+@pytest.fixture
+def name(shop) -> str:
+    return account(shop.participant)
+
+
+def test_guessing_a_password_has_an_end_for_known_and_unknown_names(shop, name):
     for username in (name, "nobody"):
         for _guess in range(login_budgets.MOST_FAILURES):
             with pytest.raises(InvalidCredentials):
@@ -23,11 +28,11 @@ def test_guessing_a_password_has_an_end_for_known_and_unknown_names(shop, name):
             log_in(shop, username)
         assert 3500 < error.value.retry_after <= 3600
     travel(login_budgets.WINDOW)
-    asked(shop, name)
+    asked_for(shop, name)
     assert LoginBudget.objects.filter(failures=0).count() == 1
 
 
-def test_budget_of_passwords_is_of_one_storefront_and_of_one_name(shop, name):  # noqa: F811
+def test_budget_of_passwords_is_of_one_storefront_and_of_one_name(shop, name):
     other = factories.storefront(shop.campaign)
     for _guess in range(login_budgets.MOST_FAILURES):
         with pytest.raises(InvalidCredentials):
@@ -46,11 +51,11 @@ def factories_with_phone(shop):
     return participant
 
 
-def test_right_password_forgets_the_wrong_ones(shop, name):  # noqa: F811
+def test_right_password_forgets_the_wrong_ones(shop, name):
     for _guess in range(login_budgets.MOST_FAILURES - 1):
         with pytest.raises(InvalidCredentials):
             log_in(shop, name, password="wrong")
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     with pytest.raises(InvalidCredentials):
         log_in(shop, name, password="wrong")
     assert log_in(shop, name, token_of(challenge)).participant == shop.participant

@@ -10,6 +10,7 @@ from django.contrib.auth.backends import BaseBackend
 from tests import factories
 from tests.canary import texts_of
 from tests.factories import PASSWORD, account, contact_challenge, token_of, wrong_token
+from tests.logins import asked_for, log_in
 from tests.statements import record_statements
 from tests.stories import deliver_due, refused, stored, travel, unchanged
 from twofa.channels.memory import outbox
@@ -27,7 +28,7 @@ from twofa.exceptions import (
     TokenSuperseded,
     Unavailable,
 )
-from twofa.flows import challenges, logins, participants
+from twofa.flows import challenges, participants
 from twofa.flows.accounts import Account
 from twofa.flows.logins import Credentials
 from twofa.flows.registrations import Proof
@@ -41,19 +42,6 @@ COOLDOWN = timedelta(seconds=31)
 @pytest.fixture
 def name(shop) -> str:
     return account(shop.participant)
-
-
-def log_in(shop, name, token=None, password=PASSWORD, **given):
-    asked = {"storefront": shop.storefront, "actor": shop.actor, **given}
-    campaign = Campaign.objects.get(pk=shop.campaign.pk)
-    return logins.log_in(campaign, credentials=Credentials(name, password, token), **asked)
-
-
-def asked(shop, name) -> Challenge:
-    """The challenge that a right password leads to."""
-    with pytest.raises(TokenRequired) as error:
-        log_in(shop, name)
-    return error.value.params["challenge"]
 
 
 def told(type_: str) -> int:
@@ -96,7 +84,7 @@ def test_whoever_is_not_let_in_gets_one_answer_for_the_same_work(shop, name):
 
 
 def test_wrong_password_touches_no_challenge_and_sends_nothing(shop, name):
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     before = Challenge.objects.values().get()
     with pytest.raises(InvalidCredentials):
         log_in(shop, name, token_of(challenge), password="wrong")
@@ -141,7 +129,7 @@ def test_token_is_asked_of_who_chose_a_method_and_where_the_campaign_demands_it(
     Participant.objects.update(two_factor_method=method)
     name = account(Participant.objects.get())
     if is_needed:
-        assert asked(shop, name).purpose == "login"
+        assert asked_for(shop, name).purpose == "login"
         assert not AccessToken.objects.exists()
     else:
         assert log_in(shop, name).issued.token
@@ -173,15 +161,15 @@ def test_right_password_sends_one_token_and_is_told_by_which_method(shop, name):
 
 
 def test_after_the_pause_another_token_is_sent_of_the_same_challenge(shop, name):
-    first = asked(shop, name)
+    first = asked_for(shop, name)
     travel(COOLDOWN)
-    second = asked(shop, name)
+    second = asked_for(shop, name)
     assert (second.pk, second.generation, second.resends) == (first.pk, 2, 1)
 
 
 def test_with_no_message_left_the_last_token_stands_while_it_lives(shop, name):
     Campaign.objects.update(max_resends=0)
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     travel(COOLDOWN)
     with pytest.raises(TokenRequired):
         log_in(shop, name)
@@ -190,11 +178,11 @@ def test_with_no_message_left_the_last_token_stands_while_it_lives(shop, name):
     with pytest.raises(ResendsExhausted):
         log_in(shop, name)
     challenges.cancel(challenge.pk, storefront=shop.storefront, actor=shop.actor)
-    assert asked(shop, name).pk != challenge.pk
+    assert asked_for(shop, name).pk != challenge.pk
 
 
 def test_new_challenge_is_no_way_around_the_pause(shop, name):
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     challenges.cancel(challenge.pk, storefront=shop.storefront, actor=shop.actor)
     with pytest.raises(ResendCooldown):
         log_in(shop, name)
@@ -203,7 +191,7 @@ def test_new_challenge_is_no_way_around_the_pause(shop, name):
 
 def test_challenge_of_another_storefront_is_not_answered(shop, name):
     other = factories.storefront(shop.campaign)
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     travel(COOLDOWN)
     with pytest.raises(TokenRequired) as error:
         log_in(shop, name, token_of(challenge), storefront=other)
@@ -215,7 +203,7 @@ def test_challenge_of_another_storefront_is_not_answered(shop, name):
 
 
 def test_right_token_gives_an_access_token_once(shop, name):
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     token = token_of(challenge)
     done = log_in(shop, name, token)
     assert (done.participant, done.issued.expires_in) == (shop.participant, 3600)
@@ -228,7 +216,7 @@ def test_right_token_gives_an_access_token_once(shop, name):
 
 
 def test_wrong_tokens_are_charged_to_the_challenge_until_it_is_rejected(shop, name):
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     wrong, right = wrong_token(challenge), token_of(challenge)
     with pytest.raises(TokenMalformed):
         log_in(shop, name, "7K")
@@ -245,9 +233,9 @@ def test_wrong_tokens_are_charged_to_the_challenge_until_it_is_rejected(shop, na
 
 
 def test_token_that_was_replaced_is_told_apart_and_charged(shop, name):
-    old = token_of(asked(shop, name))
+    old = token_of(asked_for(shop, name))
     travel(COOLDOWN)
-    asked(shop, name)
+    asked_for(shop, name)
     with pytest.raises(TokenSuperseded):
         log_in(shop, name, old)
     assert Challenge.objects.get().attempts == 1
@@ -263,7 +251,7 @@ def test_token_of_another_purpose_logs_nobody_in(shop, name):
     redemption = shop.open()
     step_up = factories.step_up(shop)
     travel(COOLDOWN)
-    login = asked(shop, name)
+    login = asked_for(shop, name)
     for other in (redemption.challenge, step_up):
         with pytest.raises(TokenInvalid):
             log_in(shop, name, token_of(other))
@@ -280,7 +268,7 @@ class BrokenIssuer:
 
 
 def test_token_is_used_up_even_where_the_issuer_fails(shop, name, settings):
-    token = token_of(asked(shop, name))
+    token = token_of(asked_for(shop, name))
     settings.TWOFA_ACCESS_TOKEN_ISSUER = BrokenIssuer
     with pytest.raises(Unavailable):
         log_in(shop, name, token)
@@ -292,7 +280,7 @@ def test_token_is_used_up_even_where_the_issuer_fails(shop, name, settings):
 
 def test_nothing_of_a_login_is_kept_or_logged_but_digests(shop, name, caplog):
     caplog.set_level(logging.DEBUG)
-    token = token_of(asked(shop, name))
+    token = token_of(asked_for(shop, name))
     done = log_in(shop, name, token)
     kept = repr(stored())
     for secret in (PASSWORD, token, done.issued.token, done.issued.token.split("_", 3)[3], name):
@@ -366,7 +354,7 @@ def test_guesses_at_a_grant_are_charged_and_end_it(shop):
 
 def test_open_login_is_what_a_token_answers_and_not_the_grant(shop):
     _participant, token = registered(shop)
-    challenge = asked(shop, "bia@example.com")
+    challenge = asked_for(shop, "bia@example.com")
     with pytest.raises(TokenInvalid):
         log_in(shop, "bia@example.com", token)
     assert Challenge.objects.get(pk=challenge.pk).attempts == 1

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import PASSWORD, account, contact_challenge, token_of, wrong_token
+from tests.logins import asked_for
 from tests.races.guards import blind_changes, meet_after, unlocked
 from tests.stories import travel
 from twofa.exceptions import InvalidCredentials, Throttled, TokenRequired
@@ -30,24 +31,18 @@ def name(shop) -> str:
     return account(shop.participant)
 
 
-def asked(shop, name) -> Challenge:
-    with pytest.raises(TokenRequired) as error:
-        logging_in(shop, name)()
-    return error.value.params["challenge"]
-
-
 def entered(results) -> int:
     return sum(isinstance(result, LoggedIn) for result in results)
 
 
 def test_right_token_lets_in_once(shop, name, threads):
-    results = threads([logging_in(shop, name, token_of(asked(shop, name)))] * 10)
+    results = threads([logging_in(shop, name, token_of(asked_for(shop, name)))] * 10)
     assert entered(results) == AccessToken.objects.count() == 1
     assert {result.code for result in results if isinstance(result, Exception)} == {"challenge_closed"}
 
 
 def test_without_the_guards_it_lets_in_more_than_once(shop, name, threads, monkeypatch):
-    token = token_of(asked(shop, name))
+    token = token_of(asked_for(shop, name))
     blind_changes(monkeypatch)
     meet_after(monkeypatch, logins, "_last", 4)
     assert entered(threads([unlocked(logging_in(shop, name, token))] * 4)) > 1
@@ -71,7 +66,7 @@ def test_right_passwords_at_once_send_one_message(shop, name, threads):
 
 
 def test_wrong_tokens_at_once_are_five(shop, name, threads):
-    challenge = asked(shop, name)
+    challenge = asked_for(shop, name)
     results = threads([logging_in(shop, name, wrong_token(challenge))] * 12)
     codes = [result.code for result in results]
     assert (codes.count("token_invalid"), codes.count("attempts_exhausted")) == (4, 1)
