@@ -32,7 +32,7 @@ from twofa.flows import challenges, participants
 from twofa.flows.accounts import Account
 from twofa.flows.logins import Credentials
 from twofa.flows.registrations import Proof
-from twofa.models import AccessToken, Campaign, Challenge, Device, Event, LoginGrant, Participant
+from twofa.models import AccessToken, Campaign, Challenge, Device, Event, LoginBudget, LoginGrant, Participant
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +101,7 @@ def test_host_whose_backend_fails_lets_nobody_in(shop, name, settings, caplog):
     with pytest.raises(Unavailable):
         log_in(shop, name)
     assert not Challenge.objects.exists()
+    assert LoginBudget.objects.get().failures == 0
     assert PASSWORD not in "\n".join(texts_of(caplog.records))
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import alerts, tokens
@@ -54,6 +55,11 @@ def clear(row: LoginBudget) -> None:
     """Forget the wrong passwords of a name: the right one was given."""
     # Not deleted: whoever waits for its lock would find none to count on.
     LoginBudget.objects.filter(pk=row.pk).update(failures=0)
+
+
+def take_back(row: LoginBudget) -> None:
+    """Count a password no more that nobody has judged: what fails on the host's side locks no member out."""
+    LoginBudget.objects.filter(pk=row.pk, failures__gt=0).update(failures=F("failures") - 1)
 
 
 def forget(at: datetime) -> int:

@@ -94,7 +94,11 @@ def log_in(
     if not campaign.is_active:
         raise NotActive
     budget = login_budgets.charge(credentials.username, storefront=storefront, campaign=campaign)
-    participant = _authenticated(campaign, credentials, request)
+    try:
+        participant = _authenticated(campaign, credentials, request)
+    except Unavailable:
+        login_budgets.take_back(budget)
+        raise
     if participant is None:
         raise InvalidCredentials
     login_budgets.clear(budget)
