@@ -10,7 +10,15 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from twofa import contacts
-from twofa.flows import batch_checkouts, challenges, checkouts, contact_verifications, participants, storefronts
+from twofa.flows import (
+    access_tokens,
+    batch_checkouts,
+    challenges,
+    checkouts,
+    contact_verifications,
+    participants,
+    storefronts,
+)
 from twofa.flows.history import WORKER, Actor
 from twofa.models import (
     Campaign,
@@ -199,6 +207,23 @@ def contact_challenge(shop: Shop, channel: str = "email", address: str | None = 
     address = address or (f"new{number}@example.com" if channel == "email" else f"+55119{80000000 + number}")
     given: dict[str, Any] = {"storefront": shop.storefront, "channel": channel, "address": address, **columns}
     return contact_verifications.open_verification(shop.campaign, actor=shop.actor, **given)
+
+
+PASSWORD = "correct horse battery staple"
+
+
+def account(of: Participant, username: str | None = None) -> str:
+    """Let a participant log in with ``PASSWORD``; return their name."""
+    user: Any = of.user
+    user.username = username or f"ana{next(_numbers)}@example.com"
+    user.set_password(PASSWORD)
+    user.save()
+    return str(user.username)
+
+
+def access_token(shop: Shop, of: Participant | None = None) -> str:
+    """The text of a new access token."""
+    return access_tokens.OpaqueIssuer().issue(participant=of or shop.participant, storefront=shop.storefront).token
 
 
 def link_of(challenge: Challenge, contact: Device | None = None) -> tuple[Any, str]:

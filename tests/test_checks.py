@@ -105,6 +105,7 @@ BAD_SETTINGS = {
     "E022": ("twofa.E022", {"TWOFA_CHANNELS": {"sms": {**EMAIL, "OPTIONS": {"no_such_option": 1}}}}),
     "E023": ("twofa.E023", {"TWOFA_CHANNELS": {"sms": {"BACKEND": f"{HERE}.Mute"}}}),
     "E024": ("twofa.E024", {"TWOFA_CHANNELS": {"sms": MEMORY}}),
+    "E014-methods": ("twofa.E014", {"TWOFA_ACCESS_TOKEN_ISSUER": object}),
     "E030-module": ("twofa.E030", {"TWOFA_USER_RESOLVER": "no.such.resolver"}),
     "E030-signature": ("twofa.E030", {"TWOFA_USER_RESOLVER": f"{HERE}.resolve"}),
     "E030-not-callable": ("twofa.E030", {"TWOFA_USER_RESOLVER": 7}),

@@ -32,6 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "LOGIN_STOREFRONT": None,
     "LOGIN_CAMPAIGN": None,
     "USER_RESOLVER": "twofa.flows.participants.create_user",
+    "ACCESS_TOKEN_ISSUER": "twofa.flows.access_tokens.OpaqueIssuer",
+    "ACCESS_TOKEN_TTL": timedelta(hours=1),
     "THROTTLE_RATES": {},
     "POLICY_LIMITS": {},
     "DELIVERY_LEASE": timedelta(seconds=30),
@@ -186,10 +188,28 @@ class Conf:
 
     @property
     def user_resolver(self) -> Callable[..., Any]:
-        """``TWOFA_USER_RESOLVER``: ``resolver(*, campaign, external_id, name, locale) -> user``."""
+        """``TWOFA_USER_RESOLVER``: ``resolver(*, campaign, external_id, name, locale) -> user``.
+
+        Called with ``username`` and ``password`` besides, where the participant shall log in.
+        """
         value = self._get("USER_RESOLVER")
         resolver: Callable[..., Any] = import_string(value) if isinstance(value, str) else value
         return resolver
+
+    @property
+    def access_token_issuer(self) -> Any:
+        """``TWOFA_ACCESS_TOKEN_ISSUER``: a class, or its dotted path: ``issue(*, participant, storefront)`` and
+        ``authenticate(text)``.
+        """
+        value = self._get("ACCESS_TOKEN_ISSUER")
+        issuer = import_string(value) if isinstance(value, str) else value
+        return issuer()
+
+    @property
+    def access_token_ttl(self) -> timedelta:
+        """``TWOFA_ACCESS_TOKEN_TTL``: life of an access token of the default issuer (1 h)."""
+        life: timedelta = self._get("ACCESS_TOKEN_TTL")
+        return life
 
     @property
     def number_check(self) -> Callable[[str], object] | None:

@@ -67,6 +67,24 @@ class ScopeMissing(TwoFactorError):
     default_detail = _("This key or token is not for this part of the API. See “scope”.")
 
 
+class InvalidCredentials(TwoFactorError):
+    """Unknown name, wrong password, no participant, switched off: one answer, so that nobody learns who is known."""
+
+    code = "invalid_credentials"
+    default_detail = _("The name or the password is wrong.")
+
+
+class TokenRequired(TwoFactorError):
+    """The password was right, and the token is asked for as well: ``challenge`` is the one that it answers."""
+
+    code = "token_required"
+    default_detail = _("The password is right. Send it once more, with the token that was sent to the participant.")
+
+    def __init__(self, challenge: Any) -> None:
+        self.method: str = challenge.channel
+        super().__init__(challenge=challenge)
+
+
 class NotActive(TwoFactorError):
     """The campaign, or the participant, was switched off by staff."""
 

@@ -39,6 +39,7 @@ from twofa.flows import (
     erasures,
     exports,
     holds,
+    logins,
     messages,
     parked_completions,
     participants,
@@ -95,6 +96,14 @@ def live_all(settings: Any) -> None:
     _denials()
     _papers()
     _prefixes()
+    _logins()
+
+
+def _logins() -> None:
+    shop = factories.Shop(two_factor_mode="off")
+    given = logins.Credentials(factories.account(shop.participant), factories.PASSWORD)
+    logins.log_in(shop.campaign, storefront=shop.storefront, credentials=given, actor=shop.actor)
+    devices.reset(shop.device, actor=STAFF, reason="The phone was lost.")
 
 
 def _departures(settings: Any) -> None:

@@ -29,6 +29,7 @@ REASON = {"reason": "The participant called."}
 WHAT_TO_DO = "say in ONCE (or EACH) which event a new action leaves, and in `prepared` which row it is done to"
 # The event that the action leaves behind, once, however often it is sent.
 ONCE: dict[Action, str] = {
+    ("accesstoken", "revoke"): "participant.tokens_revoked",
     ("approver", "limits"): "approver.changed",
     ("approver", "revoke"): "approver.revoked",
     ("campaign", "two-factor"): "campaign.policy_changed",
@@ -68,7 +69,12 @@ EACH: dict[Action, str] = {
     ("webhookendpoint", "test"): "webhook_endpoint.tested",
 }
 # Asked for twice it is as both wanted it, and both are told so: the API promises the same of a cancellation.
-IDEMPOTENT = {("storefrontkey", "revoke"), ("redemption", "cancel"), ("redemptionbatch", "cancel")}
+IDEMPOTENT = {
+    ("accesstoken", "revoke"),
+    ("storefrontkey", "revoke"),
+    ("redemption", "cancel"),
+    ("redemptionbatch", "cancel"),
+}
 
 
 def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:

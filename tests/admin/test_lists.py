@@ -259,6 +259,7 @@ def test_search_finds_each_thing_by_each_of_its_names(world: World, boss: Client
         "device": (shop.participant.external_id, str(shop.device.uuid)),
         "participant": (shop.participant.external_id,),
         "storefrontkey": (world.key.prefix,),
+        "accesstoken": (world.access_token.prefix, shop.participant.external_id),
     }
 
     for model, names in terms.items():

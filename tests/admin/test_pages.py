@@ -36,6 +36,7 @@ MODELS = (
     "webhook",
     "prefixpause",
     "safenumber",
+    "accesstoken",
 )
 WRITTEN = ("campaign", "storefront", "safenumber", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)

@@ -12,10 +12,11 @@ from tests import factories, papers
 from tests.endpoints import make_endpoint, queue
 from tests.fulfillment import RecordingBackend
 from twofa import correlation
-from twofa.flows import deliveries, storefronts
+from twofa.flows import access_tokens, deliveries, storefronts
 from twofa.flows.history import WORKER
 from twofa.flows.webhook_endpoints import secret_text
 from twofa.models import (
+    AccessToken,
     Approver,
     Campaign,
     Case,
@@ -51,6 +52,7 @@ class World:
     webhook: Webhook
     pause: PrefixPause
     safe_number: SafeNumber
+    access_token: AccessToken
 
     @cached_property
     def approver(self) -> Approver:
@@ -86,6 +88,7 @@ class World:
             "webhook": self.webhook,
             "prefixpause": self.pause,
             "safenumber": self.safe_number,
+            "accesstoken": self.access_token,
         }
 
 
@@ -106,6 +109,7 @@ def _world(**policy: Any) -> World:
     key, text = storefronts.issue_key(shop.storefront, actor=WORKER)
     # On a host that no webhook is sent to, in case a test presses the button.
     (webhook,) = queue(make_endpoint(of=shop.storefront, host="localhost"), status="failed", reason="broken")
+    issued = access_tokens.OpaqueIssuer().issue(participant=shop.participant, storefront=shop.storefront)
     secrets = {
         "token": challenge.derive_token().encode(),
         "seed": bytes(challenge.seed or b""),
@@ -114,6 +118,8 @@ def _world(**policy: Any) -> World:
         "key": text.encode(),
         "key's secret": text.partition("_")[2].partition("_")[2].encode(),
         "key's hash": bytes(key.hashed_key),
+        "access token": issued.token.encode(),
+        "access token's hash": AccessToken.digest(issued.token),
         "webhook's secret": secret_text(webhook.endpoint.secret()).encode(),
         "webhook's signing key": webhook.endpoint.secret(),
         "webhook's seed": bytes(webhook.endpoint.seed),
@@ -132,6 +138,7 @@ def _world(**policy: Any) -> World:
         webhook,
         factories.prefix_pause(),
         factories.safe_number(),
+        AccessToken.objects.get(participant=shop.participant),
     )
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 
 from tests.fulfillment import RecordingBackend
 from twofa.models import (
+    AccessToken,
     Challenge,
     Delivery,
     Device,
@@ -137,8 +138,8 @@ def nothing_changes() -> Iterator[None]:
 
 def _state() -> Any:
     tables = (
-        Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant, Redemption,
-        RedemptionBatch,
+        AccessToken, Challenge, Delivery, Device, DocumentFile, Event, IdempotencyRecord, IdentityDocument, Participant,
+        Redemption, RedemptionBatch,
     )  # fmt: skip
     rows = {model.__name__: sorted(_shown(row) for row in model._base_manager.values_list()) for model in tables}
     return rows, list(RecordingBackend.calls)

@@ -36,6 +36,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "redemptions": {"GET": None, "POST": ...},
     "batches": {"POST": ...},
     "challenges": {"POST": {"purpose": "login"}},
+    "login": {"POST": {"username": "ana", "password": "wrong"}},
     "contact-verifications": {"POST": {"channel": "email", "address": "new@example.com"}},
 }
 OWN: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ a flow.
 from __future__ import annotations
 
 from twofa.admin import (
+    access_tokens,
     approvers,
     batches,
     campaigns,
@@ -26,6 +27,7 @@ from twofa.admin import (
 )
 
 __all__ = [
+    "access_tokens",
     "approvers",
     "batches",
     "campaigns",

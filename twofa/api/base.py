@@ -26,7 +26,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from twofa import correlation
-from twofa.api import errors, languages
+from twofa.api import errors, languages, operations
 from twofa.api.authentication import StorefrontAuthentication
 from twofa.api.fields import Input
 from twofa.api.links import NOWHERE, Links
@@ -123,27 +123,41 @@ class Endpoint(APIView):
         return [conf.api_authentication()] if self.authentication_classes else []
 
     def check_permissions(self, request: Request) -> None:
-        """Refuse credentials of another part of the API, before anything is read. Raises: ScopeMissing."""
-        if self.authentication_classes and self.scope not in (ANY, *self.caller.scopes):
+        """Refuse credentials of another part of the API, before anything is read. Raises: ScopeMissing, NotFound."""
+        if not self.authentication_classes:
+            return
+        if self.caller.participant is not None:
+            self._check_participant()
+        elif self.scope not in (ANY, *self.caller.scopes):
             raise ScopeMissing(scope=str(self.scope))
+
+    def _check_participant(self) -> None:
+        """Let a participant's own app call what says that it is for participants, and nothing else: the rest is 404.
+
+        What is added later is closed to them until somebody opens it (OWASP ASVS 8.2.1).
+        """
+        described = operations.of(getattr(self, str(self.request.method).lower().replace("head", "get"), None))
+        if described is None or not described.for_participants:
+            raise NotFound
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [StorefrontThrottle()] if conf.throttle_rates else []
 
     @property
     def caller(self) -> Caller:
-        """Return who calls, and what the credentials open."""
+        """Return who calls: from the key or access token, and from nothing else (OWASP ASVS 8.3.3)."""
         return cast(Caller, self.request.auth)
 
     @property
     def storefront(self) -> Storefront:
-        """Return who calls. The tenant comes from the credentials, and from nothing else (OWASP ASVS 8.3.3)."""
+        """Return the storefront that calls, or by way of which a participant does."""
         return self.caller.storefront
 
     @property
     def actor(self) -> Actor:
         """Return who calls, for the audit trail."""
-        return Actor.storefront(self.storefront)
+        participant = self.caller.participant
+        return Actor.storefront(self.storefront) if participant is None else Actor.participant(participant)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Answer an error as a problem. DRF's own handler would mark the host's transaction for rollback."""

@@ -38,5 +38,5 @@ class CampaignEndpoint(Endpoint):
 
     @operation(id="get_campaign", summary="Read a campaign", responses={200: shapes.Campaign}, errors=("not_found",))
     def get(self, request: Request, campaign: str) -> HttpResponse:
-        row = campaign_of(self.storefront, campaign)
+        row = campaign_of(self.caller, campaign)
         return respond(200, presenters.campaign(row, self.storefront))

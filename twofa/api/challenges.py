@@ -70,7 +70,7 @@ class ChallengesEndpoint(Endpoint):
     )
     def post(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
         asked = challenges.Ask(external_id, **self.read(request, CHALLENGE))
-        campaign_of(self.storefront, campaign)
+        campaign_of(self.caller, campaign)
         ensure_external_id(external_id)
         self.links = links.of_participant(campaign, external_id)
 

@@ -43,7 +43,7 @@ class ContactVerificationsEndpoint(Endpoint):
     )
     def post(self, request: Request, campaign: str) -> HttpResponse:
         members = self.read(request, CONTACT)
-        served = campaign_of(self.storefront, campaign)
+        served = campaign_of(self.caller, campaign)
 
         def open_verification() -> HttpResponse:
             opened = contact_verifications.open_verification(

@@ -24,9 +24,11 @@ Amounts are texts (`"15000.00"`). Texts hold no control or bidirectional charact
 
 **Errors.** `application/problem+json`; decide by `code`. What you may not see is 404, the same as what does not exist.
 
-**Repeating.** Send an `Idempotency-Key` with each POST: the same key and body get the first answer again, for 24 hours.
-Repeat only 429, 503 and `idempotency_in_progress`, after `Retry-After`. After a lost connection repeat with the same
-key, or GET. PUT, PATCH, DELETE and `cancel` are safe to repeat.
+**Callers.** A storefront's key; or a participant's access token, for what is their own: all else is 404 then.
+
+**Repeating.** Send an `Idempotency-Key` with each POST (a login does not look at it): the same key and body get the
+first answer again, for 24 hours. Repeat only 429, 503 and `idempotency_in_progress`, after `Retry-After`. After a lost
+connection repeat with the same key, or GET. PUT, PATCH, DELETE and `cancel` are safe to repeat.
 
 **Lists.** Newest first; `next` and `previous` are absolute paths on this host (no scheme, no host name: those are the
 caller's own claim), to be resolved against the URL of the request.
@@ -39,6 +41,10 @@ TAGS = [
     {"name": "participants", "description": "Members of a campaign, by your own `external_id`."},
     {"name": "devices", "description": "Phones and e-mail addresses that receive tokens."},
     {"name": "documents", "description": "Pictures that prove who a participant is, and what staff decided."},
+    {
+        "name": "logins",
+        "description": "A name and a password, then the token: an access token for a participant's app.",
+    },
     {"name": "redemptions", "description": "Purchases with points, and the token that lets them go."},
     {"name": "challenges", "description": "Requests for a second factor, of any purpose."},
 ]

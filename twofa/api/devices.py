@@ -70,6 +70,7 @@ class DevicesEndpoint(Endpoint):
 
     @operation(
         id="list_devices",
+        for_participants=True,
         summary="List a participant's devices",
         description="Revoked ones are left out.",
         responses={200: shapes.DevicePage},
@@ -77,13 +78,14 @@ class DevicesEndpoint(Endpoint):
         query=PAGING,
     )
     def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
-        participant = participant_of(self.storefront, campaign, external_id)
+        participant = participant_of(self.caller, campaign, external_id)
         rows = Device.objects.filter(participant=participant).exclude(status=Device.Status.REVOKED)
         page = paginate(rows, request._request)
         return respond(200, presenters.page(present_devices(page.rows, self.storefront), page))
 
     @operation(
         id="register_device",
+        for_participants=True,
         summary="Register a device",
         description=(
             "A token goes to the device itself. Where the participant has an active device, it goes there first: "
@@ -96,7 +98,7 @@ class DevicesEndpoint(Endpoint):
     )
     def post(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
         members = self.read(request, DEVICE)
-        participant = participant_of(self.storefront, campaign, external_id)
+        participant = participant_of(self.caller, campaign, external_id)
         self.links = links.of_participant(campaign, external_id)
 
         def register() -> HttpResponse:
@@ -109,19 +111,26 @@ class DevicesEndpoint(Endpoint):
 class DeviceEndpoint(Endpoint):
     scope = Scope.ONBOARDING
 
-    @operation(id="get_device", summary="Read a device", responses={200: shapes.Device}, errors=("not_found",))
+    @operation(
+        id="get_device",
+        for_participants=True,
+        summary="Read a device",
+        responses={200: shapes.Device},
+        errors=("not_found",),
+    )
     def get(self, request: Request, device_id: str) -> HttpResponse:
-        return respond(200, present_device(device_of(self.storefront, device_id), self.storefront))
+        return respond(200, present_device(device_of(self.caller, device_id), self.storefront))
 
     @operation(
         id="revoke_device",
+        for_participants=True,
         summary="Revoke a device",
         description="An active one waits for a token from the current default device: 202 with `authorization`.",
         responses={202: shapes.Device, 204: None},
         errors=("not_found", "wrong_state", *SENDING),
     )
     def delete(self, request: Request, device_id: str) -> HttpResponse:
-        device = device_of(self.storefront, device_id)
+        device = device_of(self.caller, device_id)
         self.links = _links(device)
         registration = devices.revoke(device, storefront=self.storefront, actor=self.actor)
         if registration.authorization is None:
@@ -134,6 +143,7 @@ class DeviceVerificationEndpoint(Endpoint):
 
     @operation(
         id="verify_device",
+        for_participants=True,
         summary="Activate a device by its token",
         form=TOKEN,
         responses={200: shapes.Device},
@@ -142,7 +152,7 @@ class DeviceVerificationEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
-        device = device_of(self.storefront, device_id)
+        device = device_of(self.caller, device_id)
         self.links = _links(device)
 
         def verify() -> HttpResponse:
@@ -157,6 +167,7 @@ class DeviceAuthorizationEndpoint(Endpoint):
 
     @operation(
         id="authorize_device",
+        for_participants=True,
         summary="Let a change of a device happen, by the current device's token",
         description="A new device's own token is sent now: `challenge` is set.",
         form=TOKEN,
@@ -173,7 +184,7 @@ class DeviceAuthorizationEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
-        device = device_of(self.storefront, device_id)
+        device = device_of(self.caller, device_id)
         self.links = _links(device)
 
         def authorize() -> HttpResponse:
@@ -188,6 +199,7 @@ class DeviceResendEndpoint(Endpoint):
 
     @operation(
         id="resend_device_token",
+        for_participants=True,
         summary="Send the token that a device waits for once more",
         form=NOTHING,
         responses={202: shapes.Device},
@@ -195,7 +207,7 @@ class DeviceResendEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
-        device = device_of(self.storefront, device_id)
+        device = device_of(self.caller, device_id)
         self.links = _links(device)
 
         def resend() -> HttpResponse:
@@ -210,6 +222,7 @@ class DeviceDefaultEndpoint(Endpoint):
 
     @operation(
         id="make_device_default",
+        for_participants=True,
         summary="Make a device the default one",
         description="Waits for a token from the present default device: 202 with `authorization`.",
         form=NOTHING,
@@ -218,7 +231,7 @@ class DeviceDefaultEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
-        device = device_of(self.storefront, device_id)
+        device = device_of(self.caller, device_id)
         self.links = _links(device)
 
         def make_default() -> HttpResponse:

@@ -41,6 +41,7 @@ class DocumentsEndpoint(Endpoint):
 
     @operation(
         id="list_documents",
+        for_participants=True,
         summary="List a participant's identity documents",
         description="Those that the participant has replaced by another picture are left out.",
         responses={200: shapes.DocumentPage},
@@ -48,12 +49,13 @@ class DocumentsEndpoint(Endpoint):
         query=PAGING,
     )
     def get(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
-        participant = participant_of(self.storefront, campaign, external_id)
+        participant = participant_of(self.caller, campaign, external_id)
         page = paginate(documents.visible(participant), request._request)
         return respond(200, presenters.page(map(presenters.document, page.rows), page))
 
     @operation(
         id="submit_document",
+        for_participants=True,
         summary="Send an identity document",
         description=(
             "Decided by its content: JPEG, PNG, WebP, or PDF of at most 5 pages; 10 MiB. Only its pixels are kept, "
@@ -66,7 +68,7 @@ class DocumentsEndpoint(Endpoint):
     @method_decorator(sensitive_variables("members"))
     def post(self, request: Request, campaign: str, external_id: str) -> HttpResponse:
         members = self.read(request, DOCUMENT)
-        participant = participant_of(self.storefront, campaign, external_id)
+        participant = participant_of(self.caller, campaign, external_id)
         self.links = links.of_participant(campaign, external_id)
         side = members.get("side", IdentityDocument.Side.SINGLE)
         asked = {"kind": members["kind"], "side": side, "file": _digest(members["file"])}
@@ -104,12 +106,13 @@ class DocumentEndpoint(Endpoint):
 
     @operation(
         id="get_document",
+        for_participants=True,
         summary="Read what became of an identity document",
         responses={200: shapes.Document},
         errors=("not_found",),
     )
     def get(self, request: Request, document_id: str) -> HttpResponse:
-        return respond(200, presenters.document(document_of(self.storefront, document_id)))
+        return respond(200, presenters.document(document_of(self.caller, document_id)))
 
 
 def _digest(data: bytes) -> str:

@@ -27,6 +27,7 @@ from twofa.exceptions import (
     TemporaryFailure,
     Throttled,
     TokenMalformed,
+    TokenRequired,
     TransitionRefused,
     TwoFactorError,
     Unavailable,
@@ -55,6 +56,8 @@ TABLE: dict[str, Row] = {
     "malformed": Row(400, _("Malformed request")),
     "token_malformed": Row(400, _("Malformed token")),
     "not_authenticated": Row(401, _("Not authenticated")),
+    "invalid_credentials": Row(401, _("Wrong name or password")),
+    "token_required": Row(401, _("Token required")),
     "permission_denied": Row(403, _("Not allowed")),
     "not_found": Row(404, _("Not found")),
     "method_not_allowed": Row(405, _("Method not allowed")),
@@ -208,7 +211,9 @@ def _ours(error: Exception) -> TwoFactorError:
 
 
 def _headers(error: TwoFactorError) -> dict[str, str]:
-    if isinstance(error, NotAuthenticated):
+    if isinstance(error, TokenRequired):
+        return {"WWW-Authenticate": "Bearer", "X-Two-Factor": f"required; method={error.method}"}
+    if TABLE[error.code].status == 401:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, ScopeMissing):
         # As RFC 6750, section 3.1 has it: a client of OAuth2 then knows which token to ask for.

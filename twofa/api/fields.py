@@ -171,6 +171,19 @@ class Raw(serializers.Field):  # type: ignore[type-arg]
         return data
 
 
+class Password(serializers.Field):  # type: ignore[type-arg]
+    """A password as it was typed: any characters, neither trimmed nor normalised."""
+
+    MOST = 1024
+    default_error_messages = {"not_a_password": _("Give a text of 1 to 1024 characters.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        # Half a character has no bytes to be hashed; and one of a megabyte would keep a hasher busy.
+        if not isinstance(data, str) or not 0 < len(data) <= self.MOST or re.search("[\ud800-\udfff]", data):
+            self.fail("not_a_password")
+        return data
+
+
 class File(serializers.Field):  # type: ignore[type-arg]
     """The content of a file: what it is, the flow finds out."""
 

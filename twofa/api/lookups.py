@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from twofa.api.base import parse_id
 from twofa.exceptions import NotFound
+from twofa.flows.storefronts import Caller
 from twofa.models import (
     EXTERNAL_ID_PATTERN,
     Campaign,
@@ -32,11 +33,11 @@ def ensure_slug(slug: str) -> None:
         raise NotFound
 
 
-def campaign_of(storefront: Storefront, slug: str) -> Campaign:
-    """Return a campaign that the storefront serves. Raises: NotFound."""
+def campaign_of(caller: Caller, slug: str) -> Campaign:
+    """Return a campaign that the caller's storefront serves, of a participant their own. Raises: NotFound."""
     if _SLUG.match(slug):
-        found = Campaign.objects.filter(slug=slug, storefronts=storefront).first()
-        if found is not None:
+        found = Campaign.objects.filter(slug=slug, storefronts=caller.storefront).first()
+        if found is not None and (caller.participant is None or caller.participant.campaign_id == found.pk):
             return found
     raise NotFound
 
@@ -47,9 +48,12 @@ def ensure_external_id(external_id: str) -> None:
         raise NotFound(resource="participant")
 
 
-def participant_of(storefront: Storefront, slug: str, external_id: str) -> Participant:
-    """Return a participant of a campaign that the storefront serves. Raises: NotFound."""
-    campaign = campaign_of(storefront, slug)
+def participant_of(caller: Caller, slug: str, external_id: str) -> Participant:
+    """Return a participant of a campaign that the storefront serves, of a participant themselves. Raises: NotFound."""
+    campaign = campaign_of(caller, slug)
+    if caller.participant is not None and caller.participant.external_id != external_id:
+        # Who is there, besides themselves, is no participant's business: not even with a ``resource``.
+        raise NotFound
     ensure_external_id(external_id)
     found = Participant.objects.filter(campaign=campaign, external_id=external_id).first()
     if found is None:
@@ -58,22 +62,36 @@ def participant_of(storefront: Storefront, slug: str, external_id: str) -> Parti
     return found
 
 
-def device_of(storefront: Storefront, text: str) -> Device:
-    """Return a device of a participant of the storefront's campaigns. Raises: NotFound."""
-    rows = Device.objects.filter(uuid=parse_id(text), participant__campaign__storefronts=storefront)
+def device_of(caller: Caller, text: str) -> Device:
+    """Return a device of a participant of the storefront's campaigns, or of the one who calls. Raises: NotFound."""
+    rows = Device.objects.filter(uuid=parse_id(text), participant__campaign__storefronts=caller.storefront)
+    rows = rows if caller.participant is None else rows.filter(participant=caller.participant)
     found: Device | None = rows.select_related("participant__campaign").first()
     if found is None:
         raise NotFound
     return found
 
 
-def document_of(storefront: Storefront, text: str) -> IdentityDocument:
-    """Return an identity document of a participant of the storefront's campaigns. Raises: NotFound."""
-    rows = IdentityDocument.objects.filter(pk=parse_id(text), campaign__storefronts=storefront)
-    found = rows.first()
+def document_of(caller: Caller, text: str) -> IdentityDocument:
+    """Return an identity document of a participant as :func:`device_of` does a device. Raises: NotFound."""
+    rows = IdentityDocument.objects.filter(pk=parse_id(text), campaign__storefronts=caller.storefront)
+    found = (rows if caller.participant is None else rows.filter(participant=caller.participant)).first()
     if found is None:
         raise NotFound
     return found
+
+
+def redemption_of(caller: Caller, text: str) -> UUID:
+    """Return the id of a redemption that the caller may ask for; whether it exists the flow finds out.
+
+    A participant's are those that they redeem by way of the same storefront. Raises: NotFound.
+    """
+    pk = parse_id(text)
+    if caller.participant is not None:
+        own = Redemption.objects.filter(pk=pk, participant=caller.participant, storefront=caller.storefront)
+        if not own.exists():
+            raise NotFound
+    return pk
 
 
 def participant_of_redemption(storefront: Storefront, pk: UUID) -> tuple[str, str]:

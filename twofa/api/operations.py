@@ -38,6 +38,8 @@ class Operation:
     form: Input | None = None
     errors: tuple[str, ...] = ()
     query: tuple[Parameter, ...] = ()
+    for_participants: bool = False
+    """Whether a participant may call it with an access token, for what is their own."""
     request_example: dict[str, Any] | None = None
     response_examples: dict[int, dict[str, Any]] = field(default_factory=dict)
 

@@ -13,10 +13,10 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
 from twofa.api import links, presenters, shapes
-from twofa.api.base import Endpoint, parse_id, respond
+from twofa.api.base import Endpoint, respond
 from twofa.api.campaigns import PAGING
 from twofa.api.fields import Amount, Choice, Identifier, Input, Items, Moment, Raw, Text
-from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption
+from twofa.api.lookups import campaign_of, ensure_slug, participant_of_redemption, redemption_of
 from twofa.api.operations import Parameter, operation
 from twofa.api.orders import MOST_ITEMS, ApproverInput, ItemInput, ensure_sum, ensure_way, named, stored_items
 from twofa.api.pagination import paginate
@@ -129,6 +129,7 @@ class RedemptionsEndpoint(Endpoint):
 
     @operation(
         id="list_redemptions",
+        for_participants=True,
         summary="List your redemptions in a campaign",
         description="Always current: one whose time is over says so. Only your own storefront's.",
         responses={200: shapes.RedemptionPage},
@@ -145,8 +146,10 @@ class RedemptionsEndpoint(Endpoint):
     )
     def get(self, request: Request, campaign: str) -> HttpResponse:
         filters = FILTERS.read(_given(request._request.GET))
-        served = campaign_of(self.storefront, campaign)
+        served = campaign_of(self.caller, campaign)
         rows = Redemption.objects.filter(storefront=self.storefront, campaign=served)
+        if self.caller.participant is not None:
+            rows = rows.filter(participant=self.caller.participant)
         page = paginate(redemptions.readable(_filtered(rows, **filters)), request._request)
         return respond(200, presenters.page(map(presenters.redemption, redemptions.current(page.rows)), page))
 
@@ -214,19 +217,21 @@ class RedemptionEndpoint(Endpoint):
 
     @operation(
         id="get_redemption",
+        for_participants=True,
         summary="Read a redemption",
         description="Always current: one whose time is over says so.",
         responses={200: shapes.Redemption},
         errors=("not_found",),
     )
     def get(self, request: Request, redemption_id: str) -> HttpResponse:
-        redemption = redemptions.get(parse_id(redemption_id), storefront=self.storefront)
+        redemption = redemptions.get(redemption_of(self.caller, redemption_id), storefront=self.storefront)
         return respond(200, presenters.redemption(redemption))
 
 
 class ConfirmationEndpoint(ChangingEndpoint):
     @operation(
         id="confirm_redemption",
+        for_participants=True,
         summary="Confirm a redemption by its token",
         description=(
             "200 `completed`, `scheduled` or `failed`; 202 `approved`, being completed. The same token again: the "
@@ -253,7 +258,7 @@ class ConfirmationEndpoint(ChangingEndpoint):
     )
     def post(self, request: Request, redemption_id: str) -> HttpResponse:
         members = self.read(request, CONFIRMATION)
-        pk = parse_id(redemption_id)
+        pk = redemption_of(self.caller, redemption_id)
         self.links = links.of_redemption(pk)
         amount: Decimal | None = members.get("amount")
 
@@ -271,6 +276,7 @@ class ConfirmationEndpoint(ChangingEndpoint):
 class RedemptionResendEndpoint(ChangingEndpoint):
     @operation(
         id="resend_redemption_token",
+        for_participants=True,
         summary="Replace the token by a new one and send it",
         form=RESEND,
         responses={202: shapes.Redemption},
@@ -292,7 +298,7 @@ class RedemptionResendEndpoint(ChangingEndpoint):
     )
     def post(self, request: Request, redemption_id: str) -> HttpResponse:
         channel = self.read(request, RESEND).get("channel")
-        pk = parse_id(redemption_id)
+        pk = redemption_of(self.caller, redemption_id)
         self.links = links.of_redemption(pk)
 
         def resend() -> HttpResponse:
@@ -306,6 +312,7 @@ class RedemptionResendEndpoint(ChangingEndpoint):
 class RedemptionCancellationEndpoint(ChangingEndpoint):
     @operation(
         id="cancel_redemption",
+        for_participants=True,
         summary="Cancel a redemption that waits",
         description=(
             "While it waits for its token, or for the time that it is scheduled for. Safe to repeat: a cancelled one "
@@ -317,7 +324,7 @@ class RedemptionCancellationEndpoint(ChangingEndpoint):
     )
     def post(self, request: Request, redemption_id: str) -> HttpResponse:
         self.read(request, NOTHING)
-        pk = parse_id(redemption_id)
+        pk = redemption_of(self.caller, redemption_id)
 
         def cancel() -> HttpResponse:
             with self.told_of(pk):

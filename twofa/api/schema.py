@@ -119,7 +119,11 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     name = "storefrontKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        return {"type": "http", "scheme": "bearer", "description": "A storefront's key, issued by staff."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A storefront's key, issued by staff; or a participant's access token.",
+        }
 
 
 class ShapeComponent(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -188,6 +192,7 @@ class FieldComponent(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
             "examples": ["7K2-M9Q"],
             "description": "As typed; spaces and dashes are ignored.",
         },
+        fields.Password: {"type": "string", "format": "password", "minLength": 1, "maxLength": fields.Password.MOST},
         fields.File: {"type": "string", "contentMediaType": "application/octet-stream"},
     }
 

@@ -151,6 +151,15 @@ class ParticipantWithAuthorization(Participant):
     next_action: NextAction
 
 
+class Login(TypedDict):
+    """Who logged in, and what their app calls the participant's part of this API with."""
+
+    access_token: Annotated[str, note("Shown once; not stored anywhere.")]
+    token_type: Annotated[str, known("Bearer")]
+    expires_in: Annotated[int, note("Seconds.")]
+    participant: Annotated[str, note("Their `external_id`.")]
+
+
 class Document(TypedDict):
     """A picture that proves an identity, and what staff decided. Never the file."""
 

@@ -1,4 +1,4 @@
-"""The host's own code that this package calls: its points, its users, its check of numbers, who may call the API."""
+"""The host's own code that this package calls: points, users, access tokens, numbers, and who may call the API."""
 
 from __future__ import annotations
 
@@ -70,6 +70,16 @@ def user_resolver() -> Iterator[CheckMessage]:
         yield findings.USER_MODEL_NEEDS_RESOLVER(columns=", ".join(unfilled))
 
 
+def access_token_issuer() -> Iterator[CheckMessage]:
+    try:
+        issuer = conf.access_token_issuer
+        absent = [name for name in ("issue", "authenticate") if not callable(getattr(issuer, name, None))]
+        if absent:
+            raise TypeError(f"it has no {' and no '.join(f'{name}()' for name in absent)}")
+    except Exception as error:  # noqa: BLE001 - a host's module may raise anything while it is imported
+        yield findings.BAD_ACCESS_TOKEN_ISSUER(why=describe(error))
+
+
 def unfilled_columns(model: Any) -> list[str]:
     """Return the columns of a user model that must have a value, or one of their own, and get none by default."""
     fields = [f for f in model._meta.concrete_fields if not f.primary_key and f.name != model.USERNAME_FIELD]
@@ -105,4 +115,4 @@ def api_authentication() -> Iterator[CheckMessage]:
         yield findings.BAD_API_AUTHENTICATION(why=describe(error))
 
 
-CHECKS = (fulfillment_backend, user_resolver, number_check, api_authentication)
+CHECKS = (fulfillment_backend, user_resolver, access_token_issuer, number_check, api_authentication)

@@ -145,6 +145,11 @@ BAD_NUMBER_CHECK = Finding(
     "TWOFA_NUMBER_CHECK cannot be used: {why}.",
     "Name a function: check(number) -> bool.",
 )
+BAD_ACCESS_TOKEN_ISSUER = Finding(
+    "twofa.E014",
+    "TWOFA_ACCESS_TOKEN_ISSUER cannot be used: {why}.",
+    "Name a class: issue(*, participant, storefront) -> Issued, authenticate(text) -> Bearer or None.",
+)
 BAD_THROTTLE_RATES = Finding(
     "twofa.E031",
     "TWOFA_THROTTLE_RATES{where} is malformed: {why}.",

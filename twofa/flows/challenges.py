@@ -57,25 +57,34 @@ def open_challenge(ask: Ask, *, storefront: Storefront, campaign: str, actor: Ac
         # Not a buyer yet; but locked as one, so that a participant's challenges are opened one after another.
         asked = buyers.locked(ask.participant, storefront=storefront, slug=campaign)
         asked.ensure_active()
-        family = family_of(ask.purpose)
-        participant, policy = asked.participant, asked.campaign
-        contacts = _contacts(asked, ask)
-        contact, budgets = fallbacks.aim(contacts, participant=participant, campaign=policy, family=family)
-        issuing.ensure_attempts_left(budgets.failed_attempts, policy, participant.pk)
-        issuing.ensure_opens(budgets, policy, participant.pk)
-        issuing.ensure_sends(budgets, policy, participant.pk)
-        request = issuing.Request(
-            storefront=storefront,
-            campaign=policy,
-            participant=participant,
-            purpose=ask.purpose,
-            description=ask.description,
-            channel_chosen=bool(ask.channel or ask.device),
-        )
-        trail = Trail(actor, budgets.at)
-        challenge = issuing.issue(request, contact, at=budgets.at, trail=trail)
-        issuing.queue(challenge, at=budgets.at)
-        trail.write()
+        return open_for(asked, ask, storefront=storefront, actor=actor)
+
+
+@sensitive_variables()
+def open_for(asked: Buyer, ask: Ask, *, storefront: Storefront, actor: Actor) -> Challenge:
+    """Open a challenge for a locked, active participant. Called inside a transaction.
+
+    Raises: as :func:`open_challenge`.
+    """
+    family = family_of(ask.purpose)
+    participant, policy = asked.participant, asked.campaign
+    contacts = _contacts(asked, ask)
+    contact, budgets = fallbacks.aim(contacts, participant=participant, campaign=policy, family=family)
+    issuing.ensure_attempts_left(budgets.failed_attempts, policy, participant.pk)
+    issuing.ensure_opens(budgets, policy, participant.pk)
+    issuing.ensure_sends(budgets, policy, participant.pk)
+    request = issuing.Request(
+        storefront=storefront,
+        campaign=policy,
+        participant=participant,
+        purpose=ask.purpose,
+        description=ask.description,
+        channel_chosen=bool(ask.channel or ask.device),
+    )
+    trail = Trail(actor, budgets.at)
+    challenge = issuing.issue(request, contact, at=budgets.at, trail=trail)
+    issuing.queue(challenge, at=budgets.at)
+    trail.write()
     challenge.read_at = budgets.at
     return challenge
 

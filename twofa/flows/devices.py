@@ -19,7 +19,17 @@ from django.views.decorators.debug import sensitive_variables
 from twofa import contacts
 from twofa.conf import conf
 from twofa.exceptions import Invalid, NotActive, NotFound, OnboardingIncomplete, TwoFactorError, WrongState
-from twofa.flows import changes, destinations, facts, issuing, onboarding, renewals, shared_contacts, verdicts
+from twofa.flows import (
+    access_tokens,
+    changes,
+    destinations,
+    facts,
+    issuing,
+    onboarding,
+    renewals,
+    shared_contacts,
+    verdicts,
+)
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD
 from twofa.flows.transactions import retried_once
@@ -309,6 +319,9 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
 def _revoke_now(device: Device, actor: Actor, reason: str = "", *, may_be_last: bool = False) -> list[Challenge]:
     trail = Trail(actor, now())
     ended = changes.apply(device, Action.REVOKE, trail, reason=reason)
+    if reason:
+        # Staff give one, where a phone was lost or stolen: an app of the participant's may be on it.
+        access_tokens.revoke_all(device.participant, trail, reason="device_reset")
     if may_be_last and not Device.objects.active().filter(participant=device.participant).exists():
         onboarding.ask_again(device.participant, trail)
     trail.write()

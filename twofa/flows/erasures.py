@@ -26,6 +26,7 @@ from twofa import correlation
 from twofa.conf import conf
 from twofa.exceptions import PolicyRefused
 from twofa.flows import (
+    access_tokens,
     approvers,
     authenticators,
     changes,
@@ -393,6 +394,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
         erasure.counts["webhooks"] = webhooks.forget(row.pk)
+        erasure.counts["access_tokens"] = access_tokens.forget_of(row)
         trail = Trail(actor, row.erased_at)
         trail.add("participant.erased", row, files_left=erasure.files_left, **explained(reason))
         trail.carry(user=user)

@@ -135,6 +135,11 @@ class Actor:
         return cls(ActorKind.STOREFRONT, storefront.name)
 
     @classmethod
+    def participant(cls, participant: Participant) -> Actor:
+        """Return the actor of what a participant does, without a storefront in between."""
+        return cls(ActorKind.PARTICIPANT, participant.external_id)
+
+    @classmethod
     def staff(cls, user: Any) -> Actor:
         """Return the actor of an admin page."""
         return cls(ActorKind.STAFF, user.get_username())

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import PolicyRefused, WrongState
-from twofa.flows import changes
+from twofa.flows import access_tokens, changes
 from twofa.flows.history import Actor, Trail
 from twofa.models import Challenge, Device, Failure, Participant
 from twofa.models.clock import now
@@ -31,6 +31,8 @@ def hold(device: Device, trail: Trail) -> list[Challenge]:
     if not device.is_held:
         device.change(held_at=trail.at, guard=("held_at",))
         trail.add("device.held", device, destination=device.destination, reason=NOT_ME)
+        # Whoever asked for what the participant did not may be logged in as them.
+        access_tokens.revoke_all(device.participant, trail, reason=NOT_ME)
     return changes.end_challenges(device, trail, with_subject=False, reason=NOT_ME)
 
 

@@ -9,12 +9,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 from stdnum.br import cnpj, cpf
 
-from twofa import correlation
-from twofa.conf import conf
-from twofa.exceptions import Invalid, NotFound, OnboardingIncomplete, TwoFactorError, Unavailable
-from twofa.flows import challenges, contact_verifications, destinations, devices, onboarding, registrations
+from twofa.exceptions import Invalid, NotFound, OnboardingIncomplete, TwoFactorError
+from twofa.flows import accounts, challenges, contact_verifications, destinations, devices, onboarding, registrations
+from twofa.flows.accounts import Account
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.flows.registrations import Proof
@@ -23,21 +23,34 @@ from twofa.models.clock import now
 from twofa.models.ids import uuid7
 from twofa.models.participant import spelled
 
-logger = correlation.get_logger(__name__)
-
 _DECLARED = frozenset({"name", "document_number"})
 """What staff compare with the pictures: an approval is for these, and ends with them."""
-RETRY_AFTER = 5
-"""Seconds after which a storefront may ask again, where the host's resolver of users did not answer."""
 
 
-def create_user(*, campaign: Campaign, external_id: str, name: str, locale: str) -> AbstractBaseUser:
-    """Make the user of a new participant: one that cannot log in. The default of ``TWOFA_USER_RESOLVER``."""
-    model = get_user_model()
+@sensitive_variables()
+def create_user(
+    *,
+    campaign: Campaign,
+    external_id: str,
+    name: str,
+    locale: str,
+    username: str | None = None,
+    password: str | None = None,
+) -> AbstractBaseUser:
+    """Make the user of a new participant. The default of ``TWOFA_USER_RESOLVER``.
+
+    One that cannot log in, where no ``username`` and ``password`` are given. Raises: Invalid where the name is taken.
+    """
+    model: Any = get_user_model()
     column = model._meta.get_field(model.USERNAME_FIELD)
     handle = f"twofa-{uuid7().hex}"
-    user = model(**{column.name: f"{handle}@users.invalid" if isinstance(column, models.EmailField) else handle})
-    user.set_unusable_password()
+    generated = f"{handle}@users.invalid" if isinstance(column, models.EmailField) else handle
+    user: AbstractBaseUser = model(
+        **{column.name: generated if username is None else model.normalize_username(username)}
+    )
+    if username is not None and model._default_manager.filter(**{column.name: user.get_username()}).exists():
+        raise Invalid.field("username", "not_unique", _("Somebody has this name already."))
+    user.set_password(password)
     user.save()
     return user
 
@@ -50,28 +63,35 @@ def enroll(
     name: str | None = None,
     document_number: str | None = None,
     locale: str | None = None,
+    account: Account | None = None,
 ) -> tuple[Participant, bool]:
-    """Create or update a participant, and tell which; what is None keeps its value.
+    """Create or update a participant, and tell which; what is None keeps its value. ``account`` is of a new one.
 
     Raises: Invalid; NotFound where the id is the pseudonym of one who was erased; Unavailable.
     """
+    if account is not None:
+        accounts.ensure_acceptable(account)
     given = {"name": name, "document_number": _document_number(document_number), "locale": locale}
     changes = {column: value for column, value in given.items() if value is not None}
     try:
-        return _enroll(campaign, external_id, actor, changes)
+        return _enroll(campaign, external_id, actor, changes, account)
     except IntegrityError:
-        # Somebody enrolled the same participant a moment ago, or holds the document number: look again, and tell.
+        # Somebody enrolled the same participant a moment ago, or holds the document number or the name: look again,
+        # and tell.
         _ensure_free_document(campaign, external_id, changes)
-        return _enroll(campaign, external_id, actor, changes)
+        return _enroll(campaign, external_id, actor, changes, account)
 
 
-def _enroll(campaign: Campaign, external_id: str, actor: Actor, changes: dict[str, str]) -> tuple[Participant, bool]:
+def _enroll(
+    campaign: Campaign, external_id: str, actor: Actor, changes: dict[str, str], account: Account | None = None
+) -> tuple[Participant, bool]:
     with transaction.atomic():
         participant = _locked(campaign, external_id)
         _ensure_free_document(campaign, external_id, changes)
         if participant is None:
-            return _create(campaign, external_id, actor, changes), True
+            return _create(campaign, external_id, actor, changes, account), True
         participant.ensure_kept()
+        accounts.ensure_new(account)
         _change(participant, actor, changes)
     return participant, False
 
@@ -86,6 +106,7 @@ def register(
     name: str | None = None,
     document_number: str | None = None,
     locale: str | None = None,
+    account: Account | None = None,
 ) -> tuple[Participant, bool]:
     """Create a participant with a contact that a verification proved, and tell whether they are new.
 
@@ -94,9 +115,11 @@ def register(
     Raises: Invalid, NotFound, PurposeMismatch, ChallengeClosed, TransactionChanged, TokenMalformed, TokenInvalid,
     TokenSuperseded, TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, Unavailable.
     """
+    if account is not None:
+        accounts.ensure_acceptable(account)
     given = {"name": name, "document_number": _document_number(document_number), "locale": locale}
     changes = {column: value for column, value in given.items() if value is not None}
-    asked = _Registration(campaign, external_id, storefront, actor, proof, changes)
+    asked = _Registration(campaign, external_id, storefront, actor, proof, changes, account)
     try:
         participant, error, is_new = _register(asked)
     except IntegrityError:
@@ -118,6 +141,7 @@ class _Registration:
     actor: Actor
     proof: Proof
     columns: dict[str, str]
+    account: Account | None
 
 
 def _register(asked: _Registration) -> tuple[Participant | None, TwoFactorError | None, bool]:
@@ -144,7 +168,7 @@ def _register(asked: _Registration) -> tuple[Participant | None, TwoFactorError 
         trail.write()
         if error is not None:
             return None, error, False
-        participant = _create(asked.campaign, asked.external_id, asked.actor, asked.columns)
+        participant = _create(asked.campaign, asked.external_id, asked.actor, asked.columns, asked.account)
         registrations.hand_over(challenge, participant, trail)
         trail.write()
     return participant, None, True
@@ -155,10 +179,12 @@ def _is_theirs(challenge: Challenge, external_id: str) -> bool:
     return challenge.participant is not None and challenge.participant.external_id == external_id
 
 
-def _create(campaign: Campaign, external_id: str, actor: Actor, columns: dict[str, str]) -> Participant:
+def _create(
+    campaign: Campaign, external_id: str, actor: Actor, columns: dict[str, str], account: Account | None
+) -> Participant:
     _ensure_named(columns)
     locale = columns.get("locale", "")
-    user = _resolve_user(campaign, external_id, columns["name"], locale)
+    user = accounts.resolve(campaign, external_id, name=columns["name"], locale=locale, account=account)
     if Participant.objects.filter(campaign=campaign, user=user).exists():
         raise Invalid.field("external_id", "user_taken", _("The user is another participant of the campaign already."))
     participant = Participant(
@@ -184,21 +210,6 @@ def _locked(campaign: Campaign, external_id: str) -> Participant | None:
 def _ensure_named(columns: dict[str, str]) -> None:
     if "name" not in columns:
         raise Invalid.field("name", "required", _("A new participant needs a name."))
-
-
-def _resolve_user(campaign: Campaign, external_id: str, name: str, locale: str) -> Any:
-    """Ask the host whose user this is. Raises: Unavailable where the host's resolver fails."""
-    try:
-        user = conf.user_resolver(campaign=campaign, external_id=external_id, name=name, locale=locale)
-    except TwoFactorError:
-        raise
-    except Exception as error:
-        logger.exception("the user resolver failed (TWOFA_USER_RESOLVER, or its default)")
-        raise Unavailable(RETRY_AFTER) from error
-    if not isinstance(user, get_user_model()) or user.pk is None:
-        logger.error("the user resolver (TWOFA_USER_RESOLVER) gave no stored user")
-        raise Unavailable(RETRY_AFTER)
-    return user
 
 
 def _change(participant: Participant, actor: Actor, changes: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from twofa.exceptions import ChallengeClosed, Invalid, NotFound, PurposeMismatch
 from twofa.flows import changes, contact_verifications, shared_contacts, verdicts
 from twofa.flows.facts import Standing
 from twofa.flows.history import Trail
-from twofa.models import Campaign, Challenge, Device, Participant, Purpose, Storefront
+from twofa.models import Campaign, Challenge, Device, LoginGrant, Participant, Purpose, Storefront
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ def hand_over(challenge: Challenge, participant: Participant, trail: Trail) -> D
     trail.add("device.registered", device, channel=device.channel, destination=device.destination)
     changes.apply(device, Challenge.Action.VERIFY, trail)
     challenge.change(participant=participant, device=device, guard=("participant",))
+    if not challenge.is_token_expired(trail.at):
+        # Who has just typed it need not wait for another one to log in for the first time.
+        LoginGrant.objects.create(challenge=challenge, participant=participant, expires_at=challenge.live_until)
     return device
 
 

@@ -15,7 +15,17 @@ from twofa.conf import conf
 from twofa.exceptions import NotAuthenticated, PolicyRefused
 from twofa.flows import announcing
 from twofa.flows.history import Actor, Trail
-from twofa.models import MAX_LIVE_KEYS, Campaign, Scope, Storefront, StorefrontKey, WebhookEndpoint, granted, statements
+from twofa.models import (
+    MAX_LIVE_KEYS,
+    Campaign,
+    Participant,
+    Scope,
+    Storefront,
+    StorefrontKey,
+    WebhookEndpoint,
+    granted,
+    statements,
+)
 from twofa.models.clock import now
 
 _COLUMNS = frozenset({"name", "is_active", "completion_mode"})
@@ -39,10 +49,15 @@ _BY_PREFIX = statements.Select(
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls the API, and which parts of it the credentials open: never none."""
+    """Who calls the API: a storefront, for all of its participants; or one participant, by way of it.
+
+    ``scopes`` are the parts of the API that a storefront's credentials open. A participant has none: what its own app
+    may call is said by each operation.
+    """
 
     storefront: Storefront
-    scopes: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+    participant: Participant | None = None
 
 
 def open_storefront(*, name: str, actor: Actor, campaigns: Iterable[Campaign] = ()) -> Storefront:

@@ -15,11 +15,13 @@ from django.db.models import QuerySet
 
 from twofa import correlation
 from twofa.flows import (
+    access_tokens,
     challenges,
     completions,
     deliveries,
     document_files,
     idempotency,
+    login_budgets,
     policy_changes,
     prefixes,
     schedules,
@@ -53,7 +55,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
-            "forgotten": challenges.forget_accepted(at),
+            "forgotten": challenges.forget_accepted(at) + login_budgets.forget(at) + access_tokens.forget(at),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),

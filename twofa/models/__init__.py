@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twofa.models import statements, writes
+from twofa.models.access_token import AccessToken
 from twofa.models.approver import Approver
 from twofa.models.authenticator import CODES, Authenticator, RecoveryCode
 from twofa.models.campaign import POLICY_FIELDS, Campaign
@@ -15,6 +16,8 @@ from twofa.models.event import CAMPAIGN_EVENTS, EVENT_LABELS, SUBJECT, ActorKind
 from twofa.models.failure import Failure
 from twofa.models.idempotency import IdempotencyRecord
 from twofa.models.identity_document import CLAIM_LIFE, IdentityDocument
+from twofa.models.login_budget import LoginBudget
+from twofa.models.login_grant import LoginGrant
 from twofa.models.message import KINDS, MESSAGES, Kind, is_token
 from twofa.models.message_template import MessageTemplate
 from twofa.models.participant import EXTERNAL_ID_PATTERN, LOCALES, Participant, spoken
@@ -65,6 +68,7 @@ __all__ = [
     "SUBJECT",
     "TOKEN_LIFE_CAP",
     "WEBHOOKS",
+    "AccessToken",
     "ActorKind",
     "Approver",
     "Authenticator",
@@ -85,6 +89,8 @@ __all__ = [
     "IdempotencyRecord",
     "IdentityDocument",
     "Kind",
+    "LoginBudget",
+    "LoginGrant",
     "MessageTemplate",
     "Method",
     "Participant",

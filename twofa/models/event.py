@@ -43,6 +43,8 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "participant.updated": _("Participant changed"),
     "participant.switched_off": _("Two-factor switched off"),
     "participant.method_changed": _("Method changed by staff"),
+    "participant.logged_in": _("Logged in"),
+    "participant.tokens_revoked": _("Access tokens revoked"),
     "participant.document_revealed": _("Document number shown to staff"),
     "approver.entitled": _("Somebody was entitled to approve"),
     "approver.changed": _("Limits of an approver changed"),

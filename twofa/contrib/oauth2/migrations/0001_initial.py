@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         migrations.swappable_dependency(oauth2_settings.APPLICATION_MODEL),
-        ('twofa', '0022_scopes'),
+        ('twofa', '0021_scopes'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0019_challenges'),
+        ('twofa', '0020_logins'),
     ]
 
     operations = [

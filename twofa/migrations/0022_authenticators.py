@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('twofa', '0022_scopes'),
+        ('twofa', '0021_scopes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
