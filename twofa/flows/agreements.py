@@ -61,7 +61,7 @@ def ensure(
         ended_at__gt=after if since is None else max(after, since),
     )
     if answered is None or not agreed.filter(pk=answered).exists():
-        detail = _("Ask for a challenge of this change first, and let the participant answer it.")
+        detail = _("Ask for a challenge “%(purpose)s” first, and let the participant answer it.") % {"purpose": purpose}
         raise Invalid.field("authorization", "authorization_required", detail)
 
 

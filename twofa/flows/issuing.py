@@ -166,8 +166,7 @@ def issue(request: Request, contact: Device | Contact | Source, *, at: datetime,
         deadline=deadline,
         correlation_id=correlation.current(),
         **_contact_columns(contact),
-        **campaign.snapshot(),
-        **(_FORM_OF_CODES if is_unbound else {}),
+        **{**campaign.snapshot(), **(_FORM_OF_CODES if is_unbound else {})},
     )
     challenge.transaction_digest = challenge.digest() if request.digest is None else request.digest
     writes.insert(challenge)
