@@ -168,7 +168,10 @@ class CampaignAdmin(FourEyesAdmin):
                 )
             },
         ),
-        (_("Devices and identity"), {"fields": ("device_cooling_off", "identity_required", "required_documents")}),
+        (
+            _("Devices and identity"),
+            {"fields": ("device_cooling_off", "unbound_devices_approve", "identity_required", "required_documents")},
+        ),
         (
             _("Approvers and schedules"),
             {"fields": ("approver_threshold", "schedule_max_ahead", "schedule_grace")},

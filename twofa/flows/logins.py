@@ -183,6 +183,8 @@ def _is_outdated(challenge: Challenge, buyer: Buyer) -> bool:
     """Tell whether another message is due: the last one failed, or its pause is over and it may be replaced."""
     if challenge.delivery_status in Delivery.UNDELIVERED:
         return True
+    if challenge.is_unbound:
+        return False
     is_over = buyer.at >= challenge.resend_available_at
     # With no message left the last token is all there is, for as long as it lives; then the answer says so.
     return is_over and (challenge.resends_remaining > 0 or challenge.is_token_expired(buyer.at))
