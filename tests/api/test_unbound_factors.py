@@ -60,7 +60,7 @@ def test_challenge_by_an_app_sends_nothing(api, shop, phone, asked):
 
 def test_app_answers_until_the_deadline(api, shop, phone):
     body = ask(api, shop).json()
-    travel(Challenge, body["id"], minutes=20)
+    travel(timedelta(minutes=20))
     assert answer(api, body, phone.code()).json()["status"] == "approved"
 
 
@@ -178,7 +178,7 @@ def test_recovery_code_answers_where_the_message_never_came(api, shop, codes):
     device = factories.device(shop.participant)
     body = ask(api, shop, channel="sms").json()
     device.change(held_at=now())
-    travel(Challenge, body["id"], minutes=20)
+    travel(timedelta(minutes=20))
     assert answer(api, body, codes[0]).json()["status"] == "approved"
 
 

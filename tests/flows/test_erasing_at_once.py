@@ -9,7 +9,7 @@ import pytest
 from tests.dumps import found_in_tables
 from tests.lives import TRACES, Life
 from tests.stories import STAFF
-from twofa.flows import audits, erasures, seals
+from twofa.flows import audits, erasures, forgetting, seals
 from twofa.models import Event, IdentityDocument, Participant
 from twofa.models.clock import now
 
@@ -76,7 +76,7 @@ def test_two_runs_at_the_same_moment_are_one_erasure(life, threads):
 def test_rows_are_locked_in_the_order_of_all_flows(life, sql):
     """Whoever notes that a file is gone holds its document, and whoever decides one holds the participant."""
     with sql() as statements:
-        erasures._forget_documents(life.participant, STAFF)
+        forgetting.forget_documents(life.participant, STAFF)
     locks = [sql for sql in statements.counted if "FOR NO KEY UPDATE" in sql or "UPDATE " in sql[:8]]
     tables = [next(t for t in TABLES if f'"{t}"' in lock) for lock in locks]
     assert list(dict.fromkeys(tables)) == TABLES

@@ -62,8 +62,8 @@ class ChallengesEndpoint(Endpoint):
         description=(
             "Outside of any redemption: for a login, or for whatever else you name (`step_up:<name>`). A participant "
             "who is not there, and a device or channel that this one has not, are 404 with their `resource`. `totp` "
-            "and `otp` send no message: an authenticator app answers, or another django-otp device of the participant's "
-            "user."
+            "and `otp` send no message: an authenticator app answers, or another django-otp device of the "
+            "participant's user."
         ),
         form=CHALLENGE,
         responses={201: shapes.ChallengeWithAction},

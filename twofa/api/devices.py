@@ -106,8 +106,8 @@ class DevicesEndpoint(Endpoint):
         description=(
             "A token goes to the device itself. Where the participant has an active device, it goes there first: "
             "`authorization` is set and `challenge` is null. A known address: 200, no new message. An authenticator "
-            "app (`totp`) is answered with what it reads, once; an `Idempotency-Key` is not looked at then. Where a factor "
-            "stands, `authorization` names an answered challenge of purpose `step_up:authenticator_add`, and for an "
+            "app (`totp`) is answered with what it reads, once; an `Idempotency-Key` is not looked at then. Where a "
+            "factor stands, `authorization` names an answered challenge `step_up:authenticator_add`, and for an "
             "address, where that factor is an app alone, one of `step_up:device_add`."
         ),
         form=DEVICE,

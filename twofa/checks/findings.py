@@ -373,6 +373,16 @@ ENDPOINTS_WITHOUT_KEY = Finding(
     "The secrets of {count} webhook endpoints are made with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
     "Put the key back, or rotate these secrets in the admin. Until then nothing is sent to these endpoints.",
 )
+AUTHENTICATOR_LIBRARY_MISSING = Finding(
+    "twofa.E064",
+    "{count} authenticator apps are in use, and the library cryptography, which opens their secrets, is not installed.",
+    "Install django-twofa[totp]. Until then no code of an app is taken.",
+)
+AUTHENTICATORS_WITHOUT_KEY = Finding(
+    "twofa.W019",
+    "The secrets of {count} authenticator apps were sealed with the key {kid!r}, which is not in TWOFA_TOKEN_KEYS.",
+    "Put the key back until these apps were used once. Without it their codes cannot be checked.",
+)
 USER_MODEL_NEEDS_RESOLVER = Finding(
     "twofa.W010",
     "The default TWOFA_USER_RESOLVER fills no column of the user model but its USERNAME_FIELD, and these need values: "

@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from twofa.checks import findings, keys
 from twofa.conf import conf
-from twofa.models import Campaign, Challenge, DocumentFile, TwoFactorMode, WebhookEndpoint
+from twofa.models import Authenticator, Campaign, Challenge, DocumentFile, TwoFactorMode, WebhookEndpoint
 from twofa.tokens import ALPHABETS
 
 DOCUMENT_LIBRARIES = {"cryptography": "cryptography", "PIL": "pillow", "pypdfium2": "pypdfium2"}
@@ -99,4 +99,23 @@ def document_keys(alias: str) -> Iterator[CheckMessage]:
         yield findings.DOCUMENTS_WITHOUT_KEY(kid=kid, count=count)
 
 
-CHECKS = (campaign_channels, campaign_policies, challenge_keys, endpoint_keys, identity_documents, document_keys)
+def authenticators(alias: str) -> Iterator[CheckMessage]:
+    """Apps whose secrets cannot be opened: their owners are shut out, and find out one by one."""
+    in_use = Authenticator.objects.using(alias).exclude(status=Authenticator.Status.REVOKED)
+    count = in_use.count()
+    if count and find_spec("cryptography") is None:
+        yield findings.AUTHENTICATOR_LIBRARY_MISSING(count=count)
+    orphans = in_use.exclude(kid__in=keys.TOKENS.kids)
+    for kid, some in orphans.order_by("kid").values_list("kid").annotate(count=Count("pk")):
+        yield findings.AUTHENTICATORS_WITHOUT_KEY(kid=kid, count=some)
+
+
+CHECKS = (
+    campaign_channels,
+    campaign_policies,
+    challenge_keys,
+    endpoint_keys,
+    identity_documents,
+    document_keys,
+    authenticators,
+)

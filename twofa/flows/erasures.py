@@ -17,7 +17,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from django.apps import apps
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -28,15 +28,12 @@ from twofa.exceptions import PolicyRefused
 from twofa.flows import (
     access_tokens,
     approvers,
-    authenticators,
     changes,
     document_files,
     facts,
+    forgetting,
     mentions,
-    onboarding,
-    outbox,
     participants,
-    prefixes,
     redactions,
     webhooks,
 )
@@ -57,12 +54,10 @@ from twofa.models import (
     Redemption,
 )
 from twofa.models.clock import now
-from twofa.models.purpose import DIGESTS_OF_ORDERS
 
 logger = correlation.get_logger(__name__)
 
 PREFIX = "erased-"
-CHUNK = 200
 PERSONAL = ("external_id", "name", "document_number", "locale", "user")
 CODES = frozenset(
     {None, "", "erased", "details_changed", "device_reset", *Failure.values, *IdentityDocument.Reason.values}
@@ -98,10 +93,11 @@ def erase(participant: Participant, *, actor: Actor, reason: str = "") -> Erasur
         counts = {
             "entitlements": approvers.forget(participant, actor=actor),
             "challenges": _end_challenges(participant, actor),
-            "documents": _forget_documents(participant, actor),
-            "devices": _forget_devices(participant, actor),
-            "messages": _forget_messages(participant, actor),
+            "documents": forgetting.forget_documents(participant, actor),
+            "devices": forgetting.forget_devices(participant, actor),
+            "messages": forgetting.forget_messages(participant, actor),
         }
+        forgetting.forget_authenticators(participant, actor)
         document_files.erase_of(participant)
         counts["idempotency_records"] = _forget_answers(person)
         counts["admin_log"] = _forget_admin_log(participant)
@@ -210,13 +206,6 @@ def _member(name: str, value: str) -> str:
     return f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}"
 
 
-def _locked(participant: Participant) -> Participant:
-    """Lock the participant, before anything of theirs: in the order of all flows."""
-    # Without its user: where another run gives it a new one while this waits, PostgreSQL finds the join empty.
-    rows = Participant.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
-    return rows.get(pk=participant.pk)
-
-
 def _close(participant: Participant, actor: Actor) -> Participant:
     """Let nothing begin any more, and tell so; return the row as it was found.
 
@@ -224,7 +213,7 @@ def _close(participant: Participant, actor: Actor) -> Participant:
     """
     with transaction.atomic():
         # Under the lock that every checkout takes: none that has begun is overlooked.
-        row = _locked(participant)
+        row = forgetting.locked(participant)
         # And in the turn of those that send them what others ask for.
         facts.take_turn(facts.recipient_turn(participant.pk))
         rows = Redemption.objects.filter(participant=participant)
@@ -262,74 +251,13 @@ def _end_challenges(participant: Participant, actor: Actor) -> int:
     return ended
 
 
-def _forget_documents(participant: Participant, actor: Actor) -> int:
-    """Forget the keys of files, so that no backup of them can be read, and what staff wrote."""
-    with transaction.atomic():
-        _locked(participant)
-        trail = Trail(actor, now())
-        # Documents before their files: whoever notes that a file is gone locks them in this order.
-        documents = list(IdentityDocument.objects.filter(participant=participant).select_for_update(no_key=True))
-        for document in documents:
-            if document.is_waiting:
-                # Out of the queue: there is nothing left to look at.
-                onboarding.withdraw(document, trail)
-            # Random and not empty: the same for all would be the same picture of all.
-            blank = {"fingerprint": secrets.token_bytes(32), "fingerprint_kid": ""}
-            IdentityDocument.objects.filter(pk=document.pk).update(comment="", internal_comment="", **blank)
-        # Not those of an upload that is just under way: it will be refused, and take away what it has stored itself.
-        document_files.shred(DocumentFile.objects.filter(document__in=documents), trail.at)
-        trail.write()
-    return len(documents)
-
-
-def _forget_devices(participant: Participant, actor: Actor) -> int:
-    """Revoke the devices without a notice: who asked to be forgotten is not written to."""
-    devices = Device.objects.filter(participant=participant)
-    with transaction.atomic():
-        trail = Trail(actor, now())
-        prefixes.forget(devices.values_list("address", flat=True), actor=actor)
-        for device in devices.select_for_update(no_key=True):
-            if device.status != Device.Status.REVOKED:
-                device.change(status=Device.Status.REVOKED, confirmed=False, is_default=False, revoked_at=trail.at)
-                trail.add("device.revoked", device, reason="erased")
-        authenticators.forget(participant, trail)
-        trail.write()
-        return devices.update(name="", address="", destination="")
-
-
-def _forget_messages(participant: Participant, actor: Actor) -> int:
-    blank = {"address": "", "destination": ""}
-    deliveries = Delivery.objects.filter(Q(participant=participant) | Q(challenge__participant=participant))
-    with transaction.atomic():
-        trail = Trail(actor, now())
-        for row in deliveries.open().select_for_update(no_key=True, of=("self",)).select_related("challenge"):
-            row.destination = ""
-            outbox.move(row, trail, Delivery.Status.SUPERSEDED, reason="erased")
-        trail.write()
-    count = _update(deliveries, **blank, prefix="", context={}, early_report=None, provider_message_id="")
-    challenges = Challenge.objects.filter(Q(participant=participant) | approvers.answered_by(participant))
-    _update(challenges, **blank, accepted=None)
-    _update(challenges.exclude(purpose__in=DIGESTS_OF_ORDERS), transaction_digest=b"", description="")
-    # What a backend or staff wrote of a failure; its code stays. No digest covers it.
-    _update(Redemption.objects.filter(participant=participant), failure_detail="")
-    _update(Case.objects.filter(Q(participant=participant) | Q(device__participant=participant)), note="")
-    return count
-
-
-def _update(rows: models.QuerySet[Any], **changes: Any) -> int:
-    """Change all rows, a chunk to a transaction."""
-    keys = list(rows.order_by("pk").values_list("pk", flat=True))
-    chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
-    return sum(rows.model._base_manager.filter(pk__in=chunk).update(**changes) for chunk in chunks)
-
-
 @sensitive_variables()
 def _forget_answers(person: _Person) -> int:
     """Delete stored answers in whose address, key or body the person is, or something of theirs."""
     conditions = list(person.answers())
     gone = 0
-    for start in range(0, len(conditions), CHUNK):
-        holding = reduce(or_, conditions[start : start + CHUNK])
+    for start in range(0, len(conditions), forgetting.CHUNK):
+        holding = reduce(or_, conditions[start : start + forgetting.CHUNK])
         gone += IdempotencyRecord.objects.filter(holding).delete()[0]
     return gone
 
@@ -376,7 +304,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
     The user that they had leads from the ledger to a person, and is free for the same member to enroll again.
     """
     with transaction.atomic():
-        row = _locked(participant)
+        row = forgetting.locked(participant)
         if row.erased_at is not None:
             # By another run, while this one waited: its pseudonym was printed, and must not be replaced.
             erasure.pseudonym = row.external_id

@@ -11,7 +11,10 @@ from twofa.models import Challenge, TokenAlphabet
 
 
 class TokenForm(forms.Form):
-    """Asks for the token of a message. Phones offer it above their keyboard (``one-time-code``)."""
+    """Asks for the token of a message, or the code of an app. Phones offer it above their keyboard (``one-time-code``).
+
+    Where a recovery code is taken as well, phones show letters.
+    """
 
     token = forms.CharField(
         label=_("Token"),
@@ -28,7 +31,10 @@ class TokenForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, challenge: Challenge, **options: Any) -> None:
+    def __init__(self, *args: Any, challenge: Challenge, takes_recovery_codes: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
-        is_numeric = challenge.token_alphabet == TokenAlphabet.NUMERIC
+        if challenge.is_unbound:
+            self.fields["token"].label = _("Code")
+            self.fields["token"].error_messages["required"] = _("Type the code that your app shows.")
+        is_numeric = challenge.token_alphabet == TokenAlphabet.NUMERIC and not takes_recovery_codes
         self.fields["token"].widget.attrs["inputmode"] = "numeric" if is_numeric else "text"

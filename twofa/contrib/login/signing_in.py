@@ -20,9 +20,9 @@ from twofa.conf import conf
 from twofa.contrib.login import halves
 from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
-from twofa.flows import challenges
+from twofa.flows import authenticators, challenges, destinations, issuing, recovery_codes
 from twofa.flows.history import Actor
-from twofa.models import ActorKind, Challenge, Participant, Purpose, Storefront
+from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
 
 
 def begin(request: HttpRequest, user: Any) -> None:
@@ -95,10 +95,11 @@ def finish(request: HttpRequest, half: Half, token: object) -> None:
     Raises: as :func:`challenges.verify`; ChallengeClosed where the half, or its challenge, has ended.
     """
     user, challenge = _held(half)
-    verified = challenges.verify(challenge.pk, storefront=storefront(), token=token, actor=_actor(_of(challenge)))
+    person = _of(challenge)
+    verified = challenges.verify(challenge.pk, storefront=storefront(), token=token, actor=_actor(person))
     # A right token is known again for a day, for a storefront that lost an answer. Here it opens one session: where
     # sessions are cookies, the half of a sign-in can be brought back with its cookie.
-    device = verified.device
+    device = verified.device or authenticators.active(person)
     if verified.ended_at != verified.read_at or device is None or device.user_id != user.pk:
         raise ChallengeClosed
     halves.end(request)
@@ -106,10 +107,27 @@ def finish(request: HttpRequest, half: Half, token: object) -> None:
     django_otp.login(request, device)
 
 
-def resend(half: Half) -> None:
-    """Send a new token. Raises: as :func:`challenges.resend`; ChallengeClosed where the half has ended."""
+def resend(half: Half, channel: str | None = None) -> None:
+    """Send a new token, by a channel where the person chose one in place of their app.
+
+    Raises: as :func:`challenges.resend`; ChallengeClosed where the half has ended.
+    """
     challenge = _held(half)[1]
-    challenges.resend(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)))
+    challenges.resend(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)), channel=channel)
+
+
+def other_ways(challenge: Challenge) -> list[Device]:
+    """Return the contacts that a message may go to in place of the app's code: one on each channel."""
+    if not challenge.is_unbound:
+        return []
+    contacts, at = destinations.devices_of(_of(challenge))
+    policy: Any = {"campaign": challenge.campaign, "at": at, "allowed_channels": challenge.allowed_channels}
+    return destinations.next_contacts(contacts, **policy, event=issuing.message_of(challenge.purpose), tried=())
+
+
+def takes_recovery_codes(challenge: Challenge) -> bool:
+    """Tell whether the person has a recovery code left, which answers in the place of the token."""
+    return recovery_codes.left(_of(challenge)) > 0
 
 
 def cancel(request: HttpRequest) -> None:

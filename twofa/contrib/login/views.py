@@ -28,13 +28,16 @@ from twofa.exceptions import (
     ChannelUnavailable,
     DestinationNotAllowed,
     InputError,
+    OnboardingIncomplete,
     ResendCooldown,
     ResendsExhausted,
     SendBudget,
+    Throttled,
     TokenExpired,
     TokenInvalid,
     TokenSuperseded,
     TwoFactorError,
+    Unavailable,
 )
 from twofa.models import Challenge
 
@@ -42,6 +45,8 @@ STYLE_LIFE = "public, max-age=3600"
 _TYPE_AGAIN = (InputError, TokenInvalid, TokenSuperseded, TokenExpired)
 _NO_MESSAGE = (ChannelUnavailable, DestinationNotAllowed, ResendCooldown, ResendsExhausted, SendBudget)
 """After these the sign-in goes on: the token that was sent may still be typed."""
+_NOT_BY_THE_APP = (OnboardingIncomplete, Throttled, Unavailable)
+"""After these, where an app answers, the sign-in goes on: its pause ends, or another way is taken."""
 
 
 def _is_verified(request: HttpRequest) -> bool:
@@ -114,12 +119,19 @@ class TokenView(_Step, FormView):  # type: ignore[type-arg]
     http_method_names = ["get", "head", "post"]
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "challenge": self.challenge}
+        return {**super().get_form_kwargs(), **self.form_options()}
+
+    def form_options(self) -> dict[str, Any]:
+        """Return what the form asks for."""
+        taken = signing_in.takes_recovery_codes(self.challenge)
+        return {"challenge": self.challenge, "takes_recovery_codes": taken}
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         following = self.get_redirect_url()
         return super().get_context_data(
             challenge=self.challenge,
+            takes_recovery_codes=signing_in.takes_recovery_codes(self.challenge),
+            other_ways=signing_in.other_ways(self.challenge),
             following=following,
             resend_url=_with_next("twofa_login:resend", following),
             cancel_url=_with_next("twofa_login:cancel", following),
@@ -130,6 +142,11 @@ class TokenView(_Step, FormView):  # type: ignore[type-arg]
         try:
             signing_in.finish(self.request, self.half, form.cleaned_data["token"])
         except _TYPE_AGAIN as error:
+            form.add_error("token", str(error.detail))
+            return self.form_invalid(form)
+        except _NOT_BY_THE_APP as error:
+            if not self.challenge.is_unbound:
+                return self.ended(error)
             form.add_error("token", str(error.detail))
             return self.form_invalid(form)
         except TwoFactorError as error:
@@ -144,13 +161,18 @@ class ResendView(TokenView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            signing_in.resend(self.half)
+            signing_in.resend(self.half, self._channel())
         except _NO_MESSAGE as error:
-            form = TokenForm(challenge=self.challenge)
+            form = TokenForm(**self.form_options())
             return self.render_to_response(self.get_context_data(form=form, trouble=error.detail))
         except TwoFactorError as error:
             return self.ended(error)
         return HttpResponseRedirect(_with_next("twofa_login:token", self.get_redirect_url()))
+
+    def _channel(self) -> str | None:
+        """Return the channel that was chosen in place of an app: one that the page offered, or none."""
+        given = self.request.POST.get("channel")
+        return next((way.channel for way in signing_in.other_ways(self.challenge) if way.channel == given), None)
 
 
 class CancelView(_Step):
