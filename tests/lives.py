@@ -26,7 +26,7 @@ from tests.forms import picture
 from tests.papers import decide, submitted
 from tests.stories import STAFF, confirm, deliver_due
 from twofa import contacts
-from twofa.flows import cases, devices, disclosures, exports, recovery_codes, redemptions
+from twofa.flows import cases, device_logins, disclosures, exports, recovery_codes, redemptions
 from twofa.flows.history import Trail
 from twofa.models import Authenticator, Delivery, Device, Participant, Redemption
 from twofa.models.clock import now
@@ -108,7 +108,7 @@ class Life:
         redemptions.cancel(refused.pk, storefront=None, actor=STAFF, reason=f"{NAME} rang")
         self._report(completed)
         login = login_challenge(shop)
-        devices.answer_login(shop.device, wrong_token(login))
+        device_logins.answer_login(shop.device, wrong_token(login))
         # Hers to the last word: what a storefront says of a step-up may name her.
         step_up(shop, description=f"Statement for {NAME}")
 

@@ -191,6 +191,14 @@ def normalise(value: object, *, alphabet: str, length: int) -> str:
     return token
 
 
+def foreign(value: object) -> str:
+    """Return a code of a device that is not ours, as it was typed but for spaces around it. Raises: TokenMalformed."""
+    text = value.strip(" ") if isinstance(value, str) else ""
+    if not text or len(text) > _MAX_INPUT or not text.isascii() or not text.isprintable():
+        raise TokenMalformed
+    return text
+
+
 def matches(given: str, expected: str) -> bool:
     """Compare two normalised tokens in constant time, so that the time taken tells no prefix."""
     return hmac.compare_digest(given.encode(), expected.encode())

@@ -19,6 +19,7 @@ from twofa.api import (
     logins,
     participants,
     receipts,
+    recovery_codes,
     redemptions,
 )
 from twofa.pages import not_me
@@ -58,6 +59,7 @@ urlpatterns = [
     path(f"{_CHALLENGE}verify/", challenges.ChallengeVerificationEndpoint.as_view(), name="challenge-verify"),
     path(f"{_CHALLENGE}resend/", challenges.ChallengeResendEndpoint.as_view(), name="challenge-resend"),
     path(f"{_CHALLENGE}cancel/", challenges.ChallengeCancellationEndpoint.as_view(), name="challenge-cancel"),
+    path(f"{_PARTICIPANT}recovery-codes/", recovery_codes.RecoveryCodesEndpoint.as_view(), name="recovery-codes"),
     path(f"{_PARTICIPANT}challenges/", challenges.ChallengesEndpoint.as_view(), name="challenges"),
     path(
         "campaigns/<str:campaign>/contact-verifications/",

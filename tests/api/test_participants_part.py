@@ -20,6 +20,7 @@ THEIRS: dict[str, set[str]] = {
     "document": {"GET"},
     "device": {"GET", "DELETE"},
     "device-verify": {"POST"},
+    "recovery-codes": {"GET", "POST"},
     "device-resend": {"POST"},
     "device-authorize": {"POST"},
     "device-make-default": {"POST"},

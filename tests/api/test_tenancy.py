@@ -30,6 +30,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "document": {"GET": None},
     "device": {"GET": None, "DELETE": None},
     "device-verify": {"POST": {"token": "ABCDEF"}},
+    "recovery-codes": {"GET": None, "POST": None},
     "device-resend": {"POST": None},
     "device-authorize": {"POST": {"token": "ABCDEF"}},
     "device-make-default": {"POST": None},

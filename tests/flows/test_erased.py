@@ -11,7 +11,7 @@ from tests.lives import CPF, EXTERNAL_ID, NAME, PHONE, TRACES, Life
 from tests.papers import submitted
 from tests.stories import STAFF, unchanged
 from twofa.exceptions import NotFound, PolicyRefused
-from twofa.flows import audits, checkouts, devices, disclosures, erasures, methods, participants, reviews
+from twofa.flows import audits, checkouts, device_logins, devices, disclosures, erasures, methods, participants, reviews
 from twofa.models import Device, IdempotencyRecord, Participant
 
 pytestmark = pytest.mark.django_db
@@ -58,15 +58,15 @@ def test_login_with_a_token_of_one_who_was_erased_is_no_error(life, monkeypatch)
     login = factories.login_challenge(life.shop)
     token = factories.token_of(login)
     life._end_what_is_open()
-    locked = devices._locked
+    locked = devices.locked_device
 
     def late(pk):
-        monkeypatch.setattr(devices, "_locked", locked)
+        monkeypatch.setattr(device_logins, "locked_device", locked)
         erase(life)
         return locked(pk)
 
-    monkeypatch.setattr(devices, "_locked", late)
-    assert devices.answer_login(life.shop.device, token) is False
+    monkeypatch.setattr(device_logins, "locked_device", late)
+    assert device_logins.answer_login(life.shop.device, token) is False
 
 
 def test_pseudonym_is_refused_over_the_api(life):

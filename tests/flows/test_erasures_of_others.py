@@ -9,7 +9,7 @@ import pytest
 from tests import factories
 from tests.api.client import Api
 from tests.stories import STAFF, cancel, deliver_due, travel
-from twofa.flows import audits, devices, erasures, exports, seals
+from twofa.flows import audits, device_logins, erasures, exports, seals
 from twofa.models import Event, IdempotencyRecord, Participant, StorefrontKey
 from twofa.models.clock import now
 
@@ -86,7 +86,7 @@ def test_same_id_in_another_campaign_keeps_its_answers_and_its_events():
         deliver_due()
     cancel(one, one.participant.redemptions.get())
     login = factories.login_challenge(two)
-    devices.answer_login(two.device, factories.wrong_token(login))
+    device_logins.answer_login(two.device, factories.wrong_token(login))
     travel(timedelta(hours=1))
     seals.seal(now())
     before = list(Event.objects.filter(participant=two.participant.pk).order_by("pk").values())

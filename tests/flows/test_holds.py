@@ -9,7 +9,7 @@ from tests.factories import Shop, device, login_challenge, token_of
 from tests.stories import STAFF, confirm, deliver_due, points, refused, resend, travel
 from twofa.channels.memory import outbox
 from twofa.exceptions import NotFound, OnboardingIncomplete, PolicyRefused, WrongState
-from twofa.flows import destinations, devices, facts, holds, onboarding
+from twofa.flows import destinations, device_logins, devices, facts, holds, onboarding
 from twofa.flows.history import Trail
 from twofa.flows.next_actions import HELD
 from twofa.models import Device, Event, Participant, Redemption
@@ -67,7 +67,7 @@ def test_held_device_opens_no_session(shop: Shop):
     token = token_of(login)
     Device.objects.update(held_at=now())
 
-    assert not devices.answer_login(shop.device, token)
+    assert not device_logins.answer_login(shop.device, token)
     login.refresh_from_db()
     assert (login.status, login.attempts) == ("pending", 0)
 

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery
 from twofa.admin.fields import CountriesField, DaysHoursField, MinutesSecondsField, OrderedChoiceField
-from twofa.admin.words import DOCUMENTS, duration
+from twofa.admin.vocabulary import DOCUMENTS
+from twofa.admin.words import duration
 from twofa.models import POLICY_FIELDS, Campaign, Channel, Method, TwoFactorMode
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def help_texts() -> dict[str, StrOrPromise]:
             "In 24 hours, to numbers that differ in their last four digits only. Empty: no limit."
         ),
         "sms_per_day": _("In 24 hours. Then tokens go by the next channel. Empty: no limit."),
+        "unbound_devices_approve": _(
+            "The code of such an app is bound to no order: whoever reads one may use it for any. Off: participants who "
+            "chose an app get the token of an order by message."
+        ),
         "identity_required": _(
             "A redemption waits until the participant has sent the documents below and staff have approved them."
         ),

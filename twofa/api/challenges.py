@@ -21,7 +21,7 @@ from twofa.api.operations import operation
 from twofa.api.redemptions import RESEND
 from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import challenges
-from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope
+from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope, Unbound
 
 ASKING = (
     "not_found",
@@ -39,7 +39,7 @@ class ChallengeInput(Input):
     """What for, and by which way where that matters. `description` is shown in the message of a step-up."""
 
     purpose = Text(max_length=64, pattern=rf"{Purpose.LOGIN.value}|{STEP_UP_PATTERN}")
-    channel = Choice(choices=Channel.values, required=False, allow_null=True)
+    channel = Choice(choices=[*Channel.values, *Unbound.values], required=False, allow_null=True)
     device = Identifier(required=False, allow_null=True)
     description = Text(max_length=200, required=False)
 
@@ -61,7 +61,9 @@ class ChallengesEndpoint(Endpoint):
         summary="Ask a participant for a second factor",
         description=(
             "Outside of any redemption: for a login, or for whatever else you name (`step_up:<name>`). A participant "
-            "who is not there, and a device or channel that this one has not, are 404 with their `resource`."
+            "who is not there, and a device or channel that this one has not, are 404 with their `resource`. `totp` "
+            "and `otp` send no message: an authenticator app answers, or another django-otp device of the participant's "
+            "user."
         ),
         form=CHALLENGE,
         responses={201: shapes.ChallengeWithAction},
@@ -117,8 +119,9 @@ class ChallengeVerificationEndpoint(_Answered):
         id="verify_challenge",
         summary="Answer a challenge by its token",
         description=(
-            "Of a login, a step-up or a contact verification. The same token again: the stored state. One of a "
-            "redemption, a batch or a device is answered at that resource's own path."
+            "Of a login, a step-up or a contact verification. The same token again: the stored state. A recovery code "
+            "answers a login or a step-up in the place of its token. One of a redemption, a batch or a device is "
+            "answered at that resource's own path."
         ),
         form=TOKEN,
         responses={200: shapes.ChallengeWithAction},
@@ -152,7 +155,10 @@ class ChallengeResendEndpoint(_Answered):
     @operation(
         id="resend_challenge_token",
         summary="Send the token of a challenge once more",
-        description="A new token: the one before is void. A contact verification stays on its channel.",
+        description=(
+            "A new token: the one before is void. A contact verification stays on its channel. One that an "
+            "authenticator app answers needs a `channel`, and is answered by the message from then on."
+        ),
         form=RESEND,
         responses={202: shapes.ChallengeWithAction},
         errors=(

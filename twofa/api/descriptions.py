@@ -26,9 +26,10 @@ Amounts are texts (`"15000.00"`). Texts hold no control or bidirectional charact
 
 **Callers.** A storefront's key; or a participant's access token, for what is their own: all else is 404 then.
 
-**Repeating.** Send an `Idempotency-Key` with each POST (a login does not look at it): the same key and body get the
-first answer again, for 24 hours. Repeat only 429, 503 and `idempotency_in_progress`, after `Retry-After`. After a lost
-connection repeat with the same key, or GET. PUT, PATCH, DELETE and `cancel` are safe to repeat.
+**Repeating.** Send an `Idempotency-Key` with each POST (a login, and what shows a secret or recovery codes, does not
+look at it): the same key and body get the first answer again, for 24 hours. Repeat only 429, 503 and
+`idempotency_in_progress`, after `Retry-After`. After a lost connection repeat with the same key, or GET. PUT, PATCH,
+DELETE and `cancel` are safe to repeat.
 
 **Lists.** Newest first; `next` and `previous` are absolute paths on this host (no scheme, no host name: those are the
 caller's own claim), to be resolved against the URL of the request.
@@ -39,7 +40,8 @@ caller's own claim), to be resolved against the URL of the request.
 TAGS = [
     {"name": "campaigns", "description": "The loyalty programmes that your storefront serves."},
     {"name": "participants", "description": "Members of a campaign, by your own `external_id`."},
-    {"name": "devices", "description": "Phones and e-mail addresses that receive tokens."},
+    {"name": "devices", "description": "Phones and e-mail addresses that receive tokens, and authenticator apps."},
+    {"name": "recovery_codes", "description": "Ten on paper, each good once, for when every device is lost."},
     {"name": "documents", "description": "Pictures that prove who a participant is, and what staff decided."},
     {
         "name": "logins",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-from twofa.api import links, presenters, shapes
+from twofa.api import authenticators, links, presenters, shapes
 from twofa.api.base import Endpoint, respond
 from twofa.api.campaigns import PAGING
-from twofa.api.fields import Choice, Input, Raw, Text
-from twofa.api.lookups import device_of, participant_of
-from twofa.api.operations import operation
+from twofa.api.fields import Choice, Identifier, Input, Raw, Text
+from twofa.api.lookups import contact_of, factor_of, participant_of
+from twofa.api.operations import Parameter, operation
 from twofa.api.pagination import paginate
+from twofa.flows import authenticators as enrolments
 from twofa.flows import devices
-from twofa.models import Challenge, Channel, Device, Scope, Storefront
+from twofa.models import Authenticator, Challenge, Channel, Device, Scope, Storefront, Unbound
 from twofa.models.clock import Clock
 
 VERDICTS = (
@@ -43,11 +47,20 @@ SENDING = (
 
 
 class DeviceInput(Input):
-    """A new device."""
+    """A new device: an address, or an authenticator app (`totp`), which has none."""
 
-    channel = Choice(choices=Channel.values)
-    address = Text(max_length=254)
+    channel = Choice(choices=[*Channel.values, Unbound.TOTP.value])
+    address = Text(max_length=254, required=False)
     name = Text(max_length=150, required=False)
+    authorization = Identifier(required=False, allow_null=True)
+
+    def cross_check(self, values: dict[str, Any]) -> None:
+        is_app = values["channel"] == Unbound.TOTP
+        if is_app and "address" in values:
+            detail = gettext("An authenticator app has no address.")
+            raise ValidationError({"address": ErrorDetail(detail, "not_of_an_app")})
+        if not is_app and "address" not in values:
+            raise ValidationError({"address": ErrorDetail(gettext("Give the address."), "required")})
 
 
 class TokenInput(Input):
@@ -72,7 +85,7 @@ class DevicesEndpoint(Endpoint):
         id="list_devices",
         for_participants=True,
         summary="List a participant's devices",
-        description="Revoked ones are left out.",
+        description="Revoked ones are left out. Authenticator apps, two at most, are on the first page.",
         responses={200: shapes.DevicePage},
         errors=("not_found",),
         query=PAGING,
@@ -81,7 +94,10 @@ class DevicesEndpoint(Endpoint):
         participant = participant_of(self.caller, campaign, external_id)
         rows = Device.objects.filter(participant=participant).exclude(status=Device.Status.REVOKED)
         page = paginate(rows, request._request)
-        return respond(200, presenters.page(present_devices(page.rows, self.storefront), page))
+        shown = present_devices(page.rows, self.storefront)
+        if page.previous is None:
+            shown = [*map(authenticators.present, authenticators.living(participant=participant)), *shown]
+        return respond(200, presenters.page(shown, page))
 
     @operation(
         id="register_device",
@@ -89,10 +105,13 @@ class DevicesEndpoint(Endpoint):
         summary="Register a device",
         description=(
             "A token goes to the device itself. Where the participant has an active device, it goes there first: "
-            "`authorization` is set and `challenge` is null. A known address: 200, no new message."
+            "`authorization` is set and `challenge` is null. A known address: 200, no new message. An authenticator "
+            "app (`totp`) is answered with what it reads, once; an `Idempotency-Key` is not looked at then. Where a factor "
+            "stands, `authorization` names an answered challenge of purpose `step_up:authenticator_add`, and for an "
+            "address, where that factor is an app alone, one of `step_up:device_add`."
         ),
         form=DEVICE,
-        responses={200: shapes.Device, 201: shapes.Device},
+        responses={200: shapes.Device, 201: shapes.NewDevice},
         errors=("not_found", *SENDING),
         request_example={"channel": "sms", "address": "+55 11 99999-0034", "name": "Ana's phone"},
     )
@@ -100,6 +119,10 @@ class DevicesEndpoint(Endpoint):
         members = self.read(request, DEVICE)
         participant = participant_of(self.caller, campaign, external_id)
         self.links = links.of_participant(campaign, external_id)
+        if members["channel"] == Unbound.TOTP:
+            del members["channel"]
+            enrolment = enrolments.enrol(participant, storefront=self.storefront, actor=self.actor, **members)
+            return respond(201, authenticators.present_enrolment(enrolment))
 
         def register() -> HttpResponse:
             registration = devices.register(participant, storefront=self.storefront, actor=self.actor, **members)
@@ -119,19 +142,28 @@ class DeviceEndpoint(Endpoint):
         errors=("not_found",),
     )
     def get(self, request: Request, device_id: str) -> HttpResponse:
-        return respond(200, present_device(device_of(self.caller, device_id), self.storefront))
+        return respond(200, present_factor(factor_of(self.caller, device_id), self.storefront))
 
     @operation(
         id="revoke_device",
         for_participants=True,
         summary="Revoke a device",
-        description="An active one waits for a token from the current default device: 202 with `authorization`.",
+        description=(
+            "An active one waits for a token from the current default device: 202 with `authorization`. An active "
+            "authenticator app needs `authorization` at once: an answered challenge `step_up:authenticator_remove`."
+        ),
         responses={202: shapes.Device, 204: None},
         errors=("not_found", "wrong_state", *SENDING),
+        query=(Parameter("authorization", {"type": "string", "format": "uuid"}, "Of an authenticator app alone."),),
     )
     def delete(self, request: Request, device_id: str) -> HttpResponse:
-        device = device_of(self.caller, device_id)
+        device = factor_of(self.caller, device_id)
         self.links = _links(device)
+        if isinstance(device, Authenticator):
+            given = request._request.GET.dict()
+            agreed = authenticators.AGREEMENT.read({name: given[name] for name in given if name == "authorization"})
+            enrolments.revoke(device, storefront=self.storefront, actor=self.actor, **agreed)
+            return HttpResponse(status=204)
         registration = devices.revoke(device, storefront=self.storefront, actor=self.actor)
         if registration.authorization is None:
             return HttpResponse(status=204)
@@ -145,15 +177,22 @@ class DeviceVerificationEndpoint(Endpoint):
         id="verify_device",
         for_participants=True,
         summary="Activate a device by its token",
+        description=(
+            "Of an authenticator app by a code of it; the answer has the first recovery codes, once, and an "
+            "`Idempotency-Key` is not looked at."
+        ),
         form=TOKEN,
-        responses={200: shapes.Device},
+        responses={200: shapes.VerifiedDevice},
         errors=("not_found", *VERDICTS),
         request_example={"token": "7K2-M9Q"},
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
-        device = device_of(self.caller, device_id)
+        device = factor_of(self.caller, device_id)
         self.links = _links(device)
+        if isinstance(device, Authenticator):
+            confirmation = enrolments.confirm(device, token=token, actor=self.actor)
+            return respond(200, authenticators.present_confirmation(confirmation))
 
         def verify() -> HttpResponse:
             verified = devices.verify(device, storefront=self.storefront, token=token, actor=self.actor)
@@ -184,7 +223,7 @@ class DeviceAuthorizationEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         token = self.read(request, TOKEN)["token"]
-        device = device_of(self.caller, device_id)
+        device = contact_of(self.caller, device_id)
         self.links = _links(device)
 
         def authorize() -> HttpResponse:
@@ -207,7 +246,7 @@ class DeviceResendEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
-        device = device_of(self.caller, device_id)
+        device = contact_of(self.caller, device_id)
         self.links = _links(device)
 
         def resend() -> HttpResponse:
@@ -231,7 +270,7 @@ class DeviceDefaultEndpoint(Endpoint):
     )
     def post(self, request: Request, device_id: str) -> HttpResponse:
         self.read(request, NOTHING)
-        device = device_of(self.caller, device_id)
+        device = contact_of(self.caller, device_id)
         self.links = _links(device)
 
         def make_default() -> HttpResponse:
@@ -242,10 +281,15 @@ class DeviceDefaultEndpoint(Endpoint):
         return self.once(request, make_default)
 
 
-def _links(device: Device) -> links.Links:
+def _links(device: Device | Authenticator) -> links.Links:
     """Return where an error about a device leads: to itself, and to what its participant still misses."""
     participant = device.participant
     return links.of_device(device.uuid, campaign=participant.campaign.slug, participant=participant.external_id)
+
+
+def present_factor(found: Device | Authenticator, storefront: Storefront) -> shapes.Device:
+    """Return a device with what it waits for, or an authenticator app."""
+    return authenticators.present(found) if isinstance(found, Authenticator) else present_device(found, storefront)
 
 
 def present_device(device: Device, storefront: Storefront) -> shapes.Device:

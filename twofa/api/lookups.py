@@ -6,12 +6,14 @@ import re
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from twofa.api.base import parse_id
-from twofa.exceptions import NotFound
+from twofa.exceptions import NotFound, WrongState
 from twofa.flows.storefronts import Caller
 from twofa.models import (
     EXTERNAL_ID_PATTERN,
+    Authenticator,
     Campaign,
     Challenge,
     Device,
@@ -69,6 +71,22 @@ def device_of(caller: Caller, text: str) -> Device:
     found: Device | None = rows.select_related("participant__campaign").first()
     if found is None:
         raise NotFound
+    return found
+
+
+def factor_of(caller: Caller, text: str) -> Device | Authenticator:
+    """Return a device, or an authenticator app: both have their ids in one path. Raises: NotFound."""
+    rows = Authenticator.objects.filter(uuid=parse_id(text), participant__campaign__storefronts=caller.storefront)
+    rows = rows if caller.participant is None else rows.filter(participant=caller.participant)
+    found = rows.select_related("participant__campaign").first()
+    return device_of(caller, text) if found is None else found
+
+
+def contact_of(caller: Caller, text: str) -> Device:
+    """Return a device that messages go to. Raises: NotFound; WrongState for an app, to which none does."""
+    found = factor_of(caller, text)
+    if isinstance(found, Authenticator):
+        raise WrongState(_("An authenticator app makes its own codes: nothing is sent to it."))
     return found
 
 

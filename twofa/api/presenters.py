@@ -140,7 +140,7 @@ def challenge(row: Challenge) -> shapes.Challenge:
         "expires_at": optional_moment(row.expires_at),
         "deadline": moment(row.deadline),
         "resend_available_at": moment(row.resend_available_at),
-        "delivery": {"status": row.delivery_status, "reason": row.delivery_reason or None},
+        "delivery": None if row.is_unbound else {"status": row.delivery_status, "reason": row.delivery_reason or None},
     }
 
 

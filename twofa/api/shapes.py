@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from twofa.models import Challenge as ChallengeRow
-from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode
+from twofa.models import Channel, Method, Reason, TokenAlphabet, TwoFactorMode, Unbound
 from twofa.models import Delivery as DeliveryRow
 from twofa.models import Device as DeviceRow
 from twofa.models import Failure as FailureCode
@@ -38,6 +38,8 @@ Total = Annotated[str, note(pattern=r"^[0-9]{1,14}\.[0-9]{2}$", examples=["15000
 Id = Annotated[str, note(format="uuid")]
 Destination = Annotated[str, note("Masked, for display only; the same for everybody.", examples=["+55 •• •••••-••34"])]
 ChannelName = Annotated[str, known(*Channel.values)]
+Way = Annotated[str, known(*Channel.values, *Unbound.values)]
+DeviceKind = Annotated[str, known(*Channel.values, Unbound.TOTP.value)]
 
 
 class NextAction(TypedDict):
@@ -93,8 +95,8 @@ class Challenge(TypedDict):
     id: Id
     purpose: Annotated[str, known("redemption", "batch", "device", "login", "contact", "step_up:<name>")]
     status: Annotated[str, known(*ChallengeRow.Status.values)]
-    channel: ChannelName
-    destination: Destination
+    channel: Annotated[Way, note("By which message the token comes; `totp` and `otp`: no message is sent.")]
+    destination: Annotated[Destination, note("Empty where no message is sent.")]
     token_length: int
     token_sequence: Annotated[int, note("Number of the present token; the message names it too.")]
     attempts_remaining: int
@@ -103,7 +105,7 @@ class Challenge(TypedDict):
     expires_at: Annotated[Moment | None, note("Null until the message is handed to its provider.")]
     deadline: Moment
     resend_available_at: Moment
-    delivery: Delivery
+    delivery: Annotated[Delivery | None, note("Null where no message is sent.")]
 
 
 class ChallengeWithAction(Challenge):
@@ -113,11 +115,11 @@ class ChallengeWithAction(Challenge):
 
 
 class Device(TypedDict):
-    """A phone or an e-mail address of a participant."""
+    """A phone, an e-mail address or an authenticator app of a participant."""
 
     id: Id
-    channel: ChannelName
-    destination: Destination
+    channel: DeviceKind
+    destination: Annotated[Destination, note("Empty of an authenticator app.")]
     name: str
     status: Annotated[str, known(*DeviceRow.Status.values)]
     is_default: bool
@@ -130,6 +132,33 @@ class Device(TypedDict):
         Challenge | None, note("On the current default device; answered at `/devices/{id}/authorize/`.")
     ]
     next_action: NextAction
+
+
+class NewDevice(Device):
+    """A device that was registered; of an authenticator app, what the app reads."""
+
+    otpauth_uri: NotRequired[Annotated[str, note("Has the secret. Shown once.")]]
+    qr_svg: NotRequired[Annotated[str | None, note("The same as a picture. Null where the server draws none.")]]
+
+
+class VerifiedDevice(Device):
+    """A device that was proved."""
+
+    recovery_codes: NotRequired[
+        Annotated[list[str], note("Of the first authenticator app: ten codes, each good once. Shown once.")]
+    ]
+
+
+class RecoveryCodes(TypedDict):
+    """Ten codes for when every device is lost."""
+
+    codes: Annotated[list[str], note("Each good once. Shown once.", examples=[["7K2M-9QXR-0B4T-HV6N"]])]
+
+
+class RecoveryCodesLeft(TypedDict):
+    """How many were not used yet."""
+
+    left: int
 
 
 class Participant(TypedDict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import Invalid, NotActive
@@ -18,6 +19,8 @@ PREFIX = "step_up:authenticator"
 ADD = f"{PREFIX}_add"
 REMOVE = f"{PREFIX}_remove"
 CODES = "step_up:recovery_codes"
+CONTACT = "step_up:device_add"
+"""Of a contact, where nothing but an app stands that could agree to it."""
 
 
 def locked_participant(pk: int) -> Participant:
@@ -58,8 +61,27 @@ def ensure(
         ended_at__gt=after if since is None else max(after, since),
     )
     if answered is None or not agreed.filter(pk=answered).exists():
-        detail = _("Ask for a challenge of this change first, and let the participant answer it.")
+        detail = _("Ask for a challenge “%(purpose)s” first, and let the participant answer it.") % {"purpose": purpose}
         raise Invalid.field("authorization", "authorization_required", detail)
+
+
+def ensure_contact(participant: Participant, answered: UUID | None, *, storefront: Storefront, at: datetime) -> None:
+    """Raise where only an app stands, and it did not agree to the contact that is registered now. Raises: Invalid.
+
+    Where a contact stands, a token that goes there asks it, later.
+    """
+    own = Device.objects.filter(participant=participant)
+    if not own.filter(status=Device.Status.ACTIVE).exists():
+        last = own.aggregate(at=Max("created_at"))["at"]
+        ensure(participant, CONTACT, answered, storefront=storefront, at=at, since=last)
+
+
+def is_outrun(device: Device) -> bool:
+    """Tell whether only an app stands, proved since a contact was registered: it has not agreed to that one."""
+    own = {"participant": device.participant_id}
+    if Device.objects.active().filter(**own).exists():
+        return False
+    return Authenticator.objects.active().filter(**own, activated_at__gte=device.created_at).exists()
 
 
 def _has_factor(participant: Participant) -> bool:

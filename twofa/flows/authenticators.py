@@ -32,9 +32,9 @@ from twofa.exceptions import (
 from twofa.flows import agreements, alarms, recovery_codes
 from twofa.flows.failures import TOO_MANY
 from twofa.flows.history import Actor, Trail
-from twofa.flows.next_actions import HELD
+from twofa.flows.next_actions import HELD, NextAction
 from twofa.flows.transactions import after_commit, retried_once
-from twofa.models import MAX_FAILURES_CAP, ActorKind, Authenticator, Participant, Storefront
+from twofa.models import MAX_FAILURES_CAP, ActorKind, Authenticator, Device, Participant, Storefront
 from twofa.models.clock import now
 from twofa.vault import open_secret, seal_secret
 
@@ -138,6 +138,27 @@ def answer(authenticator: Authenticator, token: object) -> bool:
         return False
 
 
+@sensitive_variables()
+def attempt(participant: Participant, code: str, trail: Trail) -> TwoFactorError | None:
+    """Take a code of a locked participant's active app, once, as part of what the caller judges; None means right.
+
+    The verdict is a value: a wrong one is charged in the caller's transaction. Raises: Unavailable.
+    """
+    row = active(participant, lock=True)
+    if row is None:
+        return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+    return _judged(row, Status.ACTIVE, code, trail, _take)
+
+
+def active(participant: Participant, *, lock: bool = False) -> Authenticator | None:
+    """Return the app that a participant proved, or None."""
+    rows = Authenticator.objects.active()
+    row = (rows.select_for_update(no_key=True) if lock else rows).filter(participant=participant).first()
+    if row is not None:
+        row.participant = participant
+    return row
+
+
 @retried_once
 def _judge(
     pk: int,
@@ -161,13 +182,26 @@ def _judge_in(
 ) -> tuple[Authenticator, TwoFactorError | None]:
     row = locked(pk)
     trail = Trail(actor, now())
+    error = _judged(row, status, token, trail, accept)
+    trail.write()
+    return row, error
+
+
+@sensitive_variables()
+def _judged(
+    row: Authenticator,
+    status: Authenticator.Status,
+    token: object,
+    trail: Trail,
+    accept: Callable[[Authenticator, int, Trail], None],
+) -> TwoFactorError | None:
     error = _refusal(row, status, trail.at)
     if error is not None:
-        return row, error
+        return error
     try:
         code = tokens.normalise(token, alphabet=tokens.NUMERIC, length=totp.DIGITS)
     except TokenMalformed as malformed:
-        return row, malformed
+        return malformed
     secret = open_secret(bytes(row.secret or b""), kid=row.kid, owner=row.participant_id, name=row.uuid)
     step = totp.matching_step(secret, code, at=trail.at)
     if step is not None and row.is_newer(step):
@@ -175,18 +209,23 @@ def _judge_in(
         _seal_anew(row, secret)
     else:
         error = _charge(row, trail)
-    trail.write()
-    return row, error
+    return error
 
 
 def _refusal(row: Authenticator, status: Authenticator.Status, at: datetime) -> TwoFactorError | None:
-    if row.status != status:
+    if row.status != status or (status == Status.PENDING and _is_outrun(row)):
         return WrongState()
     if row.is_held:
         return OnboardingIncomplete(missing=["device"], next_action=HELD)
     pause = row.pause(at)
     # Before anything is compared: who guesses in the pause learns nothing and is charged nothing.
     return Throttled(math.ceil(pause.total_seconds())) if pause else None
+
+
+def _is_outrun(row: Authenticator) -> bool:
+    """Tell whether a contact was proved since the app was enrolled: it has not agreed to that, so it begins anew."""
+    later = {"participant": row.participant_id, "activated_at__gt": row.created_at}
+    return Device.objects.active().filter(**later).exists()
 
 
 def _take(row: Authenticator, step: int, trail: Trail) -> None:

@@ -121,7 +121,7 @@ def _open(checkout: _Checkout) -> RedemptionBatch | None:
         )
         buyers.ensure_identity(buyer.participant, recipient.refusal if requirement.required else None)
         if requirement.required:
-            buyers.ensure_may_be_asked(buyer, budgets, recipient.refusal)
+            buyers.ensure_may_be_asked(buyer, budgets, recipient.refusal, sends=not recipient.is_unbound)
         with writes.together():
             batch = _store(checkout, buyer, requirement, recipient, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
@@ -184,7 +184,8 @@ def _store(
         )
         batch.challenge = issuing.issue(request, recipient.contact, at=at, trail=trail)
         # Of a remote ledger it is not known yet whether it has the points: the message waits for its answer.
-        issuing.queue(batch.challenge, at=at, held=checkout.remote)
+        if not batch.challenge.is_unbound:
+            issuing.queue(batch.challenge, at=at, held=checkout.remote)
     _date(checkout, batch, at)
     writes.insert_all(batch.lines)
     about = [batch] if exempt else [batch, batch.challenge]

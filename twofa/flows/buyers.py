@@ -107,8 +107,10 @@ def ensure_identity(participant: Participant, refusal: TwoFactorError | None) ->
     raise unproved
 
 
-def ensure_may_be_asked(buyer: Buyer, budgets: Budgets, refusal: TwoFactorError | None) -> None:
+def ensure_may_be_asked(buyer: Buyer, budgets: Budgets, refusal: TwoFactorError | None, *, sends: bool = True) -> None:
     """Raise where a required factor cannot be asked for: whoever cannot be asked cannot redeem.
+
+    ``sends`` tells whether a message is sent for it.
 
     Raises: ``refusal``, ApproverNotEntitled, FailedAttemptsBudget, TooManyOpenChallenges, SendBudget.
     """
@@ -119,4 +121,5 @@ def ensure_may_be_asked(buyer: Buyer, budgets: Budgets, refusal: TwoFactorError 
         raise ApproverNotEntitled
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     issuing.ensure_opens(budgets, campaign, participant.pk)
-    issuing.ensure_sends(budgets, campaign, participant.pk)
+    if sends:
+        issuing.ensure_sends(budgets, campaign, participant.pk)

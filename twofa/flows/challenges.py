@@ -26,6 +26,7 @@ from twofa.flows import (
     issuing,
     redemptions,
     renewals,
+    unbound,
     verdicts,
 )
 from twofa.flows.buyers import Buyer
@@ -68,11 +69,16 @@ def open_for(asked: Buyer, ask: Ask, *, storefront: Storefront, actor: Actor) ->
     """
     family = family_of(ask.purpose)
     participant, policy = asked.participant, asked.campaign
-    contacts = _contacts(asked, ask)
-    contact, budgets = fallbacks.aim(contacts, participant=participant, campaign=policy, family=family)
+    source = unbound.wanted(participant, asked.devices, channel=ask.channel, device=ask.device)
+    contact: Device | issuing.Source
+    if source is None:
+        contact, budgets = fallbacks.aim(_contacts(asked, ask), participant=participant, campaign=policy, family=family)
+    else:
+        contact, budgets = source, facts.budgets(participant=participant, campaign=policy, contact=None, family=family)
     issuing.ensure_attempts_left(budgets.failed_attempts, policy, participant.pk)
     issuing.ensure_opens(budgets, policy, participant.pk)
-    issuing.ensure_sends(budgets, policy, participant.pk)
+    if source is None:
+        issuing.ensure_sends(budgets, policy, participant.pk)
     request = issuing.Request(
         storefront=storefront,
         campaign=policy,
@@ -83,7 +89,8 @@ def open_for(asked: Buyer, ask: Ask, *, storefront: Storefront, actor: Actor) ->
     )
     trail = Trail(actor, budgets.at)
     challenge = issuing.issue(request, contact, at=budgets.at, trail=trail)
-    issuing.queue(challenge, at=budgets.at)
+    if source is None:
+        issuing.queue(challenge, at=budgets.at)
     trail.write()
     challenge.read_at = budgets.at
     return challenge

@@ -108,7 +108,7 @@ def _open(checkout: _Checkout) -> Redemption | None:
         )
         buyers.ensure_identity(buyer.participant, recipient.refusal if requirement.required else None)
         if requirement.required:
-            buyers.ensure_may_be_asked(buyer, budgets, recipient.refusal)
+            buyers.ensure_may_be_asked(buyer, budgets, recipient.refusal, sends=not recipient.is_unbound)
         with writes.together():
             redemption = _store(checkout, buyer, requirement, recipient, budgets.at)
         # Last, so that everything which may refuse has spoken before the host's points move.
@@ -129,7 +129,8 @@ def _store(
         challenge = _challenge(redemption, recipient.contact, checkout, trail)
         redemption.challenge = challenge
         # Of a remote ledger it is not known yet whether it has the points: the message waits for its answer.
-        issuing.queue(challenge, at=at, held=checkout.remote)
+        if not challenge.is_unbound:
+            issuing.queue(challenge, at=at, held=checkout.remote)
     else:
         turns.put_down(redemption, trail)
     trail.write()
@@ -172,7 +173,9 @@ def _build(
     return redemption
 
 
-def _challenge(redemption: Redemption, contact: Device, checkout: _Checkout, trail: Trail) -> Challenge:
+def _challenge(
+    redemption: Redemption, contact: Device | issuing.Source, checkout: _Checkout, trail: Trail
+) -> Challenge:
     request = issuing.Request(
         storefront=checkout.storefront,
         campaign=redemption.campaign,

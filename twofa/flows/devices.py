@@ -18,9 +18,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from twofa import contacts
 from twofa.conf import conf
-from twofa.exceptions import Invalid, NotActive, NotFound, OnboardingIncomplete, TwoFactorError, WrongState
+from twofa.exceptions import Invalid, NotActive, OnboardingIncomplete, TwoFactorError, WrongState
 from twofa.flows import (
     access_tokens,
+    agreements,
     changes,
     destinations,
     facts,
@@ -33,7 +34,7 @@ from twofa.flows import (
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD
 from twofa.flows.transactions import retried_once
-from twofa.models import ActorKind, Challenge, Device, Family, Participant, Purpose, Storefront
+from twofa.models import Challenge, Device, Family, Participant, Purpose, Storefront
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -50,9 +51,18 @@ class Registration:
 
 
 def register(
-    participant: Participant, *, storefront: Storefront, channel: str, address: str, actor: Actor, name: str = ""
+    participant: Participant,
+    *,
+    storefront: Storefront,
+    channel: str,
+    address: str,
+    actor: Actor,
+    name: str = "",
+    authorization: UUID | None = None,
 ) -> Registration:
     """Store a pending device and send its first token; the same address again returns what is there, and sends nothing.
+
+    ``authorization`` is an answered challenge ``step_up:device_add``, where nothing but an authenticator app stands.
 
     Raises: Invalid, NotFound, NotActive, ChannelUnavailable, DestinationNotAllowed, ResendCooldown, SendBudget,
     FailedAttemptsBudget.
@@ -67,6 +77,7 @@ def register(
             return _waiting(known, storefront)
         if len(living) >= conf.devices_per_participant:
             raise Invalid.field("address", "too_many_devices", _("Remove a device before adding another."))
+        agreements.ensure_contact(locked, authorization, storefront=storefront, at=now())
         device = Device(
             participant=locked,
             user_id=locked.user_id,
@@ -79,14 +90,16 @@ def register(
         trail = Trail(actor, now())
         trail.add("device.registered", device, channel=channel, destination=device.destination)
         trail.write()
-        challenge, authorization = _first_step(device, locked, storefront, actor)
-    return Registration(device, challenge, authorization, created=True)
+        challenge, asked = _first_step(device, locked, storefront, actor)
+    return Registration(device, challenge, asked, created=True)
 
 
 def _first_step(
     device: Device, participant: Participant, storefront: Storefront, actor: Actor
 ) -> tuple[Challenge | None, Challenge | None]:
-    """Send the device its token, or ask the current device first whether it may be added. Raises: Invalid."""
+    """Send the device its token, or ask the current one first whether it may be added. Raises: Invalid, WrongState."""
+    if agreements.is_outrun(device):
+        raise WrongState
     shared_contacts.ensure_room(device)
     active, _read_at = destinations.devices_of(participant)
     if active and not changes.is_authorized(device, now()):
@@ -204,7 +217,7 @@ def _judge(
 ) -> tuple[Registration, TwoFactorError | None, list[Challenge]]:
     """Judge one token in one transaction, and do what it approves; nothing is raised once something was written."""
     with transaction.atomic(durable=True):
-        device = _locked(pk)
+        device = locked_device(pk)
         challenge = _latest(device, actions, storefront)
         if challenge is None:
             raise WrongState
@@ -214,6 +227,8 @@ def _judge(
             if error is None and shared_contacts.was_refused(device, challenge):
                 error = shared_contacts.refusal()
             return Registration(device), error, ended
+        if challenge.action == Action.VERIFY and agreements.is_outrun(device):
+            raise WrongState
         standing = facts.standing(challenge)
         trail = Trail(actor, standing.at)
         digest = device.digest(challenge.action)
@@ -240,7 +255,7 @@ def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
     ChannelUnavailable.
     """
     with transaction.atomic():
-        locked = _locked(device.pk)
+        locked = locked_device(device.pk)
         challenge = _latest(locked, tuple(Action), storefront)
         pending = challenge is not None and not challenge.is_final and not challenge.is_past_deadline(now())
         if challenge is not None and pending:
@@ -252,7 +267,7 @@ def resend(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
 def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registration:
     """Open the next challenge that a pending device waits for. Raises: WrongState where it waits for none."""
     with transaction.atomic():
-        locked = _locked(device.pk)
+        locked = locked_device(device.pk)
         if locked.status != Device.Status.PENDING:
             raise WrongState
         open_ = _open_challenge(locked)
@@ -267,7 +282,7 @@ def _send_first(device: Device, storefront: Storefront, actor: Actor) -> Registr
 def make_default(device: Device, *, storefront: Storefront, actor: Actor) -> Registration:
     """Make an active device the default, after a token from the present one. Raises: WrongState, and as register."""
     with transaction.atomic():
-        locked = _locked(device.pk)
+        locked = locked_device(device.pk)
         if locked.status != Device.Status.ACTIVE:
             raise WrongState
         if locked.is_default:
@@ -286,7 +301,7 @@ def revoke(device: Device, *, storefront: Storefront, actor: Actor) -> Registrat
     """
     ended: list[Challenge] = []
     with transaction.atomic():
-        locked = _locked(device.pk)
+        locked = locked_device(device.pk)
         if locked.status == Device.Status.ACTIVE:
             active, _read_at = destinations.devices_of(locked.participant)
             authorization = ask_authorization(
@@ -308,7 +323,7 @@ def reset(device: Device, *, actor: Actor, reason: str) -> None:
     """
     ended: list[Challenge] = []
     with transaction.atomic():
-        locked = _locked(device.pk)
+        locked = locked_device(device.pk)
         if locked.status == Device.Status.REVOKED:
             raise WrongState
         was_active = locked.status == Device.Status.ACTIVE
@@ -326,31 +341,6 @@ def _revoke_now(device: Device, actor: Actor, reason: str = "", *, may_be_last: 
         onboarding.ask_again(device.participant, trail)
     trail.write()
     return ended
-
-
-@sensitive_variables()
-def answer_login(device: Device, token: object) -> bool:
-    """Judge a token against this device's open login challenge, if it has one (django-otp's ``verify_token``).
-
-    django-otp calls from inside a transaction of its own, and for every device of the user: it must never see an
-    error from here, which would undo what it counted for the others. So this one is not durable, and raises nothing.
-    """
-    if not Challenge.objects.filter(device=device, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).exists():
-        return False
-    with transaction.atomic():
-        try:
-            locked = _locked(device.pk)
-        except NotFound:  # erased a moment ago
-            return False
-        rows = Challenge.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign", "device")
-        challenge = rows.filter(device=locked, purpose=Purpose.LOGIN, status=Challenge.Status.PENDING).first()
-        if challenge is None:
-            return False
-        standing = facts.standing(challenge)
-        trail = Trail(Actor(ActorKind.PARTICIPANT, locked.participant.external_id), standing.at)
-        error = verdicts.attempt(challenge, token, digest=challenge.digest(), standing=standing, trail=trail)
-        trail.write()
-    return error is None
 
 
 def get(uuid: UUID, *, storefront: Storefront) -> Registration:
@@ -381,7 +371,7 @@ def _about(device: Device, challenge: Challenge | None) -> Registration:
     return Registration(device, authorization=challenge)
 
 
-def _locked(pk: int) -> Device:
+def locked_device(pk: int) -> Device:
     """Lock the participant, then return its device: in the order of all flows."""
     participant_id = Device.objects.values_list("participant_id", flat=True).get(pk=pk)
     participant = _locked_participant(participant_id)

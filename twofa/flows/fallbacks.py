@@ -12,6 +12,7 @@ from typing import Any
 from twofa.flows import facts, issuing
 from twofa.flows.buyers import Buyer
 from twofa.flows.facts import Budgets
+from twofa.flows.issuing import Source
 from twofa.flows.recipients import Recipient
 from twofa.models import Campaign, Device, Participant
 
@@ -24,7 +25,7 @@ def reach(buyer: Buyer, recipient: Recipient, **order: Any) -> tuple[Recipient, 
         "recipient": recipient.participant,
         **order,
     }
-    if recipient.contact is None:
+    if recipient.contact is None or isinstance(recipient.contact, Source):
         return recipient, facts.budgets(contact=None, **asked)
     contact, budgets = aim([recipient.contact, *recipient.others], **asked)
     return replace(recipient, contact=contact), budgets

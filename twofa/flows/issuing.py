@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from twofa import alerts, correlation, jobs, tokens
+from twofa import alerts, correlation, jobs, tokens, totp
 from twofa.alerts import Alert
 from twofa.contacts import Contact
 from twofa.exceptions import FailedAttemptsBudget, SendBudget, TooManyOpenChallenges
@@ -30,7 +30,17 @@ from twofa.models import (
     writes,
 )
 
+_FORM_OF_CODES = {"token_length": totp.DIGITS, "token_alphabet": tokens.NUMERIC}
 _FIELDS_OF_CONTACT = ("channel", "address", "destination")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What makes codes on its own, in the place of a contact: no message goes there."""
+
+    channel: str
+    address: str = ""
+    destination: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,10 +135,15 @@ def _alert(budget: str, campaign: Campaign, participant: int | None) -> None:
     alerts.sound(Alert.BUDGET_REFUSED, budget=budget, campaign=campaign.pk, participant=participant)
 
 
-def issue(request: Request, contact: Device | Contact, *, at: datetime, trail: Trail) -> Challenge:
-    """Store a challenge with its first generation. The caller queues its delivery."""
+def issue(request: Request, contact: Device | Contact | Source, *, at: datetime, trail: Trail) -> Challenge:
+    """Store a challenge with its first generation. The caller queues its delivery.
+
+    One that is answered without a message has no seed: there is no token of ours, for nobody to find.
+    """
     campaign = request.campaign
-    deadline = at + campaign.redemption_ttl
+    latest = at + campaign.redemption_ttl
+    deadline = latest if request.latest is None else min(latest, request.latest)
+    is_unbound = isinstance(contact, Source)
     challenge = Challenge(
         storefront=request.storefront,
         campaign=campaign,
@@ -143,13 +158,15 @@ def issue(request: Request, contact: Device | Contact, *, at: datetime, trail: T
         device=contact if isinstance(contact, Device) else None,
         channel_chosen=request.channel_chosen,
         kid=tokens.issuing_kid(),
-        seed=secrets.token_bytes(tokens.SEED_BYTES),
+        seed=b"" if is_unbound else secrets.token_bytes(tokens.SEED_BYTES),
         issued_at=at,
+        # Its codes come and go every half minute, and may be typed until the end.
+        expires_at=deadline if is_unbound else None,
         created_at=at,
-        deadline=deadline if request.latest is None else min(deadline, request.latest),
+        deadline=deadline,
         correlation_id=correlation.current(),
         **_contact_columns(contact),
-        **campaign.snapshot(),
+        **{**campaign.snapshot(), **(_FORM_OF_CODES if is_unbound else {})},
     )
     challenge.transaction_digest = challenge.digest() if request.digest is None else request.digest
     writes.insert(challenge)
@@ -173,6 +190,8 @@ def rotate(
     The old token is void with the commit of this transaction; its keyed digest stays, to tell its user which is which.
     """
     supersede(challenge, trail)
+    # A code of an app had a form of its own.
+    form = {name: challenge.campaign.snapshot()[name] for name in _FORM_OF_CODES} if challenge.is_unbound else {}
     kid = tokens.issuing_kid()
     challenge.change(
         guard=("generation",),
@@ -186,6 +205,7 @@ def rotate(
         channel_chosen=challenge.channel_chosen or chosen,
         device=contact if isinstance(contact, Device) else None,
         **_contact_columns(contact),
+        **form,
     )
     trail.add(
         "challenge.renewed",
@@ -236,7 +256,9 @@ def queue(challenge: Challenge, *, at: datetime, reminted: bool = False, held: b
 
 
 def let_go(challenge: Challenge, *, at: datetime) -> None:
-    """Send the message that was held back."""
+    """Send the message that was held back, if there is one."""
+    if challenge.is_unbound:
+        return
     rows = Delivery.objects.select_for_update(no_key=True)
     row = rows.get(challenge=challenge, generation=challenge.generation)
     row.change(due_at=at)
@@ -292,5 +314,5 @@ def contact_of(challenge: Challenge) -> Device | Contact | None:
     return challenge.device
 
 
-def _contact_columns(contact: Device | Contact) -> dict[str, Any]:
+def _contact_columns(contact: Device | Contact | Source) -> dict[str, Any]:
     return {name: getattr(contact, name) for name in _FIELDS_OF_CONTACT}

@@ -7,13 +7,14 @@ verified contact is told, so that the participant learns of it from a device tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import OnboardingIncomplete, PolicyRefused, WrongState
-from twofa.flows import alarms, destinations, onboarding
+from twofa.flows import alarms, authenticators, destinations, onboarding
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
 from twofa.models import Device, Method, Participant
@@ -38,8 +39,8 @@ def set_method(participant: Participant, *, method: str, by: Any, actor: Actor, 
         if method == Method.NONE:
             event, destination, data = "participant.switched_off", "", {}
         else:
-            used = _of_kind(devices, method)
-            event, destination, data = "participant.method_changed", used.destination, {"after": method}
+            destination = _of_kind(locked, devices, method)
+            event, data = "participant.method_changed", {"after": method}
         locked.two_factor_method = method
         locked.save(update_fields=["two_factor_method", "updated_at"])
         trail.add(event, locked, before=before, reason=reason, **data)
@@ -60,14 +61,22 @@ def _ensure_not_own(participant: Participant, by: Any) -> None:
         raise PolicyRefused(_("You are this participant yourself: somebody else must do it."))
 
 
-def _of_kind(devices: list[Device], method: str) -> Device:
-    """Return the verified device that tokens will go to, also one that cools off. Raises: OnboardingIncomplete.
+def is_to_be_had(participant: Participant, devices: Sequence[Device], method: str) -> bool:
+    """Tell whether a participant has what a method asks for: an active contact of its channel, or an active app."""
+    if method == Method.TOTP:
+        return authenticators.active(participant) is not None
+    return any(device.channel == method for device in devices)
 
-    None is of the kind of an authenticator app: no challenge is answered with one yet.
-    """
-    for device in devices:
-        if device.channel == method:
-            return device
+
+def _of_kind(participant: Participant, devices: Sequence[Device], method: str) -> str:
+    """Return where tokens will go, also to a device that cools off; an app is named. Raises: OnboardingIncomplete."""
+    if method == Method.TOTP:
+        app = authenticators.active(participant)
+        found = None if app is None else str(app)
+    else:
+        found = next((device.destination for device in devices if device.channel == method), None)
+    if found is not None:
+        return found
     raise OnboardingIncomplete(
         _("The participant has no verified device for this method."),
         missing=["device"],

@@ -10,7 +10,16 @@ from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import destinations, document_files
 from twofa.flows.history import Trail
 from twofa.flows.next_actions import HELD, NONE, REVIEW_POLL_SECONDS, NextAction
-from twofa.models import Campaign, Device, DocumentFile, IdentityDocument, Method, Participant, TwoFactorMode
+from twofa.models import (
+    Authenticator,
+    Campaign,
+    Device,
+    DocumentFile,
+    IdentityDocument,
+    Method,
+    Participant,
+    TwoFactorMode,
+)
 from twofa.models.clock import now
 
 ANY_DOCUMENT = ""
@@ -97,6 +106,8 @@ def read(participant: Participant) -> Onboarding:
     devices = list(Device.objects.living().filter(participant=participant))
     documents = list(IdentityDocument.objects.current().filter(participant=participant))
     steps = _device_steps(participant, devices) if _asks_device(participant) else []
+    if any(step.status != APPROVED for step in steps) and _approves_by_app(participant):
+        steps = [Step("device", APPROVED)]
     return Onboarding([*steps, *_document_steps(campaign, documents)], devices, documents)
 
 
@@ -105,6 +116,12 @@ def _asks_device(participant: Participant) -> bool:
     return mode == TwoFactorMode.REQUIRED or (
         mode == TwoFactorMode.OPTIONAL and participant.two_factor_method != Method.NONE
     )
+
+
+def _approves_by_app(participant: Participant) -> bool:
+    if not participant.campaign.unbound_devices_approve or participant.two_factor_method != Method.TOTP:
+        return False
+    return Authenticator.objects.active().filter(participant=participant, held_at=None).exists()
 
 
 def _device_steps(participant: Participant, devices: Iterable[Device]) -> list[Step]:

@@ -13,7 +13,17 @@ from django.views.decorators.debug import sensitive_variables
 from stdnum.br import cnpj, cpf
 
 from twofa.exceptions import Invalid, NotFound, OnboardingIncomplete, TwoFactorError
-from twofa.flows import accounts, challenges, contact_verifications, destinations, devices, onboarding, registrations
+from twofa.flows import (
+    accounts,
+    authenticators,
+    challenges,
+    contact_verifications,
+    destinations,
+    devices,
+    methods,
+    onboarding,
+    registrations,
+)
 from twofa.flows.accounts import Account
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
@@ -260,11 +270,18 @@ def update(
 def _change_method(participant: Participant, method: str, storefront: Storefront, actor: Actor) -> Challenge | None:
     active, _read_at = destinations.devices_of(participant)
     if method == Method.NONE:
+        if not active and authenticators.active(participant) is not None:
+            # There is no contact to ask. Whoever holds a session must not take the last factor away all the same.
+            raise OnboardingIncomplete(
+                _("Only an authenticator app stands for this participant: revoke it first."),
+                missing=["device"],
+                next_action=NextAction("onboarding"),
+            )
         if active:
             return devices.ask_authorization(
                 participant, active, active[0], Challenge.Action.SWITCH_OFF, storefront=storefront, actor=actor
             )
-    elif not any(device.channel == method for device in active):
+    elif not methods.is_to_be_had(participant, active, method):
         raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
     _change(participant, actor, {"two_factor_method": method})
     return None

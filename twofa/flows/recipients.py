@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.exceptions import ApproverNotEntitled, Invalid, OnboardingIncomplete, TwoFactorError
-from twofa.flows import destinations
+from twofa.flows import destinations, unbound
 from twofa.flows.buyers import Buyer
 from twofa.flows.decisions import DEMANDED, NAMED, demands_approver
 from twofa.flows.facts import IN_FORCE
+from twofa.flows.issuing import Source
 from twofa.flows.next_actions import NONE
 from twofa.models import Approver, Challenge, Device, Participant, statements
 
@@ -77,10 +78,15 @@ class Recipient:
     """
 
     participant: Participant
-    contact: Device | None = None
+    contact: Device | Source | None = None
     others: Sequence[Device] = ()
     refusal: TwoFactorError | None = None
     by: str = ""
+
+    @property
+    def is_unbound(self) -> bool:
+        """Tell whether they answer without a message."""
+        return isinstance(self.contact, Source)
 
     @property
     def approver(self) -> Participant | None:
@@ -98,6 +104,9 @@ def choose(buyer: Buyer, wish: Wish, *, amount: Decimal, event: str) -> Recipien
     if not by and demands_approver(buyer.campaign, amount=amount, spent=buyer.spent):
         by = DEMANDED
     if not by:
+        source = None if wish.is_chosen else unbound.for_order(buyer.participant)
+        if source is not None:
+            return Recipient(buyer.participant, source)
         return _reached(buyer, buyer.participant, buyer.devices, wish, event)
     if wish.channel or wish.device:
         return Recipient(buyer.participant, refusal=_misplaced(wish), by=by)

@@ -71,17 +71,26 @@ def _take(pk: int, token: object, actor: Actor) -> tuple[int, TwoFactorError | N
         except TokenMalformed as error:
             return 0, error
         trail = Trail(actor, now())
-        unused = RecoveryCode.objects.filter(participant=participant, used_at=None)
-        row = find(participant.pk, code)
-        if row is None or not _mark(row, trail.at):
-            trail.add("recovery_codes.refused", participant)
-            trail.write()
-            return 0, TokenInvalid()
-        left = unused.count()
-        trail.add(USED, participant, left=left)
-        alarms.tell(USED, participant, trail, destination="")
+        is_taken = take(participant, code, trail)
         trail.write()
-    return left, None
+        return (left(participant), None) if is_taken else (0, TokenInvalid())
+
+
+@sensitive_variables()
+def take(participant: Participant, code: str, trail: Trail) -> bool:
+    """Take a normalised code of a locked participant, once, as part of what the caller judges; tell every contact."""
+    row = find(participant.pk, code)
+    if row is None or not _mark(row, trail.at):
+        trail.add("recovery_codes.refused", participant)
+        return False
+    trail.add(USED, participant, left=left(participant))
+    alarms.tell(USED, participant, trail, destination="")
+    return True
+
+
+def left(participant: Participant) -> int:
+    """Return how many codes were not used yet."""
+    return RecoveryCode.objects.filter(participant=participant, used_at=None).count()
 
 
 @sensitive_variables()

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any, cast
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from twofa.exceptions import (
     ApproverNotEntitled,
+    ChannelUnavailable,
     NotActive,
     OnboardingIncomplete,
     ResendCooldown,
@@ -19,7 +21,7 @@ from twofa.exceptions import (
 from twofa.flows import destinations, facts, fallbacks, issuing, recipients
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import NextAction
-from twofa.models import Challenge, Delivery, Device, Participant, Purpose, family_of
+from twofa.models import Challenge, Delivery, Device, Participant, Purpose, Unbound, family_of
 
 
 @sensitive_variables()
@@ -32,6 +34,8 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     Raises: NotActive, ChannelUnavailable, DestinationNotAllowed, OnboardingIncomplete, ResendCooldown,
     ResendsExhausted, FailedAttemptsBudget, SendBudget, ApproverNotEntitled.
     """
+    if challenge.is_unbound and channel is None:
+        raise ChannelUnavailable(_("No message brings this code. Name a channel to send a token instead."))
     standing = facts.standing(challenge)
     if not (standing.campaign_active and standing.participant_active):
         raise NotActive
@@ -75,7 +79,8 @@ def ensure_timely(challenge: Challenge, at: datetime) -> bool:
         return False
     if challenge.resends_remaining == 0:
         raise ResendsExhausted(None)
-    ensure_paused(challenge, at)
+    if not challenge.is_unbound:  # one that was answered without a message has sent none a moment ago
+        ensure_paused(challenge, at)
     return True
 
 
@@ -94,7 +99,8 @@ def ensure_none_lately(sent: QuerySet[Challenge], at: datetime) -> None:
     """
     present = Delivery.objects.filter(challenge=OuterRef("pk"), generation=OuterRef("generation"))
     undelivered = Exists(present.filter(status__in=Delivery.UNDELIVERED))
-    last = sent.exclude(status=Challenge.Status.APPROVED).exclude(undelivered).order_by("-issued_at").first()
+    rows = sent.exclude(status=Challenge.Status.APPROVED).exclude(channel__in=Unbound.values)
+    last = rows.exclude(undelivered).order_by("-issued_at").first()
     if last is not None:
         ensure_paused(last, at)
 

@@ -26,7 +26,7 @@ from twofa.exceptions import (
     TransactionChanged,
     TwoFactorError,
 )
-from twofa.flows import failures, issuing, recipients
+from twofa.flows import failures, issuing, recipients, recovery_codes, unbound
 from twofa.flows.facts import ATTEMPT_FAILED, Standing
 from twofa.flows.history import Trail, explained
 from twofa.flows.next_actions import HELD, NextAction, of_challenge
@@ -51,19 +51,15 @@ def attempt(
         return ChallengeClosed(challenge=challenge)
     if not tokens.is_sealed([bytes(challenge.transaction_digest)], digest):
         return _tampered(challenge, at, trail)
-    refusal = _refusal(challenge, standing)
+    recovery = unbound.as_recovery_code(challenge, given)
+    refusal = _refusal_of_people(standing) if recovery else _refusal(challenge, standing)
     if refusal is not None:
         return refusal
-    try:
-        token = challenge.normalise(given)
-        if challenge.is_token_expired(at):
-            return _expired(challenge, at)
-        verdict = challenge.judge(token)
-    except TokenMalformed as error:
-        return error
-    except tokens.UnknownKey:
-        # The key was revoked, or this database is a copy in another installation: what it sealed cannot be judged.
-        return _expired(challenge, at)
+    if recovery:
+        return _recover(challenge, recovery, trail)
+    token, verdict = _judged(challenge, given, trail)
+    if isinstance(verdict, TwoFactorError):
+        return verdict
     if verdict is Verdict.RIGHT:
         failures.forget(challenge, standing)
         _approve(challenge, token, at=at, trail=trail)
@@ -73,10 +69,37 @@ def attempt(
 
 
 @sensitive_variables()
+def _judged(challenge: Challenge, given: object, trail: Trail) -> tuple[str, Verdict | TwoFactorError]:
+    """Return what was typed in its one spelling, and what comparing it said, or why nothing was compared."""
+    try:
+        token = challenge.normalise(given)
+        if challenge.is_token_expired(trail.at):
+            return "", _expired(challenge, trail.at)
+        return token, unbound.judge(challenge, token, trail) if challenge.is_unbound else challenge.judge(token)
+    except TokenMalformed as error:
+        return "", error
+    except tokens.UnknownKey:
+        # The key was revoked, or this database is a copy in another installation: what it sealed cannot be judged.
+        return "", _expired(challenge, trail.at)
+
+
+@sensitive_variables()
+def _recover(challenge: Challenge, code: str, trail: Trail) -> TwoFactorError | None:
+    """Judge a recovery code: for who lost every device, so whether these may be used does not matter.
+
+    A wrong one costs an attempt of the challenge, and nothing of the device that it was sent to.
+    """
+    if challenge.participant is not None and recovery_codes.take(challenge.participant, code, trail):
+        _approve(challenge, code, at=trail.at, trail=trail)
+        return None
+    return _charge(challenge, Verdict.WRONG, at=trail.at, trail=trail)
+
+
+@sensitive_variables()
 def replay(challenge: Challenge, given: object) -> TwoFactorError | None:
     """Judge a token against a challenge that has ended: None where it is the one that approved it."""
     try:
-        token = challenge.normalise(given)
+        token = unbound.as_recovery_code(challenge, given) or challenge.normalise(given)
     except TokenMalformed as error:
         return error
     if not challenge.was_accepted(token):
@@ -153,8 +176,9 @@ def _charge(challenge: Challenge, verdict: Verdict, *, at: datetime, trail: Trai
 
 def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
     """Return why nobody may answer now. Checked here again, because much may change between checkout and confirm."""
-    if not (standing.campaign_active and standing.participant_active):
-        return NotActive()
+    refusal = _refusal_of_people(standing)
+    if refusal is not None:
+        return refusal
     if not standing.approver_entitled:
         return ApproverNotEntitled()
     try:
@@ -162,11 +186,17 @@ def _refusal(challenge: Challenge, standing: Standing) -> TwoFactorError | None:
     except FailedAttemptsBudget as error:
         return error
     proves_itself = challenge.action == Challenge.Action.VERIFY or challenge.purpose == Purpose.CONTACT
+    # Of an app, or another's device, it is asked by whoever judges its code.
+    proves_itself = proves_itself or challenge.is_unbound
     if standing.device_held or not (proves_itself or standing.device_usable):
         action = HELD if standing.device_held else NextAction("onboarding")
-        refusal = OnboardingIncomplete(missing=["device"], next_action=action)
-        return refusal if recipients.approver_of(challenge) is None else recipients.of_approver(refusal)
+        lacking = OnboardingIncomplete(missing=["device"], next_action=action)
+        return lacking if recipients.approver_of(challenge) is None else recipients.of_approver(lacking)
     return None
+
+
+def _refusal_of_people(standing: Standing) -> TwoFactorError | None:
+    return None if standing.campaign_active and standing.participant_active else NotActive()
 
 
 def _expired(challenge: Challenge, at: datetime) -> TokenExpired:

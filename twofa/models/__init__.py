@@ -32,6 +32,7 @@ from twofa.models.policy import (
     Reason,
     TokenAlphabet,
     TwoFactorMode,
+    Unbound,
 )
 from twofa.models.policy_change import PolicyChange
 from twofa.models.prefix_pause import PrefixPause
@@ -107,6 +108,7 @@ __all__ = [
     "StorefrontKey",
     "TokenAlphabet",
     "TwoFactorMode",
+    "Unbound",
     "Verdict",
     "Webhook",
     "WebhookEndpoint",

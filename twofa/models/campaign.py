@@ -56,6 +56,7 @@ POLICY_FIELDS = (
     "identity_required",
     "required_documents",
     "device_cooling_off",
+    "unbound_devices_approve",
     "completion_mode",
     "allowed_countries",
     "autofill_domain",
@@ -128,6 +129,9 @@ class Campaign(models.Model):
     identity_required = models.BooleanField(_("identity required"), default=False)
     required_documents = models.JSONField(_("required documents"), default=list, blank=True)
     device_cooling_off = models.DurationField(_("cooling-off of a new device"), default=timedelta(0))
+    unbound_devices_approve = models.BooleanField(
+        _("codes of authenticator apps approve"), default=False, db_default=False
+    )
     completion_mode = models.CharField(
         _("completion"), max_length=5, choices=CompletionMode.choices, default=CompletionMode.SYNC
     )

@@ -17,7 +17,7 @@ from twofa.models.campaign import Campaign
 from twofa.models.device import Device
 from twofa.models.ids import uuid7
 from twofa.models.participant import LOCALES, Participant
-from twofa.models.policy import MAX_ATTEMPTS_CAP, TOKEN_LIFE_CAP, Channel, TokenAlphabet
+from twofa.models.policy import MAX_ATTEMPTS_CAP, TOKEN_LIFE_CAP, Channel, TokenAlphabet, Unbound
 from twofa.models.purpose import DIGESTS_OF_ORDERS, STEP_UP, Purpose
 from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import RedemptionBatch
@@ -132,7 +132,7 @@ class Challenge(StateMachine):
     transaction_digest = models.BinaryField(_("transaction digest"), max_length=32, editable=False)
 
     device = models.ForeignKey(Device, models.SET_NULL, null=True, related_name="challenges", verbose_name=_("device"))
-    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    channel = models.CharField(_("channel"), max_length=10, choices=[*Channel.choices, *Unbound.choices])
     address = models.CharField(_("address"), max_length=254, editable=False)
     destination = models.CharField(_("destination"), max_length=254, editable=False)
     channel_chosen = models.BooleanField(_("channel chosen by the caller"), default=False)
@@ -243,6 +243,11 @@ class Challenge(StateMachine):
         """Tell whether it is about no row but itself: then it is answered at its own path."""
         return self.purpose not in OF_THEIR_OWN
 
+    @property
+    def is_unbound(self) -> bool:
+        """Tell whether it is answered by what makes codes on its own: no message is sent, and no token is ours."""
+        return self.channel in Unbound.values
+
     def digest(self) -> bytes:
         """Return what the token of a challenge that stands alone approves, in the one way there is to write it.
 
@@ -291,12 +296,15 @@ class Challenge(StateMachine):
 
     def normalise(self, given: object) -> str:
         """Return what was typed as it was derived. Raises: TokenMalformed."""
+        if self.channel == Unbound.OTP:
+            # What forms these have only their devices know.
+            return tokens.foreign(given)
         return tokens.normalise(given, alphabet=self.token_alphabet, length=self.token_length)
 
     def derive_token(self) -> str:
         """Compute the present token. Raises: tokens.UnknownKey, ValueError where the challenge has ended."""
-        if self.seed is None:
-            raise ValueError("an ended challenge has no token")
+        if not self.seed:
+            raise ValueError("a challenge that has ended, or that no message brings a token for, has none")
         binding = tokens.Binding(
             purpose=self.purpose,
             campaign=self.campaign_id,
@@ -347,6 +355,8 @@ class Challenge(StateMachine):
 
         Where its key has left the ring, the present token is unknowable and is forgotten: it will be told as wrong.
         """
+        if not self.seed:
+            return bytes(self.superseded)
         try:
             return bytes(self.superseded) + tokens.seal("superseded", self.id, self.derive_token(), kid=kid)
         except tokens.UnknownKey:

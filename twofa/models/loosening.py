@@ -108,6 +108,8 @@ LOOSENS: dict[str, Rule] = {
     "identity_required": _lowered("identity_required"),
     "required_documents": _removed("required_documents"),
     "device_cooling_off": _lowered("device_cooling_off"),
+    # The code of an app says nothing of the order: whoever is told one may use it for any.
+    "unbound_devices_approve": _raised("unbound_devices_approve"),
     "allowed_countries": _more_countries,
     "approver_threshold": _raised("approver_threshold"),
     # How far ahead something is planned, and how late it may be: the same people have approved the same thing.

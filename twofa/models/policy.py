@@ -48,6 +48,13 @@ class Method(models.TextChoices):
     TOTP = "totp", _("authenticator app")
 
 
+class Unbound(models.TextChoices):
+    """Ways without a message: by what makes codes on its own, which are bound to nothing that they approve."""
+
+    TOTP = "totp", _("authenticator app")
+    OTP = "otp", _("one-time password")
+
+
 class TokenAlphabet(models.TextChoices):
     ALPHANUMERIC = "alphanumeric", _("letters and digits (no I, L, O, U)")
     NUMERIC = "numeric", _("digits")
