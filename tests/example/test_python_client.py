@@ -269,6 +269,20 @@ def test_key_is_nowhere_and_the_machine_s_own_does_not_take_its_place(points, se
     assert "a key" not in repr(api)
 
 
+def test_server_that_hangs_is_waited_for_once(points, server, monkeypatch):
+    monkeypatch.setattr(points, "TIMEOUT", (1.0, 0.2))
+    monkeypatch.setattr(points, "PATIENCE", 0.3)
+    running = server(Response("{}", 200))
+    running.clear()
+    running.expect_request("/x/").respond_with_handler(lambda _request: time.sleep(0.4) or Response("{}", 200))
+
+    with pytest.raises(points.Unreachable, match="Timeout"):
+        client_of(points, running).read("/x/")
+
+    time.sleep(0.5)
+    assert len(requests_of(running)) == 1
+
+
 def test_server_that_is_not_there_is_unreachable(points, free_port):
     with pytest.raises(points.Unreachable, match="ConnectionError"):
         points.Client(f"http://127.0.0.1:{free_port}", "k").read("/x/")
