@@ -164,6 +164,9 @@ SHOP_MEMBERS = (
     else []
 )
 
+# The campaign that people sign up for, and sign in to with a password.
+SHOP_CAMPAIGN = environment.text("SHOP_CAMPAIGN", "summer" if DEBUG else "")
+
 # --- e-mail ----------------------------------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "points@example.com")

@@ -12,6 +12,7 @@ from example_project.loyalty.models import Account, Transfer
 from twofa.models import Campaign, Participant
 
 ZERO = Decimal("0.00")
+WELCOME = Decimal("5000.00")
 
 
 class LedgerError(Exception):
@@ -47,6 +48,12 @@ def grant(participant: Participant, amount: Decimal, *, key: str) -> Transfer:
     source = _campaign_account(participant.campaign, Account.Kind.ISSUED)
     target = _participant_account(participant, Account.Kind.AVAILABLE)
     return _post(key=f"grant:{key}", kind=Transfer.Kind.GRANT, source=source, target=target, amount=amount)
+
+
+def welcome(campaign: str, external_id: str) -> Transfer:
+    """Give a new member their first points; given again they are the same ones."""
+    participant = Participant.objects.select_related("campaign").get(campaign__slug=campaign, external_id=external_id)
+    return grant(participant, WELCOME, key=f"welcome:{campaign}:{external_id}")
 
 
 def reserve(participant: Participant, amount: Decimal, *, reference: object) -> Transfer:

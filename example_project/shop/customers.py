@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +17,12 @@ from example_project.shop.catalogue import Orderable
 
 _CUSTOMER, _DRAFTS, _LAST, _NOTICES = "shop_customer", "shop_drafts", "shop_last", "shop_notices"
 _RETURN, _ASKED, _SPOKEN, _WAYS = "shop_return", "shop_asked", "shop_spoken", "shop_ways"
-_CHOSEN = "shop_chosen"
-_OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN, _WAYS, _CHOSEN)
+_CHOSEN, _COMING, _AGREEING = "shop_chosen", "shop_coming", "shop_agreeing"
+_OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN, _WAYS, _CHOSEN, _COMING, _AGREEING)
 _FLAGS = ("proves_identity", "needs_approval")
 _SALT = "example_project.shop.draft"
 _KEPT = 20
+_SEEN_SECONDS = 10
 """Entries of each kind in a session: a visitor cannot make it grow."""
 
 
@@ -36,6 +38,8 @@ class Customer:
     """Whether the campaign asks its members who they are."""
     needs_approval: bool = False
     """Whether in the campaign somebody else approves large orders."""
+    session: str = ""
+    """The id of the API's session, of who signed in with a password; empty of the demo's members."""
 
     @property
     def key(self) -> str:
@@ -64,12 +68,31 @@ def current(request: HttpRequest) -> Customer | None:
     kept = request.session.get(_CUSTOMER)
     if not isinstance(kept, dict):
         return None
-    found = next((member for member in members() if member.key == kept.get("key")), None)
+    found = _signed_in(kept) or next((member for member in members() if member.key == kept.get("key")), None)
     if found is None:
         return None
     name, unit = str(kept.get("name", "")), str(kept.get("unit", "points"))
     proves_identity, needs_approval = (kept.get(flag) is True for flag in _FLAGS)
     return replace(found, name=name, unit=unit, proves_identity=proves_identity, needs_approval=needs_approval)
+
+
+def _signed_in(kept: Mapping[str, Any]) -> Customer | None:
+    """Return who came in with a password; that their session still stands is asked of the API: ``is_due``."""
+    if not kept.get("session"):
+        return None
+    campaign, _colon, external_id = str(kept.get("key", "")).partition(":")
+    return Customer(campaign, external_id, session=str(kept["session"]))
+
+
+def is_due(request: HttpRequest) -> bool:
+    """Tell whether the API is to be asked again if the visitor's session still stands; at most every few seconds."""
+    seen: float = request.session.get(_CUSTOMER, {}).get("seen", 0.0)
+    return not 0 <= time.time() - seen < _SEEN_SECONDS
+
+
+def note_seen(request: HttpRequest) -> None:
+    """Keep that the session stood a moment ago."""
+    request.session[_CUSTOMER] = {**request.session[_CUSTOMER], "seen": time.time()}
 
 
 def sign_in(request: HttpRequest, customer: Customer) -> None:
@@ -80,6 +103,8 @@ def sign_in(request: HttpRequest, customer: Customer) -> None:
         "key": customer.key,
         "name": customer.name,
         "unit": customer.unit,
+        "session": customer.session,
+        "seen": time.time(),
         **{flag: getattr(customer, flag) for flag in _FLAGS},
     }
 
@@ -217,3 +242,35 @@ def chosen(request: HttpRequest) -> dict[str, int]:
     """Return how many of what were chosen and not ordered yet."""
     kept: dict[str, int] = request.session.get(_CHOSEN, {})
     return kept
+
+
+# --- on the way in, and what waits for a token of the member's --------------------------------------------------------
+
+
+def keep_coming(request: HttpRequest, **members: str) -> None:
+    """Keep who is on the way in: what they typed, but for token and password, and the challenge that they answer."""
+    request.session[_COMING] = members
+
+
+def coming(request: HttpRequest) -> dict[str, str]:
+    """Return who is on the way in; nothing of nobody."""
+    kept: dict[str, str] = request.session.get(_COMING, {})
+    return kept
+
+
+def keep_agreeing(request: HttpRequest, change: str, challenge: str) -> None:
+    """Keep which challenge lets a change happen; an empty one where nothing has to be asked."""
+    request.session[_AGREEING] = {**request.session.get(_AGREEING, {}), change: challenge}
+
+
+def agreeing(request: HttpRequest, change: str) -> str | None:
+    """Return the challenge of a change that was begun; None where none was."""
+    kept: str | None = request.session.get(_AGREEING, {}).get(change)
+    return kept
+
+
+def finish_agreeing(request: HttpRequest, change: str) -> None:
+    """Forget a change that has happened."""
+    kept = {**request.session.get(_AGREEING, {})}
+    kept.pop(change, None)
+    request.session[_AGREEING] = kept

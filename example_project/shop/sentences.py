@@ -118,8 +118,12 @@ REFUSALS: dict[str, Sentence] = {
     "unavailable": Sentence(_("The points programme cannot answer now"), _AGAIN),
     "internal_error": _OUR_SIDE,
     "not_authenticated": _OUR_SIDE,
-    "invalid_credentials": _OUR_SIDE,
-    "token_required": _OUR_SIDE,
+    "invalid_credentials": Sentence(
+        _("That name and password do not go together"),
+        _("Type both again. Small and capital letters count."),
+        field=True,
+    ),
+    "token_required": Sentence(_("The password is right"), _("Now type the token that was sent to you."), "info"),
     "malformed": _OUR_SIDE,
     "method_not_allowed": _OUR_SIDE,
     "not_acceptable": _OUR_SIDE,
@@ -136,6 +140,8 @@ FIELDS: dict[str, StrPromise] = {
     "skipped_time": _("On that day clocks go forward, and there is no such time. Choose an hour later."),
     "in_the_past": _("That time has passed. Choose a later one, or leave the field empty."),
     "not_scheduled_here": _("Nothing can be booked for later here. Leave the field empty."),
+    "not_unique": _("Somebody has that name already. Choose another."),
+    "authorization_required": _("That took too long. Begin again, please."),
     "contact_in_use": _("This one cannot be used here. Give another phone or address, please."),
     "too_many_devices": _("Remove one of your phones or addresses before you add another."),
     # Of files: the API's own sentences are for developers, and about pictures people need the next step.
@@ -189,6 +195,22 @@ OWN: dict[str, Sentence] = {
     "device_authorized": Sentence(
         _("The change is allowed"), _("A second token is on its way, to the new one this time."), "done"
     ),
+    "welcome": Sentence(_("Welcome"), _("You are signed in, and there are points to begin with."), "done"),
+    "no_sign_up": Sentence(
+        _("Begin with your phone or e-mail"), _("The token of a moment ago is not valid here."), "info"
+    ),
+    "method_chosen": Sentence(_("It was changed"), _("From now on your tokens come that way."), "done"),
+    "method_off": Sentence(
+        _("Two-factor is off"), _("Your password alone lets you in, where the programme allows it."), "done"
+    ),
+    "app_active": Sentence(_("Your app is ready"), _("Its codes are good for signing in from now on."), "done"),
+    "app_removed": Sentence(_("Your app was removed"), _("None of its codes is taken any more."), "done"),
+    "codes_unseen": Sentence(
+        _("Those codes are shown once"), _("If you did not keep them, make new ones below."), "info"
+    ),
+    "begin_again": Sentence(_("That took too long"), _("Begin again, please. Nothing was changed."), "info"),
+    "session_ended": Sentence(_("It was signed out"), _("Nothing can be done from there any more."), "done"),
+    "all_ended": Sentence(_("You were signed out everywhere"), _("Sign in again where you need to."), "done"),
     "token_sent": Sentence(_("A new token is on its way"), _("Only the newest one counts."), "done"),
 }
 

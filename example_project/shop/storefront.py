@@ -18,6 +18,8 @@ from example_project.shop.customers import Customer, Draft
 
 _CAMPAIGN_SECONDS = 30
 _PAGE = 20
+APP = "totp"
+"""What the API calls an authenticator app among the devices."""
 Row = dict[str, Any]
 
 
@@ -42,7 +44,7 @@ class Storefront:
         return f"/campaigns/{quote(self.customer.campaign, safe='')}/"
 
     @property
-    def _participant(self) -> str:
+    def participant_path(self) -> str:
         return f"{self._campaign}participants/{quote(self.customer.external_id, safe='')}/"
 
     # --- who and where ---
@@ -61,7 +63,7 @@ class Storefront:
 
     def participant(self) -> Row:
         """Return the member as the programme knows them. Raises: Refused."""
-        return self.client.call("get_participant", "GET", self._participant)
+        return self.client.call("get_participant", "GET", self.participant_path)
 
     def name_of(self, external_id: str) -> str:
         """Return what another member of the campaign is called."""
@@ -71,15 +73,21 @@ class Storefront:
 
     def speak(self, language: str) -> None:
         """Have messages to the member written in ``language``."""
-        self.client.call("patch_participant", "PATCH", self._participant, {"locale": language})
+        self.client.call("patch_participant", "PATCH", self.participant_path, {"locale": language})
 
     # --- devices ---
 
     def devices(self) -> list[Row]:
         """Return the member's phones and addresses."""
-        rows: list[Row] = self.client.call("list_devices", "GET", f"{self._participant}devices/?page_size=200")[
-            "results"
-        ]
+        return [row for row in self._factors() if row["channel"] != APP]
+
+    def apps(self) -> list[Row]:
+        """Return the member's authenticator apps: one that is active, and one that waits for its first code."""
+        return [row for row in self._factors() if row["channel"] == APP]
+
+    def _factors(self) -> list[Row]:
+        path = f"{self.participant_path}devices/?page_size=200"
+        rows: list[Row] = self.client.call("list_devices", "GET", path)["results"]
         return rows
 
     def usable_devices(self) -> list[Row]:
@@ -98,7 +106,7 @@ class Storefront:
     def register(self, channel: str, address: str, *, key: str | None) -> Row:
         """Add a phone or an address, and send its token. Raises: Refused."""
         body = {"channel": channel, "address": address}
-        return self.client.call("register_device", "POST", f"{self._participant}devices/", body, key=key)
+        return self.client.call("register_device", "POST", f"{self.participant_path}devices/", body, key=key)
 
     @sensitive_variables("token")
     def answer_device(self, pk: UUID, step: str, token: str, *, key: str) -> Row:
@@ -125,13 +133,13 @@ class Storefront:
 
     def onboarding(self) -> Row:
         """Return what the programme wants to know of the member, and how far that is. Raises: Refused."""
-        return self.client.call("get_onboarding", "GET", f"{self._participant}onboarding/")
+        return self.client.call("get_onboarding", "GET", f"{self.participant_path}onboarding/")
 
     @sensitive_variables("file")
     def send_document(self, kind: str, side: str, file: bytes, *, key: str | None) -> Row:
         """Send a picture of a document, which takes the place of one that waits. Raises: Refused."""
         members = {"kind": kind, "side": side} if side else {"kind": kind}
-        path = f"{self._participant}documents/"
+        path = f"{self.participant_path}documents/"
         try:
             return self.client.send_file("submit_document", path, members, file, key=key)
         except Refused as refused:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from example_project.shop.uploads import takes_file
-from example_project.shop.views import batches, contacts, front, onboarding, orders, products
+from example_project.shop.views import batches, contacts, entrance, front, onboarding, orders, products, safety
 
 app_name = "shop"
 
@@ -25,6 +25,7 @@ def by_method(get: Any, post: Any) -> Any:
 
 _ORDER = "orders/<uuid:order_id>/"
 _BATCH = "several/<uuid:batch_id>/"
+_CHANGE = "safety/agree/<slug:change>/"
 _CONTACT = "contacts/<uuid:device_id>/"
 _show_or_take_document = takes_file(
     by_method(onboarding.show_step, onboarding.send_document), refuse=onboarding.refuse_large
@@ -33,6 +34,12 @@ _show_or_take_document = takes_file(
 urlpatterns = [
     path("", front.show_front, name="front"),
     path("sign-in/", by_method(front.show_sign_in, front.sign_in), name="sign-in"),
+    path("sign-in/password/", entrance.begin_sign_in, name="sign-in-password"),
+    path("sign-in/token/", by_method(entrance.show_sign_in_token, entrance.finish_sign_in), name="sign-in-token"),
+    path("sign-up/", by_method(entrance.show_sign_up, entrance.prove_contact), name="sign-up"),
+    path("sign-up/token/", by_method(entrance.show_sign_up_token, entrance.sign_up), name="sign-up-token"),
+    path("sign-in/delivery/", entrance.show_delivery, name="sign-in-delivery"),
+    path("sign-in/resend/", entrance.resend_token, name="sign-in-resend"),
     path("sign-out/", front.sign_out, name="sign-out"),
     path("products/<slug:slug>/", products.show_product, name="product"),
     path("products/<slug:slug>/order/", products.place_order, name="place-order"),
@@ -52,6 +59,14 @@ urlpatterns = [
     path("onboarding/", onboarding.show_onboarding, name="onboarding"),
     path("onboarding/status/", onboarding.show_status, name="onboarding-status"),
     path("onboarding/<str:wanted>/", _show_or_take_document, name="onboarding-step"),
+    path("safety/", by_method(safety.show_safety, safety.choose_method), name="safety"),
+    path(f"{_CHANGE}ask/", safety.ask, name="ask"),
+    path(_CHANGE, by_method(safety.show_agree, safety.agree), name="agree"),
+    path(f"{_CHANGE}delivery/", safety.show_delivery, name="agree-delivery"),
+    path(f"{_CHANGE}resend/", safety.resend_token, name="agree-resend"),
+    path("safety/app/<uuid:device_id>/", by_method(safety.show_app, safety.confirm_app), name="app"),
+    path("safety/sessions/end/", safety.end_sessions, name="end-sessions"),
+    path("safety/sessions/<slug:session_id>/end/", safety.end_session, name="end-session"),
     path("privacy/", front.show_privacy, name="privacy"),
     path("contacts/", by_method(contacts.show_contacts, contacts.add_contact), name="contacts"),
     path(_CONTACT, contacts.show_contact, name="contact"),

@@ -17,6 +17,7 @@ from example_project.loyalty import ledger
 from example_project.shop import customers, sentences, words
 from example_project.shop.client import ApiError, Client, NotConnected, Refused, Unreachable
 from example_project.shop.customers import Customer
+from example_project.shop.safety import Safety
 from example_project.shop.storefront import Storefront
 from twofa import correlation
 
@@ -125,7 +126,7 @@ def _visited(
     methods: tuple[str, ...], *, public: bool, back: str | None
 ) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-        @sensitive_post_parameters("token", "address", "csrfmiddlewaretoken")
+        @sensitive_post_parameters("token", "password", "address", "csrfmiddlewaretoken")
         def handle(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             visit = Visit.of(request)
             with correlation.bound(visit.correlation_id):
@@ -157,6 +158,8 @@ def _answer(
         if away is not None:
             return away
     try:
+        if not public and _has_ended(visit):
+            return visit.go(reverse("shop:sign-in"), "signed_out")
         return view(visit, *args, **kwargs)
     except Http404:
         return visit.render("404.html", status=404)
@@ -177,6 +180,19 @@ def _turned_away(visit: Visit, back: str | None) -> HttpResponse | None:
         # A tab of the member before: what was typed there was meant for them.
         return visit.go(reverse("shop:front"), "other_member")
     return None
+
+
+def _has_ended(visit: Visit) -> bool:
+    """Tell whether the member was signed out elsewhere: by themselves, by staff, by a new password, or by time."""
+    session = visit.member.session
+    if not session or not customers.is_due(visit.request):
+        return False
+    if any(row["id"] == session for row in Safety(visit.api).sessions()):
+        customers.note_seen(visit.request)
+        return False
+    customers.sign_out(visit.request)
+    visit.customer = None
+    return True
 
 
 def _refused(visit: Visit, error: ApiError, back: str | None) -> HttpResponse:

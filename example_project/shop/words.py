@@ -29,7 +29,12 @@ STATES: dict[str, StrPromise] = {
 UNKNOWN_STATE = _("In progress")
 """Of a state that a later version of the API brings: not final, as far as this shop knows."""
 
-CHANNELS: dict[str, StrPromise] = {"sms": _("SMS"), "whatsapp": _("WhatsApp"), "email": _("E-mail")}
+CHANNELS: dict[str, StrPromise] = {
+    "sms": _("SMS"),
+    "whatsapp": _("WhatsApp"),
+    "email": _("E-mail"),
+    "totp": _("Authenticator app"),
+}
 
 RETRYING = "retrying"
 """Of a message that its provider did not take, and that is tried again: the API says ``queued``, with a reason."""

@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from example_project.shop import customers
 from example_project.shop.client import Refused
 from example_project.shop.forms import ContactForm, TokenForm
+from example_project.shop.safety import OFF
 from example_project.shop.tokens import delivery_context, new_nonce, nonce_of, token_context
 from example_project.shop.visits import Visit, action, page, params_of
 
@@ -113,6 +114,8 @@ def authorize_contact(visit: Visit, device_id: UUID) -> HttpResponse:
     device = visit.api.answer_device(device_id, "authorize", token, key=key)
     if device["status"] == "pending":
         return visit.go(_here(device_id), "device_authorized")
+    if customers.asked(visit.request, str(device_id)) == OFF:
+        return visit.go(reverse("shop:safety"), "method_off")
     removed = device["status"] == "revoked"
     return visit.go(reverse("shop:contacts"), "device_removed" if removed else "device_default")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -14,6 +15,7 @@ from example_project.shop import customers
 from example_project.shop.catalogue import PRODUCTS
 from example_project.shop.client import Refused
 from example_project.shop.customers import Customer
+from example_project.shop.safety import Safety
 from example_project.shop.storefront import Row, Storefront
 from example_project.shop.visits import Visit, action, page
 
@@ -33,28 +35,34 @@ def show_privacy(visit: Visit) -> HttpResponse:
 @page(public=True)
 def show_sign_in(visit: Visit) -> HttpResponse:
     """Show who may sign in."""
-    found = [_known(visit, member) for member in customers.members()]
+    found = [known(visit, member) for member in customers.members()]
     choices = [
         {"member": member, "campaign": campaign, "balances": ledger.balances_of(member.campaign, member.external_id)}
         for member, campaign in (each for each in found if each is not None)
     ]
-    context = {"choices": choices, "next": visit.request.GET.get("next", ""), "closed": not customers.members()}
+    username = customers.coming(visit.request).get("username", "")
+    context = {
+        "choices": choices,
+        "next": visit.request.GET.get("next", ""),
+        "username": username,
+        "closed": not settings.SHOP_CAMPAIGN,
+    }
     return visit.render("shop/sign_in.html", context)
 
 
-def _known(visit: Visit, member: Customer) -> tuple[Customer, Row] | None:
+def known(visit: Visit, member: Customer) -> tuple[Customer, Row] | None:
     """Return the member with name and unit, and the campaign; None where the programme knows of none."""
     api = Storefront(visit.client, member)
     try:
         campaign = api.campaign()
-        known = replace(
+        named = replace(
             member,
             name=api.participant()["name"],
             unit=campaign["unit"],
             proves_identity=campaign["identity_required"],
             needs_approval=campaign["two_factor"].get("approver_threshold") is not None,
         )
-        return known, campaign
+        return named, campaign
     except Refused as refused:
         if refused.code != "not_found":
             raise
@@ -66,16 +74,16 @@ def sign_in(visit: Visit) -> HttpResponse:
     """Become one of the demo's members."""
     wanted = visit.request.POST.get("customer", "")
     member = next((each for each in customers.members() if each.key == wanted), None)
-    known = None if member is None else _known(visit, member)
-    if known is None:
+    found = None if member is None else known(visit, member)
+    if found is None:
         return visit.go(reverse("shop:sign-in"), "not_found")
-    customers.sign_in(visit.request, known[0])
+    customers.sign_in(visit.request, found[0])
     # Not ``redirect``, which takes a word without a slash for the name of a view.
-    return HttpResponseRedirect(_next(visit))
+    return HttpResponseRedirect(path_after(visit, visit.request.POST.get("next", "")))
 
 
-def _next(visit: Visit) -> str:
-    path = visit.request.POST.get("next", "")
+def path_after(visit: Visit, path: str) -> str:
+    """Return where a visitor goes on who has signed in: to a page of this shop, and nowhere else."""
     ours = url_has_allowed_host_and_scheme(
         path, allowed_hosts={visit.request.get_host()}, require_https=visit.request.is_secure()
     )
@@ -84,6 +92,8 @@ def _next(visit: Visit) -> str:
 
 @action(back="shop:front", public=True)
 def sign_out(visit: Visit) -> HttpResponse:
-    """Stop being that member."""
+    """Stop being that member, and end the session of who came with a password."""
+    if visit.customer is not None and visit.customer.session:
+        Safety(visit.api).end_session(visit.customer.session)
     customers.sign_out(visit.request)
     return redirect("shop:front")

@@ -115,3 +115,18 @@ document.querySelectorAll("[data-poll]").forEach(follow);
 if (!document.querySelector("[autofocus]")) document.querySelector("[data-focus]")?.focus();
 const later = document.querySelector("[data-reload]");
 if (later) setTimeout(() => location.reload(), Number(later.dataset.reload) * 1000);
+
+// Codes that are shown once: onto paper, or into a password manager.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const items = document.getElementById(button.dataset.copy).querySelectorAll("li");
+    await navigator.clipboard.writeText([...items].map((item) => item.textContent.trim()).join("\n"));
+    button.textContent = button.dataset.copied;
+  });
+}
