@@ -81,8 +81,10 @@ def token_context(challenge: Row, next_action: Row, campaign: Row) -> dict[str, 
 
 def delivery_context(challenge: Row | None, *, changed: bool) -> dict[str, Any]:
     """Return what became of the message; ``changed`` says that the page around it is out of date."""
-    status = "" if challenge is None else challenge["delivery"]["status"]
+    # None of an app either, to which no message goes.
+    delivery = None if challenge is None else challenge["delivery"]
+    status = "" if delivery is None else delivery["status"]
     travelling = status in words.TRAVELLING
-    retrying = travelling and challenge is not None and bool(challenge["delivery"]["reason"])
+    retrying = travelling and delivery is not None and bool(delivery["reason"])
     shown = words.RETRYING if retrying else status
     return {"delivery": shown, "travelling": travelling, "changed": changed}

@@ -109,28 +109,29 @@ def params_of(refused: Refused) -> dict[str, Any]:
 
 def page(*, public: bool = False) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     """Make a view of a page that is read: signed in unless ``public``."""
-    return _visited(("GET", "HEAD"), public=public, back=None)
+    return _visited(("GET", "HEAD"), public=public, back=None, about=False)
 
 
 def action(
-    *, back: str, public: bool = False
+    *, back: str, public: bool = False, about: bool = True
 ) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
-    """Make a view of a form that is sent: it always ends in a redirect, and ``back`` names the page of the form.
+    """Make a view of a form that is sent: it ends in a redirect, and ``back`` names the page of the form, which is
+    ``about`` the same thing, or about all of them.
 
     Reached by GET (an address typed, a language chosen after an error, a sign-in in between) it leads to that page.
     """
-    return _visited(("POST",), public=public, back=back)
+    return _visited(("POST",), public=public, back=back, about=about)
 
 
 def _visited(
-    methods: tuple[str, ...], *, public: bool, back: str | None
+    methods: tuple[str, ...], *, public: bool, back: str | None, about: bool
 ) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @sensitive_post_parameters("token", "password", "address", "csrfmiddlewaretoken")
         def handle(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             visit = Visit.of(request)
             with correlation.bound(visit.correlation_id):
-                home = None if back is None else reverse(back, kwargs=kwargs)
+                home = None if back is None else reverse(back, kwargs=kwargs if about else {})
                 response = _answer(view, visit, methods, home, public, args, kwargs)
             return _seal(response, visit.correlation_id)
 

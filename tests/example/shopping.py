@@ -179,6 +179,7 @@ def open_shop(settings: Any, address: str) -> World:
     ]
     settings.TWOFA_FULFILLMENT_BACKEND = "example_project.loyalty.fulfillment.PointsBackend"
     settings.SHOP_API_URL = f"{address}/api/v1"
+    settings.SHOP_CAMPAIGN = "summer"
     settings.SHOP_MEMBERS = [
         *("summer:ana", "summer:bruno", "everyday:ana", "premium:ana"),
         *("company:lucas", "company:marta"),

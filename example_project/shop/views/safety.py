@@ -65,7 +65,7 @@ def choose_method(visit: Visit) -> HttpResponse:
 # --- what the present factor agrees to first --------------------------------------------------------------------------
 
 
-@action(back="shop:safety")
+@action(back="shop:safety", about=False)
 def ask(visit: Visit, change: str) -> HttpResponse:
     """Begin a change: ask for a token where there is anything that one can go to."""
     if change not in CHANGES:
@@ -190,7 +190,7 @@ def confirm_app(visit: Visit, device_id: UUID) -> HttpResponse:
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 
-@action(back="shop:safety")
+@action(back="shop:safety", about=False)
 def end_session(visit: Visit, session_id: str) -> HttpResponse:
     """Sign one session out, which may be this one."""
     Safety(visit.api).end_session(session_id)
