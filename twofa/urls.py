@@ -21,6 +21,7 @@ from twofa.api import (
     receipts,
     recovery_codes,
     redemptions,
+    sessions,
 )
 from twofa.pages import not_me
 
@@ -60,6 +61,8 @@ urlpatterns = [
     path(f"{_CHALLENGE}resend/", challenges.ChallengeResendEndpoint.as_view(), name="challenge-resend"),
     path(f"{_CHALLENGE}cancel/", challenges.ChallengeCancellationEndpoint.as_view(), name="challenge-cancel"),
     path(f"{_PARTICIPANT}recovery-codes/", recovery_codes.RecoveryCodesEndpoint.as_view(), name="recovery-codes"),
+    path(f"{_PARTICIPANT}sessions/", sessions.SessionsEndpoint.as_view(), name="sessions"),
+    path(f"{_PARTICIPANT}sessions/<str:session_id>/", sessions.SessionEndpoint.as_view(), name="session"),
     path(f"{_PARTICIPANT}challenges/", challenges.ChallengesEndpoint.as_view(), name="challenges"),
     path(
         "campaigns/<str:campaign>/contact-verifications/",

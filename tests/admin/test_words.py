@@ -14,7 +14,7 @@ from django.utils.html import strip_tags
 
 from tests.admin.lives import live_all
 from tests.admin.test_pages import crawl
-from twofa.admin import words
+from twofa.admin import vocabulary, words
 from twofa.flows.reviews import VIEWED
 from twofa.models import (
     EVENT_LABELS,
@@ -147,8 +147,8 @@ def test_every_key_that_flows_write_has_a_name():
     keys = {keyword.arg for call in calls("add", "_record", folder="flows") for keyword in call.keywords if keyword.arg}
 
     assert {"reason", "verdict", "cause"} <= keys
-    assert keys - {"policy", "before", "after"} - words.KEYS.keys() == set()
-    assert set(POLICY_FIELDS) - words.KEYS.keys() == set()
+    assert keys - {"policy", "before", "after"} - vocabulary.KEYS.keys() == set()
+    assert set(POLICY_FIELDS) - vocabulary.KEYS.keys() == set()
 
 
 def test_every_reason_in_the_code_has_words():
@@ -166,9 +166,9 @@ def test_every_reason_in_the_code_has_words():
     }
 
     assert len(reasons) > 25
-    assert reasons - words.REASONS.keys() - {""} == set()
+    assert reasons - vocabulary.REASONS.keys() - {""} == set()
     assert {code: words.reason(code) for code in Failure.values} == dict(Failure.choices)
-    assert causes == words.CAUSES.keys()
+    assert causes == vocabulary.CAUSES.keys()
 
 
 # --- nothing comes out raw: by living through all of it --------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_no_key_and_no_code_is_shown_to_staff(settings: Any, boss: Client):
     assert sorted(raw) == []
 
     pages = crawl(boss)
-    known = {*EVENT_LABELS, *MESSAGES, *words.KEYS, *words.REASONS, *words.CAUSES, *words.DOCUMENTS}
+    known = {*EVENT_LABELS, *MESSAGES, *vocabulary.KEYS, *vocabulary.REASONS, *vocabulary.CAUSES, *vocabulary.DOCUMENTS}
     names = {name for name in known if re.search(r"[._:]", name)}
     raw_name = re.compile(_alone("|".join(map(re.escape, sorted(names, key=len, reverse=True)))))
     shown = {

@@ -11,10 +11,11 @@ import pytest
 
 from tests import factories
 from tests.api.client import Api, batch_order, batches, checkouts, member, nothing_changes, order, refused
+from tests.factories import access_token
 from tests.forms import CONTENT_TYPE, form, picture
 from tests.papers import submitted
 from twofa import urls
-from twofa.models import Challenge
+from twofa.models import AccessToken, Challenge
 
 PUBLIC = {"schema", "docs", "docs-asset", "not-me", "nothing-here", "pages-style"}
 OWN_LIST = {"campaigns"}
@@ -31,6 +32,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "device": {"GET": None, "DELETE": None},
     "device-verify": {"POST": {"token": "ABCDEF"}},
     "recovery-codes": {"GET": None, "POST": None},
+    "sessions": {"GET": None, "DELETE": None},
+    "session": {"DELETE": None},
     "device-resend": {"POST": None},
     "device-authorize": {"POST": {"token": "ABCDEF"}},
     "device-make-default": {"POST": None},
@@ -68,6 +71,7 @@ def victim(api, shop, documents_folder):
         "redemption_id": body["id"],
         "batch_id": api.post(batches(shop), batch_order(shop)).json()["id"],
         "challenge_id": body["two_factor"]["challenge"]["id"],
+        "session_id": AccessToken.prefix_of(access_token(shop)),
     }
 
 

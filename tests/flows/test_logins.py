@@ -28,11 +28,12 @@ from twofa.exceptions import (
     TokenSuperseded,
     Unavailable,
 )
-from twofa.flows import challenges, participants
+from twofa.flows import challenges, logins, participants, sweeps
 from twofa.flows.accounts import Account
 from twofa.flows.logins import Credentials
 from twofa.flows.registrations import Proof
 from twofa.models import AccessToken, Campaign, Challenge, Device, Event, LoginBudget, LoginGrant, Participant
+from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
 
@@ -327,6 +328,13 @@ def test_grant_ends_with_the_life_of_the_token(shop):
     with pytest.raises(TokenRequired):
         log_in(shop, "bia@example.com", token)
     assert not AccessToken.objects.exists()
+
+
+def test_grant_is_deleted_with_the_life_of_the_token_and_not_before(shop):
+    registered(shop)
+    assert (logins.forget(now()), LoginGrant.objects.count()) == (0, 1)
+    travel(timedelta(minutes=10))
+    assert (sweeps.sweep()["forgotten"], LoginGrant.objects.count()) == (1, 0)
 
 
 def test_grant_is_of_one_participant_and_one_storefront(shop, name):

@@ -92,7 +92,7 @@ def test_idempotency_key_is_unique_in_storefront_and_path(shop):
         (["checkout", "retired"], {"checkout"}),
         (["retired"], set()),
     ],
-    ids=["none", "one", "one-retired", "all-retired"],
+    ids=["none named", "one", "one that is no more beside it", "only one that is no more"],
 )
 def test_none_named_is_all_and_what_is_no_more_is_nothing(stored, expected):
     assert granted(stored) == expected

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from twofa import delivery
-from twofa.admin import figures, words
+from twofa.admin import figures, vocabulary, words
 from twofa.admin import messages as message_pages
 from twofa.admin.actions import FlowAction, Tool, acting, explain
 from twofa.admin.explanations import who
@@ -211,7 +211,7 @@ class CampaignAdmin(FourEyesAdmin):
         "allowed_countries", _("allowed countries"), lambda codes: words.told("allowed_countries", codes)
     )
     shown_required_documents = _shown(
-        "required_documents", _("required documents"), lambda value: words.chosen(value, words.DOCUMENTS.items())
+        "required_documents", _("required documents"), lambda value: words.chosen(value, vocabulary.DOCUMENTS.items())
     )
     shown_token_ttl = _shown("token_ttl", _("token life"), words.duration)
     shown_resend_cooldown = _shown("resend_cooldown", _("pause between messages"), words.duration)

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext, pgettext, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 from stdnum.br import cnpj, cpf
 
-from twofa.admin import words
+from twofa.admin import vocabulary, words
 from twofa.admin.base import may_view
 from twofa.admin.sections import BAD, ENDED, GOOD, OPEN, Cell, Section, cells, moment, tone_of
 from twofa.flows import dossiers, onboarding
@@ -121,7 +121,7 @@ def _step(step: Step) -> Cell:
     if step.requirement == "device":
         name = str(_("a device for tokens"))
     else:
-        name = str(words.DOCUMENTS.get(kind, kind)) if kind else str(_("any document"))
+        name = str(vocabulary.DOCUMENTS.get(kind, kind)) if kind else str(_("any document"))
     return Cell(f"{name}: {state}", tone=tone)
 
 

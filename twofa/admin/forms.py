@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa import delivery
 from twofa.admin.fields import CountriesField, DaysHoursField, MinutesSecondsField, OrderedChoiceField
-from twofa.admin.words import DOCUMENTS, duration
+from twofa.admin.vocabulary import DOCUMENTS
+from twofa.admin.words import duration
 from twofa.models import POLICY_FIELDS, Campaign, Channel, Method, TwoFactorMode
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from twofa.exceptions import NotFound, WrongState
 from twofa.flows.storefronts import Caller
 from twofa.models import (
     EXTERNAL_ID_PATTERN,
+    AccessToken,
     Authenticator,
     Campaign,
     Challenge,
@@ -26,6 +27,7 @@ from twofa.models import (
 
 # Checked before the database is asked: a NUL in a path is one more id that does not exist, not an error of the driver.
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}\Z")
+_SESSION = re.compile(r"[0-9a-f]{1,24}\Z")
 _EXTERNAL_ID = re.compile(rf"(?!\.{{1,2}}\Z){EXTERNAL_ID_PATTERN}\Z")
 
 
@@ -87,6 +89,15 @@ def contact_of(caller: Caller, text: str) -> Device:
     found = factor_of(caller, text)
     if isinstance(found, Authenticator):
         raise WrongState(_("An authenticator app makes its own codes: nothing is sent to it."))
+    return found
+
+
+def session_of(participant: Participant, storefront: Storefront, text: str) -> AccessToken:
+    """Return an access token of a participant by way of a storefront, by its prefix. Raises: NotFound."""
+    rows = AccessToken.objects.filter(participant=participant, storefront=storefront)
+    found = rows.filter(prefix=text).first() if _SESSION.match(text) else None
+    if found is None:
+        raise NotFound
     return found
 
 

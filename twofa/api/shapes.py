@@ -161,6 +161,15 @@ class RecoveryCodesLeft(TypedDict):
     left: int
 
 
+class Session(TypedDict):
+    """One access token that is good at present; its text was shown at the login, and never again."""
+
+    id: Annotated[str, note("Stands in the access token's text.", examples=["0a1b2c3d4e5f"])]
+    created_at: Moment
+    last_used_at: Moment | None
+    expires_at: Moment
+
+
 class Participant(TypedDict):
     """A member of a campaign."""
 
@@ -352,6 +361,12 @@ class CampaignPage(Page):
     """Campaigns, newest first. `next` and `previous` are absolute paths on this host."""
 
     results: list[Campaign]
+
+
+class SessionPage(Page):
+    """Access tokens, newest first. `next` and `previous` are absolute paths on this host."""
+
+    results: list[Session]
 
 
 class DevicePage(Page):

@@ -23,6 +23,7 @@ RETRY_AFTER = 5
 """Seconds after which a storefront may ask again, where the host's issuer did not answer."""
 KEPT = timedelta(days=30)
 """How long an expired token is shown to staff."""
+LOGGED_OUT = "logged_out"
 TOUCHED_EVERY = timedelta(minutes=1)
 
 
@@ -152,9 +153,29 @@ def revoke(token: AccessToken, *, actor: Actor, reason: str = "") -> None:
     token.revoked_at = locked.revoked_at
 
 
-def revoke_all(participant: Participant, trail: Trail, *, reason: str = "") -> int:
-    """Revoke what a locked participant holds; return how many there were."""
+def end_all(participant: Participant, *, storefront: Storefront, actor: Actor) -> int:
+    """Log a participant out wherever they logged in by way of a storefront; return how many tokens that ended.
+
+    Of other storefronts it ends none: who is logged in there is no business of this one (OWASP ASVS 8.4.1).
+    Raises: NotFound where they were just erased.
+    """
+    with transaction.atomic():
+        # Under the lock that a new one is issued under: none that was asked for before comes after it.
+        locked = Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+        locked.ensure_kept()
+        trail = Trail(actor, now())
+        count = revoke_all(locked, trail, reason=LOGGED_OUT, storefront=storefront)
+        trail.write()
+    return count
+
+
+def revoke_all(
+    participant: Participant, trail: Trail, *, reason: str = "", storefront: Storefront | None = None
+) -> int:
+    """Revoke what a locked participant holds, by way of one storefront or of each; return how many there were."""
     live = AccessToken.objects.filter(participant=participant, revoked_at__isnull=True, expires_at__gt=trail.at)
+    if storefront is not None:
+        live = live.filter(storefront=storefront)
     count = live.update(revoked_at=trail.at)
     if count:
         _record(trail, participant, count, reason)

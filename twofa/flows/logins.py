@@ -7,6 +7,7 @@ up an attempt. And nothing of the password is kept between the two calls: the se
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import authenticate, get_user_model
@@ -241,6 +242,11 @@ def _grant(buyer: Buyer, storefront: Storefront) -> LoginGrant | None:
         return None
     usable = {device.pk for device in buyer.devices if device.is_usable(buyer.at)}
     return grant if grant.challenge.device_id in usable else None
+
+
+def forget(at: datetime) -> int:
+    """Delete grants that let nobody in any more; return how many."""
+    return LoginGrant.objects.filter(expires_at__lte=at).delete()[0]
 
 
 @sensitive_variables()

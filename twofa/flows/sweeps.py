@@ -22,6 +22,7 @@ from twofa.flows import (
     document_files,
     idempotency,
     login_budgets,
+    logins,
     policy_changes,
     prefixes,
     schedules,
@@ -37,6 +38,8 @@ logger = correlation.get_logger(__name__)
 BATCH = 200
 FILES = 20
 """Files erased by one sweep at most: each costs two calls of a storage that may be far away."""
+FORGETTING = (challenges.forget_accepted, login_budgets.forget, logins.forget, access_tokens.forget)
+"""What is worth nothing any more after a time, and is deleted then."""
 T = TypeVar("T")
 
 
@@ -55,7 +58,7 @@ def sweep(*, limit: int = BATCH) -> dict[str, int]:
             # After the messages: here host code runs, which may take its time, or the whole process with it.
             "driven": _each([row.pk for row in _free(due, limit)], completions.drive),
             "settled": _each(list(settlements.due().values_list("pk", flat=True)[:limit]), settlements.settle),
-            "forgotten": challenges.forget_accepted(at) + login_budgets.forget(at) + access_tokens.forget(at),
+            "forgotten": sum(forget(at) for forget in FORGETTING),
             "idempotency_records": idempotency.purge(at),
             "proposals": _step(policy_changes.expire_overdue, at),
             "sealed": _step(seals.seal, at),
