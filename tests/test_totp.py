@@ -60,3 +60,14 @@ def test_app_reads_the_secret_and_whose_it_is():
     assert (uri.scheme, uri.netloc, uri.path) == ("otpauth", "totp", "/Caf%C3%A9%20%20points:ana%26x%3D1")
     assert base64.b32decode(read.pop("secret")) == RFC_SECRET
     assert read == {"issuer": "Café: points", "algorithm": "SHA1", "digits": "6", "period": "30"}
+
+
+def test_picture_holds_what_the_app_reads():
+    drawn = totp.picture(totp.provisioning_uri(b"s" * 20, issuer="Miles", account="u-42"))
+    assert drawn is not None
+    assert drawn.startswith("<svg")
+    assert "otpauth" not in drawn
+
+
+def test_names_too_long_for_a_picture_are_none():
+    assert totp.picture(totp.provisioning_uri(b"s" * 20, issuer="積" * 150, account="u" * 128)) is None

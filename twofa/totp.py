@@ -51,15 +51,19 @@ def matching_step(secret: bytes, code: str, *, at: datetime) -> int | None:
 
 
 def picture(uri: str) -> str | None:
-    """Return the QR code of what an app reads, as SVG; None where the library that draws it is not installed.
+    """Return the QR code of what an app reads, as SVG; None where nothing here draws it.
 
-    Drawn here, because a drawing service would have the secret.
+    The library is not installed, or the names in it are too long for a picture. Drawn here, because a drawing service
+    would have the secret.
     """
     try:
         import segno  # noqa: PLC0415 - an optional dependency
     except ImportError:
         return None
-    drawn = segno.make(uri, micro=False, error="m")
+    try:
+        drawn = segno.make(uri, micro=False, error="m")
+    except segno.DataOverflowError:
+        return None
     return str(drawn.svg_inline(scale=5, border=4, dark="#000", light="#fff"))
 
 

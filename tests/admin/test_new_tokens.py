@@ -101,3 +101,16 @@ def test_without_the_permission_no_token_is_sent(
 
     assert client.post(page("redemption", "resend", world.redemption.pk), REASON).status_code == 403
     assert Challenge.objects.get(pk=world.challenge.pk).generation == 1
+
+
+def test_order_that_an_app_answers_has_no_message_to_send_again(world: World, boss: Client):
+    Challenge.objects.filter(pk=world.challenge.pk).update(channel="totp", address="", destination="", seed=b"")
+    Delivery.objects.all().delete()
+
+    asked = boss.get(page("redemption", "resend", world.redemption.pk)).content.decode()
+    refused = boss.post(page("redemption", "resend", world.redemption.pk), REASON, follow=True).content.decode()
+
+    assert "Answered by" in asked
+    assert "The last one went to" not in asked
+    assert "No message brings this code." in refused
+    assert not Delivery.objects.exists()

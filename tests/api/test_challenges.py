@@ -177,7 +177,7 @@ def test_device_that_is_gone_leads_to_onboarding(api, shop, asked):
         {"purpose": "step_up:a", "description": ""},
         {"purpose": "step_up:a", "description": "a" * 201},
         {"purpose": "step_up:a", "description": "pay \u202e100"},
-        {"purpose": "step_up:a", "channel": "totp"},
+        {"purpose": "step_up:a", "channel": "push"},
         {"purpose": "step_up:a", "participant": "u-1"},
     ],
     ids=str,

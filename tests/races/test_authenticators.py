@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from tests import authenticators as apps
+from tests import factories
 from tests.authenticators import App
 from tests.races.guards import blind_changes, meet_after, outcomes, unlocked
-from twofa.flows import agreements, authenticators, recovery_codes
-from twofa.models import Authenticator, Event, RecoveryCode
+from twofa.flows import agreements, authenticators, challenges, recovery_codes
+from twofa.models import Authenticator, Challenge, Event, RecoveryCode
+from twofa.models.clock import now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -100,3 +104,47 @@ def test_without_the_lock_the_database_refuses_the_second(shop, threads, monkeyp
     results = threads([unlocked(lambda: apps.enrol(shop))] * 2)
     assert sum(isinstance(result, Exception) for result in results) == 1
     assert Authenticator.objects.filter(status="pending").count() == 1
+
+
+def opened(shop, app) -> list[Challenge]:
+    """Challenges that one app may answer now, by the clock of the database."""
+    app.at = now()
+    Authenticator.objects.update(last_step=0)
+    return [factories.step_up(shop, f"step_up:{name}") for name in ("transfer", "address")]
+
+
+def answering(shop, challenge, token):
+    return lambda: challenges.verify(challenge.pk, storefront=shop.storefront, token=token, actor=shop.actor)
+
+
+def test_code_of_an_app_approves_one_challenge(shop, app, active, threads):
+    asked = opened(shop, app)
+    results = threads([answering(shop, challenge, app.code()) for challenge in asked])
+    assert sum(isinstance(result, Challenge) for result in results) == 1
+    assert Challenge.objects.filter(status="approved").count() == 1
+    assert count("authenticator.verified") == 1
+
+
+def test_recovery_code_approves_one_challenge(shop, app, active, threads):
+    asked = opened(shop, app)
+    text = recovery_codes.issue(
+        shop.participant, storefront=shop.storefront, actor=shop.actor, authorization=agreed_by(shop, app)
+    )[0]
+    results = threads([answering(shop, challenge, text) for challenge in asked])
+    assert sum(isinstance(result, Challenge) for result in results) == 1
+    assert RecoveryCode.objects.filter(used_at__isnull=False).count() == 1
+    assert count("recovery_codes.used") == 1
+
+
+def test_wrong_codes_on_one_challenge_are_at_most_its_attempts(shop, app, active, threads):
+    challenge = factories.step_up(shop)
+    threads([answering(shop, challenge, app.wrong_code())] * 12)
+    challenge.refresh_from_db()
+    failed = Event.objects.filter(type="challenge.attempt_failed").count()
+    assert challenge.attempts == failed == Authenticator.objects.get().failures <= challenge.max_attempts
+
+
+def agreed_by(shop, app) -> UUID:
+    challenge = factories.step_up(shop, "step_up:recovery_codes")
+    answering(shop, challenge, app.code())()
+    return challenge.pk

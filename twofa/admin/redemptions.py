@@ -75,6 +75,11 @@ def destination(redemption: Redemption | RedemptionBatch) -> Sequence[tuple[StrO
     challenge = stories.challenge_of(redemption)
     if challenge is None:
         return ()
+    if challenge.is_unbound:
+        return (
+            (_("Answered by"), challenge.get_channel_display()),
+            (_("Waits for its token until"), moment(challenge.deadline)),
+        )
     from_ = challenge.resend_available_at
     return (
         (_("The last one went to"), f"{challenge.get_channel_display()} {challenge.destination}"),

@@ -123,7 +123,8 @@ def verify(pk: UUID, *, storefront: Storefront, token: object, actor: Actor) -> 
     """Judge a token of a challenge that stands alone. Idempotent for the right token.
 
     Raises: NotFound, PurposeMismatch, ChallengeClosed, TransactionChanged, TokenMalformed, TokenInvalid,
-    TokenSuperseded, TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, OnboardingIncomplete.
+    TokenSuperseded, TokenExpired, AttemptsExhausted, FailedAttemptsBudget, NotActive, OnboardingIncomplete, Throttled,
+    Unavailable.
     """
     challenge, error = _judge(_alone(pk, storefront), token, actor)
     if error is not None:

@@ -304,7 +304,7 @@ class Challenge(StateMachine):
     def derive_token(self) -> str:
         """Compute the present token. Raises: tokens.UnknownKey, ValueError where the challenge has ended."""
         if not self.seed:
-            raise ValueError("a challenge that has ended, or that no message brings a token for, has none")
+            raise ValueError("it has no token: it has ended, or no message brings one")
         binding = tokens.Binding(
             purpose=self.purpose,
             campaign=self.campaign_id,
