@@ -136,7 +136,7 @@ class TokenRefused(RefusedError):
 
 class TokenInvalid(TokenRefused):
     code = "token_invalid"
-    default_detail = _("Wrong token. Check the last message and try again.")
+    default_detail = _("Wrong token. Look at the last message, or at the app, and try again.")
 
 
 class TokenSuperseded(TokenRefused):

@@ -37,6 +37,8 @@ ONCE: dict[Action, str] = {
     ("case", "release-device"): "device.released",
     ("case", "reset-device"): "device.revoked",
     ("device", "release"): "device.released",
+    ("authenticator", "release"): "authenticator.released",
+    ("authenticator", "reset"): "authenticator.revoked",
     ("device", "reset"): "device.revoked",
     ("identitydocument", "reopen"): "document.reopened",
     ("identitydocument", "revoke"): "document.expired",
@@ -94,6 +96,8 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
     if action[1] in ("release", "release-device", "reset-device"):
         world.shop.device.held_at = now()
         world.shop.device.save()
+        world.authenticator.held_at = now()
+        world.authenticator.save()
     if action == ("identitydocument", "reopen"):
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):

@@ -37,6 +37,7 @@ MODELS = (
     "prefixpause",
     "safenumber",
     "accesstoken",
+    "authenticator",
 )
 WRITTEN = ("campaign", "storefront", "safenumber", "webhookendpoint")
 FACTS = tuple(model for model in MODELS if model not in WRITTEN)

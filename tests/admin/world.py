@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from functools import cached_property
+from secrets import token_bytes
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -18,12 +20,14 @@ from twofa.flows.webhook_endpoints import secret_text
 from twofa.models import (
     AccessToken,
     Approver,
+    Authenticator,
     Campaign,
     Case,
     Challenge,
     Delivery,
     Event,
     IdentityDocument,
+    Participant,
     PolicyChange,
     PrefixPause,
     Redemption,
@@ -33,6 +37,7 @@ from twofa.models import (
     Webhook,
 )
 from twofa.models.clock import now
+from twofa.vault import seal_secret
 
 
 @dataclass
@@ -53,6 +58,7 @@ class World:
     pause: PrefixPause
     safe_number: SafeNumber
     access_token: AccessToken
+    authenticator: Authenticator
 
     @cached_property
     def approver(self) -> Approver:
@@ -89,6 +95,7 @@ class World:
             "prefixpause": self.pause,
             "safenumber": self.safe_number,
             "accesstoken": self.access_token,
+            "authenticator": self.authenticator,
         }
 
 
@@ -110,6 +117,7 @@ def _world(**policy: Any) -> World:
     # On a host that no webhook is sent to, in case a test presses the button.
     (webhook,) = queue(make_endpoint(of=shop.storefront, host="localhost"), status="failed", reason="broken")
     issued = access_tokens.OpaqueIssuer().issue(participant=shop.participant, storefront=shop.storefront)
+    app, secret = sealed_app(shop.participant)
     secrets = {
         "token": challenge.derive_token().encode(),
         "seed": bytes(challenge.seed or b""),
@@ -123,6 +131,9 @@ def _world(**policy: Any) -> World:
         "webhook's secret": secret_text(webhook.endpoint.secret()).encode(),
         "webhook's signing key": webhook.endpoint.secret(),
         "webhook's seed": bytes(webhook.endpoint.seed),
+        "app's secret": secret,
+        "app's secret for people": base64.b32encode(secret),
+        "app's sealed secret": bytes(app.secret or b""),
     }
     return World(
         shop,
@@ -139,7 +150,18 @@ def _world(**policy: Any) -> World:
         factories.prefix_pause(),
         factories.safe_number(),
         AccessToken.objects.get(participant=shop.participant),
+        app,
     )
+
+
+def sealed_app(of: Participant) -> tuple[Authenticator, bytes]:
+    """An active authenticator app, and its secret."""
+    secret, at = token_bytes(20), now()
+    row = Authenticator(participant=of, user_id=of.user_id, name="Pixel", status="active", confirmed=True, last_step=1)
+    row.created_at = row.activated_at = at
+    row.kid, row.secret = seal_secret(secret, owner=of.pk, name=row.uuid)
+    row.save()
+    return row, secret
 
 
 def propose(campaign: Campaign, **columns: Any) -> PolicyChange:

@@ -18,7 +18,7 @@ from tests.fulfillment import RecordingBackend
 from tests.stories import confirm
 from twofa.admin.base import TwofaAdmin
 from twofa.exceptions import TemporaryFailure
-from twofa.models import Campaign, Device, Event, Participant, PolicyChange, WebhookEndpoint
+from twofa.models import Authenticator, Campaign, Device, Event, Participant, PolicyChange, WebhookEndpoint
 from twofa.models.clock import now
 
 ACTIONS = [
@@ -91,6 +91,7 @@ def prepare(world: World, name: str, settings: Any) -> None:
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if name in ("release", "release-device", "reset-device"):
         Device.objects.update(held_at=now())
+        Authenticator.objects.update(held_at=now())
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
     if name in ("cancel", "resend"):

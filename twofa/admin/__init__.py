@@ -9,6 +9,7 @@ from __future__ import annotations
 from twofa.admin import (
     access_tokens,
     approvers,
+    authenticators,
     batches,
     campaigns,
     cases,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
@@ -12,17 +14,19 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from twofa.admin import approvers, disclosures, dossiers, pictures, words
+from twofa.admin import approvers, disclosures, dossiers, factors, pictures, words
 from twofa.admin.actions import FlowAction, ReasonForm, Tool
 from twofa.admin.base import ReadOnlyAdmin, may_view
 from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import BAD, Cell, Section, cells, moment, tone_of
+from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Approver, Case, Channel, Device, Event, IdentityDocument, Method, Participant, Redemption
+from twofa.models import Approver, Authenticator, Case, Device, Event, IdentityDocument, Method, Participant, Redemption
 
 LATEST = 20
+TOLD = frozenset({"participant", "device", "authenticator", "recovery_codes", "approver"})
+"""What events are about that tell of nothing that was redeemed."""
 BY_OTHERS = ("change-method", "switch-off")
 """What nobody does to themselves."""
 NAMED = (*BY_OTHERS, approvers.ENTITLE.name)
@@ -32,7 +36,9 @@ NAMED = (*BY_OTHERS, approvers.ENTITLE.name)
 class MethodForm(ReasonForm):
     """Asks for the method. None is not among them: that is another thing to ask for, with a permission of its own."""
 
-    method = forms.ChoiceField(label=_("Two-factor method"), choices=Channel.choices)
+    method = forms.ChoiceField(
+        label=_("Two-factor method"), choices=[choice for choice in Method.choices if choice[0] != Method.NONE]
+    )
     field_order = ("method", "reason")
 
 
@@ -125,7 +131,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
 
     def get_sections(self, request: HttpRequest, row: Participant) -> list[Section]:
         """Show of other rows what this member may look at on their own pages."""
-        sections = [self._devices(row)] if may_view(request, Device) else []
+        sections = [factors.section(row, self._linked(request))] if may_view(request, Device) else []
         may_see_documents = may_view(request, IdentityDocument)
         if may_see_documents:
             sections.append(self._documents(row))
@@ -137,27 +143,14 @@ class ParticipantAdmin(ReadOnlyAdmin):
         if may_view(request, Redemption):
             sections.append(self._redemptions(row))
         else:
-            told = Q(type__startswith="participant.") | Q(type__startswith="device.") | Q(type__startswith="approver.")
-            events = events.filter(told | Q(type__startswith="document.") if may_see_documents else told)
+            subjects = TOLD | {"document"} if may_see_documents else TOLD
+            events = events.filter(reduce(or_, (Q(type__startswith=f"{subject}.") for subject in sorted(subjects))))
         latest = list(events.order_by("-created_at", "-pk")[:LATEST])
         return [*sections, timeline(latest, title=LATEST_EVENTS, newest_first=True, way=self.way(request))]
 
-    def _devices(self, participant: Participant) -> Section:
-        lines = [self._device(device) for device in participant.devices.all()]
-        headers = (_("device"), _("status"), _("default"), _("usable from"), _("verified"), _("revoked"))
-        return Section(_("Devices"), headers, lines, anchor="devices")
-
-    def _device(self, device: Device) -> list[Cell]:
-        return cells(
-            Cell(str(device), url=self.page_of(device)),
-            Cell(_("held"), tone=BAD)
-            if device.is_held
-            else Cell(device.get_status_display(), tone=tone_of(device.status)),
-            words.plain(device.is_default),
-            moment(device.usable_from),
-            moment(device.activated_at),
-            moment(device.revoked_at),
-        )
+    def _linked(self, request: HttpRequest) -> factors.PageOf:
+        may_see_apps = may_view(request, Authenticator)
+        return lambda row: "" if isinstance(row, Authenticator) and not may_see_apps else self.page_of(row)
 
     def _documents(self, participant: Participant) -> Section:
         lines = [self._document(document) for document in participant.documents.select_related("decided_by")[:LATEST]]

@@ -99,6 +99,11 @@ def chosen(values: Iterable[str], labels: Iterable[tuple[str, Any]] = ()) -> str
     return ", ".join(str(known.get(value, value)) for value in values) or "—"
 
 
+def labelled(kind: Any, name: str) -> str:
+    """Return what something is, with the name that its owner gave it."""
+    return f"{kind}: {name}" if name else str(kind)
+
+
 def masked(text: str) -> str:
     """Return a document number with its last two characters only."""
     return "•" * max(len(text) - 2, 0) + text[-2:] if len(text) > 2 else "•" * len(text)

@@ -17,12 +17,14 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from twofa import alerts, tokens, totp
 from twofa.alerts import Alert
 from twofa.exceptions import (
     OnboardingIncomplete,
+    PolicyRefused,
     Throttled,
     TokenInvalid,
     TokenMalformed,
@@ -282,6 +284,23 @@ def reset(authenticator: Authenticator, *, actor: Actor, reason: str) -> None:
             raise WrongState
         trail = Trail(actor, now())
         _end(row, trail, reason=reason)
+        trail.write()
+
+
+def release(authenticator: Authenticator, *, by: Any, actor: Actor, reason: str) -> None:
+    """Take codes of a held app again; ``by`` is the member of staff who says why.
+
+    Raises: NotFound, NotActive, WrongState where it is not held; PolicyRefused where it is their own, as with a device.
+    """
+    if authenticator.participant.user_id == by.pk:
+        raise PolicyRefused(_("This device is your own: somebody else releases it."))
+    with transaction.atomic(durable=True):
+        row = locked(authenticator.pk)
+        if not row.is_held:
+            raise WrongState
+        trail = Trail(actor, now())
+        row.change(held_at=None, failures=0, failed_at=None)
+        trail.add("authenticator.released", row, reason=reason)
         trail.write()
 
 

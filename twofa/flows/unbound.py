@@ -62,7 +62,7 @@ def wanted(
     Raises: NotFound where they have none of what was named; OnboardingIncomplete where it is held.
     """
     if channel == Unbound.OTP:
-        if device is not None or not any(True for _one in _others(participant, lock=False)):
+        if device is not None or not any(True for _one in others(participant, lock=False)):
             raise NotFound(resource="device")
         return OTHER
     is_named = channel == Unbound.TOTP or (device is not None and all(known.uuid != device for known in contacts))
@@ -134,7 +134,7 @@ def _attempt_others(participant: Participant, token: str) -> TwoFactorError | No
     try:
         # Theirs is code of others: what breaks in it must not break the transaction that charges the attempt.
         with transaction.atomic():
-            for device in _others(participant, lock=True):
+            for device in others(participant, lock=True):
                 allowed, why = device.verify_is_allowed()
                 if not allowed:
                     paused.append(_seconds(why))
@@ -156,7 +156,7 @@ def _seconds(why: dict[str, Any] | None) -> int | None:
     return None if until is None else max(math.ceil((until - now()).total_seconds()), 1)
 
 
-def _others(participant: Participant, *, lock: bool) -> Iterator[OTPDevice]:
+def others(participant: Participant, *, lock: bool = False) -> Iterator[OTPDevice]:
     """Yield the confirmed django-otp devices of the user that are not ours, and that send no message of their own.
 
     As django-otp's ``devices_for_user`` with ``for_verify`` does, but without locking our own.

@@ -61,6 +61,7 @@ EVENT_LABELS: dict[str, StrOrPromise] = {
     "authenticator.verified": _("Right code of an authenticator app"),
     "authenticator.attempt_failed": _("Wrong code of an authenticator app"),
     "authenticator.held": _("Authenticator app held: no code of it is taken"),
+    "authenticator.released": _("Authenticator app released"),
     "authenticator.revoked": _("Authenticator app revoked"),
     "recovery_codes.issued": _("Recovery codes issued"),
     "recovery_codes.used": _("Recovery code used"),
