@@ -45,7 +45,7 @@ def test_two_factor_is_switched_off_with_a_reason_and_a_name(world: World, staff
 
 
 @pytest.mark.parametrize(
-    "given", [{"method": "sms"}, {**REASON}, {"method": "none", **REASON}, {"method": "totp", **REASON}]
+    "given", [{"method": "sms"}, {**REASON}, {"method": "none", **REASON}, {"method": "fax", **REASON}]
 )
 def test_method_without_a_reason_or_outside_of_the_choices_is_asked_for_again(world: World, boss: Client, given):
     with unchanged():

@@ -52,6 +52,11 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
     assert "Cases for staff: 1" in done.stdout
     assert re.search(r"Webhooks verified: [1-9]\d", done.stdout)
     assert "Refused: 1" in done.stdout
+    stories = re.findall(r"^━━ (\w+(?: Tech)?):", done.stdout, re.MULTILINE)
+    assert stories == ["CloudLoyalty", "QI Tech", "Freshcom", "Cerberus"]
+    assert "X-Two-Factor: required; method=sms" in done.stdout
+    assert "Recovery codes, shown once: 10" in done.stdout
+    assert "twofa_at_" not in done.stdout
     assert "\x1b" not in done.stdout, "no colours in a pipe"
     assert list(scratch.iterdir()) == []
 

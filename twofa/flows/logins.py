@@ -30,6 +30,7 @@ from twofa.flows import (
     challenges,
     contact_verifications,
     facts,
+    issuing,
     login_budgets,
     renewals,
     verdicts,
@@ -169,6 +170,9 @@ def _asked(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge:
     """Return the challenge to answer: the open one, with a new message where the last one is old; or a new one."""
     known = _last(buyer, storefront)
     if known is not None and not known.is_final and not known.is_past_deadline(buyer.at):
+        # Whoever may type no token today is not asked for one.
+        used = facts.standing(known).failed_attempts
+        issuing.ensure_attempts_left(used, buyer.campaign, buyer.participant.pk)
         if not _is_outdated(known, buyer):
             return known
         known.read_at = renewals.renew(known, actor=actor)

@@ -15,7 +15,7 @@ from example_project.loyalty.demo.terminal import Terminal, pick
 
 PREFIX = "/api/v1"
 _TIMEOUT = 20.0
-_SHOWN_HEADERS = ("Retry-After", "Idempotency-Replayed")
+_SHOWN_HEADERS = ("Retry-After", "Idempotency-Replayed", "X-Two-Factor")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The story: what happens when people spend points, in seventeen chapters. Whatever is shown is also checked."""
+"""The story: what happens when people spend points, in four stories. Whatever is shown is also checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from example_project.loyalty import ledger
-from example_project.loyalty.demo import business, evidence, identity, seed, timing, told, troubles
+from example_project.loyalty.demo import accounts, business, evidence, identity, seed, timing, told, troubles
 from example_project.loyalty.demo.client import Answer, Client
 from example_project.loyalty.demo.failure import expect
 from example_project.loyalty.demo.inbox import Inbox
@@ -37,7 +37,17 @@ class Story:
 
     def tell(self) -> None:
         """Tell it all. Raises: DemoFailed at the first thing that is not as told."""
-        chapters: tuple[tuple[str, Callable[[], None]], ...] = (
+        number = 0
+        for name, chapters in self._stories():
+            self.terminal.story(name)
+            for title, chapter in chapters:
+                number += 1
+                self.terminal.chapter(number, title)
+                chapter()
+
+    def _stories(self) -> tuple[tuple[str, tuple[tuple[str, Callable[[], None]], ...]], ...]:
+        """Return the four stories that this product was founded on, each by its own name, and their chapters."""
+        redeeming = (
             (_("Ana registers her phone"), self.register_device),
             (_("A redemption waits for its token"), self.open_redemption),
             (_("A wrong token, and a new one"), self.renew_token),
@@ -47,18 +57,31 @@ class Story:
             (_("A campaign that asks who she is"), lambda: identity.refuse(self)),
             (_("Her documents, for staff alone"), lambda: identity.send(self)),
             (_("A person looks, and decides"), lambda: identity.review(self)),
+        )
+        approving = (
             (_("A buyer asks, a director approves"), lambda: business.approve(self)),
             (_("Several prizes, one token"), lambda: business.approve_several(self)),
             (_("Confirmed now, booked later"), lambda: timing.schedule(self)),
             (_("The SMS provider fails"), lambda: troubles.fail_over(self)),
             (_("The time of what was scheduled"), lambda: timing.look_again(self)),
             (_("“It was not me”"), lambda: troubles.report(self)),
+        )
+        signing = (
+            (_("Bia signs up with a code"), lambda: accounts.sign_up(self)),
+            (_("Her password, then her code"), lambda: accounts.sign_in(self)),
+            (_("An app, and a code on paper"), lambda: accounts.use_app(self)),
+        )
+        lending = (
+            (_("Another service asks for a second factor"), lambda: accounts.step_up(self)),
             (_("What the shop was told"), lambda: told.hear(self)),
             (_("What was left behind"), self.look_behind),
         )
-        for number, (title, chapter) in enumerate(chapters, start=1):
-            self.terminal.chapter(number, title)
-            chapter()
+        return (
+            (_("CloudLoyalty: points that only their owner spends"), redeeming),
+            (_("QI Tech: one asks, another approves, and the rest happens by itself"), approving),
+            (_("Freshcom: sign up and sign in with a code"), signing),
+            (_("Cerberus: a second factor for the users of another service"), lending),
+        )
 
     def register_device(self) -> None:
         self.terminal.say(_("A device receives tokens only once its owner has proved to hold it."))

@@ -29,6 +29,12 @@ class Terminal:
         self.stream.write(f"{text}\n")
         self.stream.flush()
 
+    def story(self, name: str) -> None:
+        """Begin a story."""
+        self.line()
+        self.line()
+        self.line(self.paint(f"━━ {name}", "bold"))
+
     def chapter(self, number: int, title: str) -> None:
         """Begin a chapter."""
         self.line()
