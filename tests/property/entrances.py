@@ -27,6 +27,7 @@ SPEND = {"redemption", "batch"}
 class Seat:
     """One participant, as one storefront serves them; ``campaign``, ``participant`` are named as a shop's are."""
 
+    api: Api
     storefront: Storefront
     campaign: Campaign
     participant: Participant
@@ -34,9 +35,6 @@ class Seat:
     app: Phone
     code: str = field(repr=False)
     """One recovery code of theirs."""
-
-    def __post_init__(self) -> None:
-        self.api = Api(factories.key(self.storefront))
 
     def __str__(self) -> str:
         return f"{self.participant} at {self.storefront} in {self.campaign}"
@@ -85,10 +83,13 @@ class Person:
     app: Phone
     code: str
 
-    def at(self, storefront: Storefront) -> Seat:
-        return Seat(
-            storefront, self.participant.campaign, self.participant, self.username, self.app, self.code
-        )
+    def at(self, api: Api, storefront: Storefront) -> Seat:
+        of = self.participant
+        return Seat(api, storefront, of.campaign, of, self.username, self.app, self.code)
+
+
+def caller(storefront: Storefront) -> tuple[Api, Storefront]:
+    return Api(factories.key(storefront)), storefront
 
 
 def person(campaign: Campaign, external_id: str, phone: str | None = None) -> Person:
@@ -154,7 +155,9 @@ class Furnished:
         challenge = self._verification("contact")
         path = member(self.seat, f"new-{challenge}")
         enter = self._calling(
-            "PUT", path, lambda token: {"name": "New", "contact_verification": {"challenge_id": challenge, "token": token}}
+            "PUT",
+            path,
+            lambda token: {"name": "New", "contact_verification": {"challenge_id": challenge, "token": token}},
         )
         self.entrances.append(Entrance("registration", self.seat, challenge, enter))
         self._token("contact", challenge, f"/challenges/{challenge}/verify/", "registration")
@@ -210,9 +213,7 @@ class Furnished:
 
     def _login(self, name: str, challenge: str, username: str) -> None:
         path = f"/campaigns/{self.seat.campaign.slug}/login/"
-        enter = self._calling(
-            "POST", path, lambda token: {"username": username, "password": PASSWORD, "token": token}
-        )
+        enter = self._calling("POST", path, lambda token: {"username": username, "password": PASSWORD, "token": token})
         self.entrances.append(Entrance(name, self.seat, challenge, enter))
 
     def _token(self, name: str, challenge: str, path: str, *more: str) -> None:
@@ -222,7 +223,9 @@ class Furnished:
         token = row.derive_token()
         self._secret(name, lambda: token, frozenset({name, *more}))
 
-    def _secret(self, name: str, text: Callable[[], str], entrances: frozenset[str], *, is_persons: bool = False) -> None:
+    def _secret(
+        self, name: str, text: Callable[[], str], entrances: frozenset[str], *, is_persons: bool = False
+    ) -> None:
         self.secrets.append(Secret(name, self.seat, text, entrances, is_persons))
 
 

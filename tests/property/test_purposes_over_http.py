@@ -16,7 +16,7 @@ from tests import factories
 from tests.api.client import Api, member, refused
 from tests.factories import token_of
 from tests.fulfillment import RecordingBackend
-from tests.property.entrances import Entrance, Furnished, Secret, person, restore
+from tests.property.entrances import Entrance, Furnished, Secret, caller, person, restore
 from tests.property.test_purposes import AMPLE
 from tests.stories import unchanged
 from twofa.models import (
@@ -59,16 +59,18 @@ def ample(settings):
 @pytest.fixture
 def lone() -> Furnished:
     campaign = factories.campaign(**AMPLE)
-    return Furnished(person(campaign, "ana").at(factories.storefront(campaign)))
+    return Furnished(person(campaign, "ana").at(*caller(factories.storefront(campaign))))
 
 
 @pytest.fixture
 def everybody() -> list[Furnished]:
     """Two campaigns, a storefront in both and one in the first, three people, two of them with the same phone."""
     first, second = factories.campaign(**AMPLE), factories.campaign(**AMPLE)
-    both, other = factories.storefront(first, second), factories.storefront(first)
+    both, other = caller(factories.storefront(first, second)), caller(factories.storefront(first))
     ana, bia, eva = person(first, "ana", PHONE), person(first, "bia"), person(second, "ana", PHONE)
-    return [Furnished(seat) for seat in (ana.at(both), ana.at(other), bia.at(both), eva.at(both))]
+    found = [Furnished(seat) for seat in (ana.at(*both), ana.at(*other), bia.at(*both), eva.at(*both))]
+    restore()
+    return found
 
 
 def entrances(of: list[Furnished]) -> list[Entrance]:
@@ -104,7 +106,9 @@ def ensure_shut(secret: Secret, entrance: Entrance) -> None:
     told = answer.json()
     assert answer.status_code in {400, 422}, f"{secret} opened {entrance}: {told}"
     assert told["code"] in {"token_invalid", "token_malformed"}, f"{secret} at {entrance}: {told}"
-    charged = {str(pk): attempts for pk, attempts in Challenge.objects.filter(attempts__gt=0).values_list("pk", "attempts")}
+    charged = {
+        str(pk): attempts for pk, attempts in Challenge.objects.filter(attempts__gt=0).values_list("pk", "attempts")
+    }
     assert charged in ({}, {entrance.challenge: 1}), f"{secret} at {entrance}"
     restore()
 
@@ -125,7 +129,6 @@ def test_secret_opens_its_own_entrance(lone, secret, entrance):
 
 
 def test_secret_opens_no_other_entrance_of_its_seat(everybody):
-    restore()
     for furnished in everybody:
         before = state()
         for secret, entrance in itertools.product(furnished.secrets, furnished.entrances):
@@ -169,6 +172,7 @@ def right(of: list[Furnished], entrance: Entrance) -> str:
 
 def test_right_secret_from_another_storefront_touches_nothing(everybody):
     stranger = Api(factories.key(factories.storefront(factories.campaign())))
+    stranger.get("/campaigns/")
     for entrance in entrances(everybody):
         token = right(everybody, entrance)
         with unchanged():
