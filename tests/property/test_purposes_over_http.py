@@ -197,16 +197,16 @@ def test_token_of_a_device_is_answered_by_the_storefront_that_asked_for_it(every
 def test_right_secret_without_a_key_touches_nothing(everybody):
     for entrance in entrances(everybody):
         token = right(everybody, entrance)
-        for caller in (Api(), Api("twofa_at_000000000000_x"), Api(token)):
+        for nobody in (Api(), Api("twofa_at_000000000000_x"), Api(token)):
             with unchanged():
-                refused(entrance.enter(token, caller), 401, "not_authenticated")
+                refused(entrance.enter(token, nobody), 401, "not_authenticated")
 
 
 def test_right_secret_in_the_app_of_another_participant_touches_nothing(everybody):
     """With an access token of their own, for the same storefront and campaign."""
     thief = factories.participant(everybody[0].seat.campaign, external_id="eve")
     shop = everybody[0].seat
-    own = Api(factories.access_token(shop, thief))  # type: ignore[arg-type]
+    own = Api(factories.access_token(shop, thief))
     refused(own.get(member(shop)), 404, "not_found")
     for entrance in entrances(everybody):
         token = right(everybody, entrance)
@@ -217,7 +217,7 @@ def test_right_secret_in_the_app_of_another_participant_touches_nothing(everybod
 def test_participants_own_app_answers_no_challenge_that_a_storefront_asked(everybody):
     """It would be asked by whoever has it, and answer itself."""
     seat = everybody[0].seat
-    own = Api(factories.access_token(seat))  # type: ignore[arg-type]
+    own = Api(factories.access_token(seat))
     own.get(member(seat))
     for name in ("login", "step_up:a", "step_up:b", "by app", "contact", "registration", "password and login"):
         entrance = named(everybody[0].entrances, name)
