@@ -1,4 +1,4 @@
-"""One code of an app, typed at the same moment wherever one may be typed, over HTTP: it opens one thing (RFC 6238, 5.2)."""
+"""One code of an app, typed at once wherever one may be typed, over HTTP: it opens one thing (RFC 6238, 5.2)."""
 
 from __future__ import annotations
 
