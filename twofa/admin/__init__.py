@@ -30,6 +30,7 @@ from twofa.admin import (
 __all__ = [
     "access_tokens",
     "approvers",
+    "authenticators",
     "batches",
     "campaigns",
     "cases",
