@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_without_the_guards_it_opens_more_than_one(owner, threads, monkeypatch):
     calls, code = owner.everywhere(), code_with_time_left(owner.app)
     blind_changes(monkeypatch)
     meet_after(monkeypatch, authenticators, "active", len(calls))
-    told = threads([unlocked(lambda call=call: call(code)) for call in calls])
+    told = threads([unlocked(partial(call, code)) for call in calls])
     assert told.count(True) > 1
     assert opened() > 1
 
