@@ -74,7 +74,7 @@ def owner(shop) -> Owner:
 
 def test_code_opens_one_of_all_that_wait_for_it(owner, threads):
     calls, code = [*owner.everywhere(), owner.django_login], code_with_time_left(owner.app)
-    told = threads([lambda call=call: call(code) for call in calls])
+    told = threads([partial(call, code) for call in calls])
     assert sorted(told) == [False] * (len(calls) - 1) + [True], told
     assert Event.objects.filter(type="authenticator.verified").count() == 1
     assert opened() == (0 if told[-1] else 1)
@@ -110,7 +110,7 @@ def test_code_of_the_step_before_is_taken_no_more_after_the_present_one(owner):
 
 def test_recovery_code_opens_one_of_all_that_wait_for_it(owner, threads):
     calls = owner.everywhere()
-    told = threads([lambda call=call: call(owner.recovery_code) for call in calls])
+    told = threads([partial(call, owner.recovery_code) for call in calls])
     assert told.count(True) == opened() == 1
     assert told[2] is False, "no order"
     assert Event.objects.filter(type="recovery_codes.used").count() == 1
