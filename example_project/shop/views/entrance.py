@@ -102,7 +102,11 @@ def sign_up(visit: Visit) -> HttpResponse:
     except Refused as refused:
         return visit.go(reverse("shop:sign-up") if refused.code in _OVER else here, refused.code, params_of(refused))
     ledger.welcome(door.slug, kept["member"])
-    done = door.sign_in(members["username"], members["password"], members["token"])
+    try:
+        done = door.sign_in(members["username"], members["password"], members["token"])
+    except Refused as refused:
+        # The account is there: what is left is to sign in to it.
+        return visit.go(reverse("shop:sign-in"), refused.code, params_of(refused) | {"username": members["username"]})
     return _enter(visit, done, reverse("shop:safety"), "welcome")
 
 
