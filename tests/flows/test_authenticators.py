@@ -11,12 +11,14 @@ from django_otp.models import Device as OTPDevice
 from tests import authenticators as apps
 from tests import factories
 from tests.authenticators import App, agreed, enrol
+from tests.papers import decide, submitted
 from tests.stories import refused, tamper
 from twofa import totp
 from twofa.exceptions import (
     Invalid,
     NotActive,
     OnboardingIncomplete,
+    PolicyRefused,
     Throttled,
     TokenInvalid,
     TokenMalformed,
@@ -24,7 +26,8 @@ from twofa.exceptions import (
     WrongState,
 )
 from twofa.flows import authenticators
-from twofa.models import Authenticator, Delivery, Event, RecoveryCode
+from twofa.flows.access_tokens import OpaqueIssuer
+from twofa.models import AccessToken, Authenticator, Delivery, Event, RecoveryCode
 
 pytestmark = pytest.mark.django_db
 
@@ -283,3 +286,52 @@ def test_staff_reset_it_with_a_reason(shop, active):
     assert Event.objects.get(type="authenticator.revoked").data == {"reason": "Lost phone"}
     with refused(WrongState):
         authenticators.reset(active, actor=shop.actor, reason="Lost phone")
+
+
+def test_reset_logs_the_lost_phone_out_and_nobody_else(shop, active):
+    other = factories.participant(shop.campaign)
+    for person in (shop.participant, other):
+        OpaqueIssuer().issue(participant=person, storefront=shop.storefront)
+    authenticators.reset(active, actor=shop.actor, reason="Lost phone")
+    assert [token.participant for token in AccessToken.objects.filter(revoked_at=None)] == [other]
+    assert Event.objects.get(type="participant.tokens_revoked").data == {"count": 1, "reason": "device_reset"}
+
+
+@pytest.mark.usefixtures("documents_folder")
+@pytest.mark.parametrize("left", [0, 1])
+def test_reset_of_the_last_factor_asks_for_the_identity_again(shop, active, left):
+    """Whoever talks support into it registers their own app next, and what was proved before is not theirs."""
+    if left:
+        factories.device(shop.participant, "email")
+    document = decide(submitted(shop.participant, "cnh", "front"), approve=True)
+    authenticators.reset(active, actor=shop.actor, reason="Lost phone")
+    document.refresh_from_db()
+    assert document.decision == ("approved" if left else "expired")
+
+
+@pytest.mark.usefixtures("documents_folder")
+def test_reset_of_one_that_was_never_proved_takes_no_proof_away(shop, app):
+    shop.device.delete()
+    document = decide(submitted(shop.participant, "cnh", "front"), approve=True)
+    authenticators.reset(enrol(shop).authenticator, actor=shop.actor, reason="Begun by mistake")
+    document.refresh_from_db()
+    assert document.decision == "approved"
+
+
+def test_release_is_told_to_every_contact_and_lets_codes_be_taken(shop, app, active, django_user_model):
+    contacts = {factories.device(shop.participant, channel).address for channel in ("email", "whatsapp")}
+    tamper(active, failures=100, held_at=app.at)
+    staff = django_user_model.objects.create(username="maria")
+    authenticators.release(active, by=staff, actor=shop.actor, reason="She mistyped it")
+    told = Delivery.objects.filter(event="authenticator.released")
+    assert {delivery.address for delivery in told} == contacts
+    assert verify(shop, active, app.code()).failures == 0
+
+
+def test_own_one_is_not_released_and_nobody_is_told(shop, app, active):
+    factories.device(shop.participant, "email")
+    tamper(active, failures=100, held_at=app.at)
+    with refused(PolicyRefused):
+        authenticators.release(active, by=active.user, actor=shop.actor, reason="It was me")
+    with refused(OnboardingIncomplete):
+        verify(shop, active, app.code())

@@ -140,7 +140,7 @@ REASONS: dict[str, StrOrPromise] = {
     **dict(IdentityDocument.Reason.choices),
     "erased": _("the participant was erased"),
     "logged_out": _("the participant logged out"),
-    "device_reset": _("staff reset the participant's last device"),
+    "device_reset": _("staff reset a device of the participant"),
     "abandoned": _("nobody ever proved the contact"),
     "details_changed": _("the participant changed their name or document number"),
     # Why an endpoint of webhooks was disabled.

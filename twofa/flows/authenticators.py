@@ -31,7 +31,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import agreements, alarms, recovery_codes
+from twofa.flows import access_tokens, agreements, alarms, onboarding, recovery_codes
 from twofa.flows.failures import TOO_MANY
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD, NextAction
@@ -277,18 +277,30 @@ def revoke(
 
 
 def reset(authenticator: Authenticator, *, actor: Actor, reason: str) -> None:
-    """Revoke an app without its owner's agreement, by staff, who say why. Raises: NotFound, NotActive, WrongState."""
+    """Revoke an app without its owner's agreement, by staff, who say why.
+
+    What follows is what follows on the reset of a device: whoever was logged in by the lost phone is so no more; and
+    where no other factor is left, the next one needs nobody's agreement, so the identity is asked for once more.
+
+    Raises: NotFound, NotActive, WrongState where it is revoked already.
+    """
     with transaction.atomic(durable=True):
         row = locked(authenticator.pk)
         if row.status == Status.REVOKED:
             raise WrongState
+        was_active = row.status == Status.ACTIVE
         trail = Trail(actor, now())
         _end(row, trail, reason=reason)
+        access_tokens.revoke_all(row.participant, trail, reason="device_reset")
+        if was_active and not Device.objects.active().filter(participant=row.participant).exists():
+            onboarding.ask_again(row.participant, trail)
         trail.write()
 
 
 def release(authenticator: Authenticator, *, by: Any, actor: Actor, reason: str) -> None:
-    """Take codes of a held app again; ``by`` is the member of staff who says why.
+    """Take codes of a held app again; ``by`` is the member of staff who says why, and every contact is told.
+
+    Whoever guessed a hundred times has a reason to ask for a hundred more, and the owner learns that somebody did.
 
     Raises: NotFound, NotActive, WrongState where it is not held; PolicyRefused where it is their own, as with a device.
     """
@@ -301,6 +313,7 @@ def release(authenticator: Authenticator, *, by: Any, actor: Actor, reason: str)
         trail = Trail(actor, now())
         row.change(held_at=None, failures=0, failed_at=None)
         trail.add("authenticator.released", row, reason=reason)
+        alarms.tell("authenticator.released", row.participant, trail, destination=str(row))
         trail.write()
 
 

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "device.held": Kind(_("notice: a device is held after too many wrong tokens"), is_alarm=True),
     "authenticator.activated": Kind(_("notice: an authenticator app was verified"), is_alarm=True),
     "authenticator.held": Kind(_("notice: an authenticator app is held after too many wrong codes"), is_alarm=True),
+    "authenticator.released": Kind(_("notice: staff released an authenticator app"), is_alarm=True),
     "authenticator.revoked": Kind(_("notice: an authenticator app was revoked"), is_alarm=True),
     "recovery_codes.issued": Kind(_("notice: recovery codes were issued"), is_alarm=True),
     "recovery_codes.used": Kind(_("notice: a recovery code was used"), is_alarm=True),
