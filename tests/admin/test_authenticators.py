@@ -8,10 +8,11 @@ import pytest
 from django.test import Client
 from django_otp.plugins.otp_static.models import StaticDevice
 
+from tests import factories
 from tests.admin.conftest import World, page
 from twofa.flows import recovery_codes
 from twofa.flows.history import WORKER, Trail
-from twofa.models import Authenticator, Event
+from twofa.models import EVENT_LABELS, Authenticator, Event
 from twofa.models.clock import now
 
 REASON = {"reason": "She called from the number that we have."}
@@ -85,3 +86,58 @@ def test_app_has_no_link_for_who_may_not_see_its_page(world: World, staff: Calla
 
     assert "Pixel" in shown
     assert page("authenticator", "change", world.authenticator.pk) not in shown
+
+
+@pytest.mark.parametrize("model", ["device", "authenticator"])
+def test_list_is_filtered_by_what_waits_for_staff(world: World, boss: Client, model: str):
+    row = world.rows[model]
+    address = page(model, "changelist") + "?held=yes"
+    assert list(boss.get(address).context["cl"].queryset) == []
+
+    type(row).objects.filter(pk=row.pk).update(held_at=now())
+
+    assert [found.pk for found in boss.get(address).context["cl"].queryset] == [row.pk]
+    everything = boss.get(page(model, "changelist") + "?held=nothing").context["cl"].queryset
+    assert everything.count() == type(row).objects.count()
+
+
+def test_revoked_app_waits_for_nobody(world: World, boss: Client):
+    Authenticator.objects.update(
+        status="revoked", confirmed=False, secret=None, revoked_at=now(), held_at=now(), failures=100
+    )
+
+    found = boss.get(page("authenticator", "changelist") + "?held=yes")
+    shown = boss.get(page("authenticator", "change", world.authenticator.pk)).content.decode()
+
+    assert list(found.context["cl"].queryset) == []
+    assert "held: waits for staff" not in shown
+    assert page("authenticator", "release", world.authenticator.pk) not in shown
+    assert page("authenticator", "reset", world.authenticator.pk) not in shown
+
+
+def test_page_tells_what_happened_to_the_participants_apps_and_to_nobody_elses(world: World, boss: Client):
+    app, other = world.authenticator, factories.participant(world.shop.campaign)
+    for participant, reason in ((world.shop.participant, "Phone lost in a taxi"), (other, "Of somebody else")):
+        trail = Trail(WORKER, now())
+        trail.add("authenticator.released", participant, reason=reason)
+        trail.add("recovery_codes.issued", participant)
+        trail.write()
+
+    shown = boss.get(page("authenticator", "change", app.pk)).content.decode()
+
+    assert "Phone lost in a taxi" in shown
+    assert "Of somebody else" not in shown
+    assert str(EVENT_LABELS["recovery_codes.issued"]) not in shown
+
+
+def test_recovery_codes_are_counted_and_never_shown(world: World, boss: Client):
+    member = world.shop.participant
+    codes = recovery_codes.first(member, Trail(WORKER, now()))
+    spent = member.recovery_codes.first()
+    member.recovery_codes.filter(pk=spent.pk).update(used_at=now())
+
+    shown = boss.get(page("participant", "change", member.pk)).content.decode()
+
+    assert "9 are left" in shown
+    assert [code for code in codes if code in shown or code.replace("-", "") in shown] == []
+    assert bytes(spent.hash).hex() not in shown

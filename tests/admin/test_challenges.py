@@ -43,6 +43,15 @@ def test_families_are_all_challenges_and_an_unknown_one_is_no_filter(each: World
     assert listed(boss, "?family=nothing") == everything
 
 
+@pytest.mark.parametrize(
+    ("purpose", "found"), [("login", "login"), ("contact", "contact"), ("step_up", "step_up:transfer")]
+)
+def test_list_is_filtered_by_the_purpose(each: World, boss: Client, purpose: str, found: str):
+    shown = boss.get(page("challenge", "changelist") + f"?purpose={purpose}").context["cl"].queryset
+
+    assert {row.purpose for row in shown} == {found}
+
+
 def test_page_of_a_step_up_says_what_it_is_for(each: World, boss: Client):
     challenge = Challenge.objects.get(description=DESCRIPTION)
 

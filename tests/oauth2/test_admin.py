@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.oauth2.clients import linked, register
+from tests.stories import STAFF
 from twofa.contrib.oauth2.models import StorefrontApplication
+from twofa.flows import roles
 from twofa.models import Event, Scope
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +105,12 @@ def test_without_the_permission_nothing_is_linked_or_unlinked(shop, permissions)
     assert [answer.status_code for answer in answers] == [403] * 4
     assert StorefrontApplication.objects.get() == row
     assert Event.objects.filter(type__contains="application").count() == 1
+
+
+def test_auditor_sees_which_application_calls_as_whom_and_no_role_links_one():
+    roles.restore(actor=STAFF)
+
+    held = Permission.objects.filter(content_type__app_label="twofa_oauth2", group__name__in=roles.ROLES)
+
+    assert list(held.values_list("group__name", "codename")) == [("Auditor", "view_storefrontapplication")]
+    assert roles.differences() == []

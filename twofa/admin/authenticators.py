@@ -10,10 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from twofa.admin.actions import FlowAction
 from twofa.admin.base import ReadOnlyAdmin
-from twofa.admin.lists import DateFilter, SomeRelatedFilter
-from twofa.admin.sections import BAD, badge
+from twofa.admin.lists import DateFilter, HeldFilter, SomeRelatedFilter
+from twofa.admin.sections import BAD, Section, badge
+from twofa.admin.timelines import timeline
 from twofa.flows import authenticators
-from twofa.models import Authenticator
+from twofa.models import Authenticator, Event
+
+LATEST = 50
 
 
 @admin.register(Authenticator)
@@ -22,7 +25,7 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_name", "participant", "shown_status", "activated_at", "created")
     sortable_by = ("created",)
-    list_filter = ("status", ("participant__campaign", SomeRelatedFilter), ("created_at", DateFilter))
+    list_filter = ("status", HeldFilter, ("participant__campaign", SomeRelatedFilter), ("created_at", DateFilter))
     list_select_related = ("participant",)
     linked_lookups = ("participant",)
     search_fields = ("participant__external_id__exact",)
@@ -40,8 +43,9 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
             label=_("Release the authenticator app"),
             permissions=("twofa.view_authenticator", "twofa.release_device"),
             explanation=_(
-                "Its codes are taken again, and its wrong ones are counted anew. Be sure that you speak with the "
-                "participant, by a number that you had before: a hundred wrong codes in a row are seldom a slip."
+                "Its codes are taken again, its wrong ones are counted anew, and every verified contact of the "
+                "participant is told. Be sure that you speak with the participant, by a number that you had before: a "
+                "hundred wrong codes in a row are seldom a slip."
             ),
             done=_("The authenticator app was released."),
             run=authenticators.release,
@@ -74,3 +78,9 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
     def shown_status(self, row: Authenticator) -> str:
         """Show that a held app waits for staff: that it is active looks as if all were well."""
         return badge(BAD, _("held: waits for staff")) if row.is_held else super().shown_status(row)
+
+    def get_sections(self, request: HttpRequest, row: Authenticator) -> list[Section]:
+        """Show what happened to the participant's apps: an event names none, for one is active at a time."""
+        events = Event.objects.filter(participant_id=row.participant_id, type__startswith="authenticator.")
+        title = _("Latest events of the participant's authenticator apps")
+        return [timeline(events.order_by("-pk")[:LATEST], title=title, newest_first=True, way=self.way(request))]

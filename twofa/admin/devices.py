@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import disclosures
 from twofa.admin.actions import FlowAction
 from twofa.admin.base import ReadOnlyAdmin
-from twofa.admin.lists import DateFilter, SomeRelatedFilter
+from twofa.admin.lists import DateFilter, HeldFilter, SomeRelatedFilter
 from twofa.admin.sections import BAD, Section, badge
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import devices, holds
@@ -40,7 +40,13 @@ class DeviceAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_device", "participant", "shown_status", "is_default", "usable_from", "created")
     sortable_by = ("created",)
-    list_filter = ("status", "channel", ("participant__campaign", SomeRelatedFilter), ("created_at", DateFilter))
+    list_filter = (
+        "status",
+        HeldFilter,
+        "channel",
+        ("participant__campaign", SomeRelatedFilter),
+        ("created_at", DateFilter),
+    )
     list_select_related = ("participant",)
     linked_lookups = ("participant",)
     search_fields = ("participant__external_id__exact",)

@@ -141,6 +141,20 @@ class DateFilter(admin.DateFieldListFilter):
         self.title = _("date")
 
 
+class HeldFilter(admin.SimpleListFilter):
+    """Leaves what waits for staff: a hold is no status of its own, so no filter of statuses finds it."""
+
+    title = _("hold")
+    parameter_name = "held"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, Any]]:
+        yield "yes", _("held: waits for staff")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        held = queryset.filter(held_at__isnull=False).exclude(status="revoked")
+        return held if self.value() == "yes" else queryset
+
+
 class SomeRelatedFilter(admin.RelatedFieldListFilter):
     """Offers the first few rows by name, and the way to a list that can be searched for the others.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -111,6 +112,10 @@ ROLES: dict[str, frozenset[str]] = {
     ),
 }
 """The permissions of each role, by codename."""
+BESIDE: dict[str, dict[str, frozenset[str]]] = {
+    "twofa_oauth2": {AUDITOR: frozenset({"twofa_oauth2.view_storefrontapplication"})},
+}
+"""What a role holds besides where an optional app of ours is installed, by the app's label. Nobody links by a role."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,16 @@ class Difference:
     is_new: bool
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """Return all that a role holds here; what is of an optional app is named with the app before it."""
+    return ROLES[role].union(*(BESIDE[label].get(role, frozenset()) for label in _installed()))
+
+
+def _installed() -> list[str]:
+    labels = {config.label for config in apps.get_app_configs()}
+    return [label for label in BESIDE if label in labels]
 
 
 def differences() -> list[Difference]:
@@ -144,7 +159,7 @@ def restore(*, actor: Actor, adopt: Collection[str] = ()) -> list[Difference]:
             found = _difference(role)
             if found is None:
                 continue
-            group.permissions.set([known[codename] for codename in ROLES[role]])
+            group.permissions.set([known[codename] for codename in permissions_of(role)])
             trail.add("role.changed", role=role, added=list(found.missing), removed=list(found.surplus))
             done.append(replace(found, is_new=is_new))
         trail.write()
@@ -172,7 +187,7 @@ def _is_ours(role: str) -> bool:
 def _difference(role: str) -> Difference | None:
     group = Group.objects.filter(name=role).first()
     held = set() if group is None else {_called(permission) for permission in _held(group)}
-    wanted = ROLES[role]
+    wanted = permissions_of(role)
     if group is not None and held == wanted:
         return None
     return Difference(role, group is None, tuple(sorted(wanted - held)), tuple(sorted(held - wanted)))
@@ -189,9 +204,9 @@ def _called(permission: Permission) -> str:
 
 
 def _permissions() -> dict[str, Permission]:
-    rows = Permission.objects.filter(content_type__app_label=APP)
-    known = {permission.codename: permission for permission in rows}
-    absent = sorted(frozenset().union(*ROLES.values()) - known.keys())
+    rows = Permission.objects.filter(content_type__app_label__in=[APP, *_installed()]).select_related("content_type")
+    known = {_called(permission): permission for permission in rows}
+    absent = sorted(frozenset().union(*map(permissions_of, ROLES)) - known.keys())
     if absent:
         raise PolicyRefused(
             _("Permissions are missing: %(names)s. Run “manage.py migrate” first.") % {"names": ", ".join(absent)}
