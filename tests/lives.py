@@ -11,6 +11,7 @@ from tests.api.client import Api
 from tests.endpoints import make_endpoint
 from tests.factories import (
     Shop,
+    access_token,
     case,
     device,
     ended_batch,
@@ -51,6 +52,7 @@ class Life:
         make_endpoint(of=self.shop.storefront)
         self._enroll()
         self._keep_codes()
+        self.session = access_token(self.shop)
         self._spend()
         self._show_papers()
         self._meet_staff()

@@ -22,8 +22,9 @@ _OURS = (_CUSTOMER, _DRAFTS, _LAST, _NOTICES, _RETURN, _ASKED, _SPOKEN, _WAYS, _
 _FLAGS = ("proves_identity", "needs_approval")
 _SALT = "example_project.shop.draft"
 _KEPT = 20
-_SEEN_SECONDS = 10
 """Entries of each kind in a session: a visitor cannot make it grow."""
+_SEEN_SECONDS = 10
+"""For how long a page believes that the API's session still stands, and does not ask."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tests.stories import STAFF, travel, unchanged
 from twofa import vault
 from twofa.exceptions import StorageUnavailable
 from twofa.flows import portability, purges
-from twofa.models import Challenge, Event
+from twofa.models import AccessToken, Challenge, Event
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +46,17 @@ def test_all_that_is_kept_is_given(life):
         assert len(data[kind]) == rows.count() > 1, kind
     assert len(data["deliveries"]) > 2
     assert data["documents"][0]["comment"] == f"Dear {NAME}"
+
+
+def test_it_tells_where_they_are_logged_in_and_nothing_that_opens(life):
+    exported = export(life)
+    (session,) = exported.data["sessions"]
+    assert (session["storefront"], session["revoked_at"]) == (life.shop.storefront.name, None)
+    assert session["expires_at"] > session["created_at"]
+    assert session["prefix"] == AccessToken.prefix_of(life.session)
+    row = AccessToken.objects.get()
+    for hidden in (life.session[-43:], bytes(row.hashed_token).hex(), bytes(row.session_hash).hex()):
+        assert hidden not in text_of(exported)
 
 
 def test_pictures_are_given_in_clear(life):

@@ -20,6 +20,7 @@ from twofa.exceptions import DocumentUnreadable, StorageUnavailable
 from twofa.flows import document_files
 from twofa.flows.history import Actor, Trail
 from twofa.models import (
+    AccessToken,
     Approver,
     Authenticator,
     Case,
@@ -47,6 +48,8 @@ DEVICES = ("uuid", "name", "channel", "address", "status", "is_default", "create
 # Neither a secret nor a code's digest: whoever gets hold of the export must not get in by it.
 AUTHENTICATORS = ("uuid", "name", "status", "created_at", "activated_at", "revoked_at")
 RECOVERY_CODES = ("created_at", "used_at")
+# Where they are logged in, and were: its text is kept nowhere, and neither digest of it is given.
+SESSIONS = ("prefix", "storefront__name", "created_at", "last_used_at", "expires_at", "revoked_at")
 REDEMPTIONS = (
     "id", "storefront__name", "order_id", "amount", "unit", "description", "items", "status", "points",
     "two_factor_required", "two_factor_reason", "failure_code", "failure_detail", "created_at", "approved_at",
@@ -137,6 +140,7 @@ def _read(participant: Participant, with_internal_comments: bool) -> dict[str, A
         "devices": _rows(Device.objects.filter(**own), DEVICES),
         "authenticators": _rows(Authenticator.objects.filter(**own), AUTHENTICATORS),
         "recovery_codes": _rows(RecoveryCode.objects.filter(**own), RECOVERY_CODES),
+        "sessions": _rows(AccessToken.objects.filter(**own), SESSIONS),
         "redemptions": _rows(Redemption.objects.filter(**own), REDEMPTIONS),
         "batches": _rows(RedemptionBatch.objects.filter(**own), BATCHES),
         "may_approve": _rows(Approver.objects.filter(Q(**own) | Q(deputy=participant)), ENTITLEMENTS),
