@@ -27,6 +27,8 @@ from tests.browser import applicant, buyers
 from tests.browser.admin_pages import made_by_us, pages_of
 from tests.browser.customer import Customer, walk
 from tests.browser.desk import lay
+from tests.browser.newcomer import Newcomer
+from tests.browser.newcomer import walk as arrive
 from tests.browser.visitor import SCHEMES, WIDTHS, Visitor
 from tests.endpoints import make_endpoint, queue
 from tests.example.blocks import ROOT
@@ -136,6 +138,12 @@ def test_pages_of_the_shop(served: Served, visit: Callable[..., Visitor]) -> Non
     customer = Customer(visit(served.base, locale=LANGUAGE), served.var / "messages")
     for name in walk(customer, "+55 11 99999-0037"):
         take(customer.visitor, f"shop-{name}")
+
+
+def test_ways_into_the_shop_and_the_page_of_safety(served: Served, visit: Callable[..., Visitor]) -> None:
+    newcomer = Newcomer(visit(served.base, locale=LANGUAGE), served.var / "messages")
+    for name in arrive(newcomer, "+55 11 99999-0158", "bia158"):
+        take(newcomer.visitor, f"shop-{name}")
 
 
 def test_orders_of_two_people_of_several_and_of_later(served: Served, visit: Callable[..., Visitor]) -> None:
