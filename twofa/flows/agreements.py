@@ -7,9 +7,10 @@ stands, every change is confirmed on it first (OWASP Transaction Authorization, 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import Invalid, NotActive
@@ -54,6 +55,7 @@ def ensure(
         return
     after = at - participant.campaign.redemption_ttl
     agreed = Challenge.objects.filter(
+        _is_kept(participant),
         participant=participant,
         storefront=storefront,
         purpose=purpose,
@@ -77,11 +79,39 @@ def ensure_contact(participant: Participant, answered: UUID | None, *, storefron
 
 
 def is_outrun(device: Device) -> bool:
-    """Tell whether only an app stands, proved since a contact was registered: it has not agreed to that one."""
+    """Tell whether only an app stands, which has not agreed to a contact that was registered before it stood alone.
+
+    It was proved since then; or another contact stood then, which was to be asked, and is no more.
+    """
     own = {"participant": device.participant_id}
     if Device.objects.active().filter(**own).exists():
         return False
-    return Authenticator.objects.active().filter(**own, activated_at__gte=device.created_at).exists()
+    apps = Authenticator.objects.active().filter(**own)
+    if not stood(Device, device.participant_id, device.created_at):
+        apps = apps.filter(activated_at__gte=device.created_at)
+    return apps.exists()
+
+
+def stood(model: type[Device] | type[Authenticator], participant: int, at: datetime) -> bool:
+    """Tell whether a participant had a factor of this kind at a time."""
+    was_there = Q(revoked_at=None) | Q(revoked_at__gt=at)
+    return model.objects.filter(was_there, participant=participant, activated_at__lte=at).exists()
+
+
+def lost_since(at: Any) -> Q:
+    """Return the condition of factors that stood, and were revoked or held after a time."""
+    return Q(activated_at__isnull=False) & (Q(revoked_at__gt=at) | Q(held_at__gt=at))
+
+
+def _is_kept(participant: Participant) -> Q:
+    """Return the condition of challenges whose factor was neither revoked nor held since it answered.
+
+    A phone that is reported stolen, by staff or by the link in its own message, has agreed to nothing. What was held
+    before can answer with a recovery code alone, and that stands.
+    """
+    apps = Authenticator.objects.filter(lost_since(OuterRef("ended_at")), participant=participant)
+    contact = Q(device__held_at=None) | Q(device__held_at__lte=F("ended_at"))
+    return Q(contact, device__status=Device.Status.ACTIVE) | Q(~Exists(apps), device=None)
 
 
 def _has_factor(participant: Participant) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -101,6 +101,7 @@ def confirm(authenticator: Authenticator, *, token: object, actor: Actor) -> Con
     codes: list[str] = []
 
     def activate(row: Authenticator, step: int, trail: Trail) -> None:
+        recovery_codes.forget_unagreed(row.participant)
         for old in Authenticator.objects.active().filter(participant=row.participant):
             _end(old, trail, reason="replaced")
         row.change(
@@ -225,9 +226,13 @@ def _refusal(row: Authenticator, status: Authenticator.Status, at: datetime) -> 
 
 
 def _is_outrun(row: Authenticator) -> bool:
-    """Tell whether a contact was proved since the app was enrolled: it has not agreed to that, so it begins anew."""
-    later = {"participant": row.participant_id, "activated_at__gt": row.created_at}
-    return Device.objects.active().filter(**later).exists()
+    """Tell whether a pending app begins anew: what stands has not agreed to it.
+
+    A contact was proved since the app was enrolled; or one is no more, or is held, that may have agreed to it.
+    """
+    own = Device.objects.filter(participant=row.participant_id)
+    proved = Q(status=Device.Status.ACTIVE, activated_at__gt=row.created_at)
+    return own.filter(proved | agreements.lost_since(row.created_at)).exists()
 
 
 def _take(row: Authenticator, step: int, trail: Trail) -> None:

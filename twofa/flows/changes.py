@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from twofa.flows import challenges, onboarding, verdicts
+from twofa.flows import challenges, onboarding, recovery_codes, verdicts
 from twofa.flows.alarms import tell
 from twofa.flows.history import Actor, Trail
 from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Failure, Method, Participant
@@ -55,6 +55,7 @@ def _activate(device: Device, trail: Trail) -> None:
     # Ever, not now: revoking all devices first must not be a way around the cooling-off.
     is_first = not others.filter(activated_at__isnull=False).exists()
     cooling_off = participant.campaign.device_cooling_off
+    recovery_codes.forget_unagreed(participant)
     device.change(
         status=Device.Status.ACTIVE,
         confirmed=True,

@@ -19,7 +19,7 @@ from twofa.exceptions import TokenInvalid, TokenMalformed, TwoFactorError
 from twofa.flows import agreements, alarms
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
-from twofa.models import CODES, Participant, RecoveryCode, Storefront
+from twofa.models import CODES, Authenticator, Device, Participant, RecoveryCode, Storefront
 from twofa.models.clock import now
 
 GROUPS, GROUP = 4, 4
@@ -50,6 +50,17 @@ def issue(
 def first(participant: Participant, trail: Trail) -> list[str]:
     """Return the first ten codes of a locked participant, or none where some were issued before."""
     return [] if RecoveryCode.objects.filter(participant=participant).exists() else _replace(participant, trail)
+
+
+def forget_unagreed(participant: Participant) -> None:
+    """Delete codes of a locked participant that no factor agreed to, now that one is about to stand.
+
+    Whoever held a session before there was any factor could have printed them, and would come in past each later one.
+    """
+    codes = RecoveryCode.objects.filter(participant=participant)
+    at = codes.aggregate(at=Max("created_at"))["at"]
+    if at is not None and not any(agreements.stood(model, participant.pk, at) for model in (Device, Authenticator)):
+        codes.delete()
 
 
 @sensitive_variables()
