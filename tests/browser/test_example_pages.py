@@ -69,6 +69,9 @@ def test_frame_keeps_its_lines(code: str, served: Served, visit: Callable[..., V
     assert page.evaluate("document.querySelector('.brand').scrollHeight") <= 44, "it is there as a whole"
     for row in links:
         assert len({box["y"] for one in row.all() if (box := one.bounding_box())}) == 1
+    safety, way_out = (page.locator(f".visitor {tag}").bounding_box() for tag in ("a", "button"))
+    assert abs(safety["y"] + safety["height"] / 2 - way_out["y"] - way_out["height"] / 2) < 2, "they stand side by side"
+    assert abs(way_out["x"] + way_out["width"] - WIDTHS[0] + page.locator(".brand").bounding_box()["x"]) < 2
     assert page.locator(".sum .code").last.bounding_box()["height"] < 40
 
     customer.visitor.go("/phone/")
