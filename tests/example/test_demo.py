@@ -57,6 +57,7 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
     assert "X-Two-Factor: required; method=sms" in done.stdout
     assert "Recovery codes, shown once: 10" in done.stdout
     assert "twofa_at_" not in done.stdout
+    assert "/sign-up/, /sign-in/, /safety/   Bia's story" in done.stdout
     assert "\x1b" not in done.stdout, "no colours in a pipe"
     assert list(scratch.iterdir()) == []
 

@@ -7,6 +7,7 @@ import time
 
 from django.conf import settings
 from django.core.management import call_command
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import seed, server
@@ -29,6 +30,8 @@ def run(terminal: Terminal, *, port: int) -> None:
     terminal.line()
     terminal.line(terminal.paint(_("All as it should be, in %(seconds).1f seconds.") % {"seconds": seconds}, "good"))
     terminal.line(_("Try next:  make serve   the same server, with its admin, API docs and phone"))
+    pages = ", ".join(reverse(f"shop:{name}") for name in ("sign-up", "sign-in", "safety"))
+    terminal.line(_("           %(pages)s   Bia's story in the shop that it serves") % {"pages": pages})
     terminal.line(_("           make test    the test suite"))
     terminal.line(_("           docs/tutorial/first-redemption.md   the same story by your own hand"))
 
