@@ -65,7 +65,7 @@ def test_app_reads_the_secret_and_whose_it_is():
 def test_picture_holds_what_the_app_reads():
     drawn = totp.picture(totp.provisioning_uri(b"s" * 20, issuer="Miles", account="u-42"))
     assert drawn is not None
-    assert drawn.startswith("<svg")
+    assert drawn.startswith('<svg xmlns="http://www.w3.org/2000/svg"'), "else no file and no <img> shows it"
     assert "otpauth" not in drawn
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import io
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
@@ -64,7 +65,10 @@ def picture(uri: str) -> str | None:
         drawn = segno.make(uri, micro=False, error="m")
     except segno.DataOverflowError:
         return None
-    return str(drawn.svg_inline(scale=5, border=4, dark="#000", light="#fff"))
+    svg = io.BytesIO()
+    # With its namespace: without it browsers draw what is in a page, and no file or ``<img>``.
+    drawn.save(svg, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False, nl=False)
+    return svg.getvalue().decode()
 
 
 def provisioning_uri(secret: bytes, *, issuer: str, account: str) -> str:

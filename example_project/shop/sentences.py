@@ -203,6 +203,12 @@ OWN: dict[str, Sentence] = {
     "method_off": Sentence(
         _("Two-factor is off"), _("Your password alone lets you in, where the programme allows it."), "done"
     ),
+    "app_code_wrong": Sentence(
+        _("That is not the code of your app"),
+        _("Type the one that it shows now. If none is right, see whether the clock of your phone is."),
+        field=True,
+    ),
+    "password_wrong": Sentence(_("That is not the right password"), _("Type it and the token again."), field=True),
     "app_active": Sentence(_("Your app is ready"), _("Its codes are good for signing in from now on."), "done"),
     "app_removed": Sentence(_("Your app was removed"), _("None of its codes is taken any more."), "done"),
     "codes_unseen": Sentence(

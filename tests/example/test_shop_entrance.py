@@ -122,7 +122,7 @@ def test_wrong_token_or_password_at_the_second_step_lets_nobody_in(world: World,
     bia.send("/sign-in/token/", password=PASSWORD, token=wrong(token))
     assert "That is not the right token" in bia.page
     bia.send("/sign-in/token/", password="wrong horse", token=token)
-    assert "That name and password do not go together" in bia.page
+    assert "That is not the right password" in bia.page
     assert "Bia Lima" not in bia.get("/")
 
     bia.get("/sign-in/token/")

@@ -80,7 +80,7 @@ def test_wrong_code_of_the_app_can_be_typed_again(world: World, bia: Shopper):
     phone = add_app(bia)
 
     confirm(bia, phone.wrong_code())
-    assert "That is not the right token" in bia.page
+    assert "That is not the code of your app" in bia.page
     assert Authenticator.objects.get().status == "pending"
     forget_steps()
     confirm(bia, phone.code())

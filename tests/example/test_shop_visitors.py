@@ -71,15 +71,23 @@ def test_nobody_becomes_a_member_who_is_not_offered(world: World, shopper: Shopp
 
     shopper.send("/sign-in/", customer=member)
 
-    assert "Sign in as a demo customer" in shopper.page
+    assert "Or be one of the demo’s customers" in shopper.page
     assert "shop_customer" not in shopper.client.session
 
 
 def test_outside_of_development_nobody_signs_in_and_nobody_stays(world: World, ana: Shopper, settings: Any):
     settings.SHOP_MEMBERS = []
 
-    assert "has no login of its own yet" in ana.get("/orders/")
+    assert "Password" in ana.get("/orders/")
+    assert "demo’s customers" not in ana.page
     assert ana.path.startswith("/sign-in/")
+
+
+def test_shop_without_a_campaign_says_so_where_people_would_sign_in(world: World, shopper: Shopper, settings: Any):
+    settings.SHOP_CAMPAIGN = ""
+
+    assert "Nobody can sign in here yet" in shopper.get("/sign-in/")
+    assert shopper.get("/sign-up/").count("SHOP_API_KEY") or shopper.status == 503
 
 
 def test_sign_in_gives_the_session_a_new_id_and_sign_out_keeps_staff(world: World, shopper: Shopper):

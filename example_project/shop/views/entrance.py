@@ -20,6 +20,7 @@ from example_project.shop.tokens import delivery_context, new_nonce, nonce_of, t
 from example_project.shop.views.front import known, path_after
 from example_project.shop.visits import Visit, action, page, params_of
 
+_FIELDS = ("name", "username", "password")
 _OVER = {"challenge_closed", "attempts_exhausted", "not_found"}
 """After these the challenge of a sign-up is worth nothing: it begins anew."""
 
@@ -91,7 +92,7 @@ def sign_up(visit: Visit) -> HttpResponse:
     if "member" not in kept:
         return visit.go(reverse("shop:sign-up"), "no_sign_up")
     if not form.is_valid():
-        return visit.go(here, "invalid", {"field_code": "required"})
+        return visit.go(here, "invalid", {"field_code": "required", **_at(*form.errors)})
     members: dict[str, Any] = form.cleaned_data
     customers.keep_coming(visit.request, **{**kept, "name": members["name"], "username": members["username"]})
     proof = {"challenge_id": kept["challenge"], "token": members["token"]}
@@ -100,7 +101,10 @@ def sign_up(visit: Visit) -> HttpResponse:
     try:
         door.sign_up(kept["member"], {**about, "locale": words.tag(), "contact_verification": proof})
     except Refused as refused:
-        return visit.go(reverse("shop:sign-up") if refused.code in _OVER else here, refused.code, params_of(refused))
+        if refused.code in _OVER:
+            return visit.go(reverse("shop:sign-up"), refused.code, params_of(refused))
+        wrong = [error.get("field", "") for error in refused.members.get("errors") or []]
+        return visit.go(here, refused.code, {**params_of(refused), **_at(*wrong)})
     ledger.welcome(door.slug, kept["member"])
     try:
         done = door.sign_in(members["username"], members["password"], members["token"])
@@ -108,6 +112,11 @@ def sign_up(visit: Visit) -> HttpResponse:
         # The account is there: what is left is to sign in to it.
         return visit.go(reverse("shop:sign-in"), refused.code, params_of(refused) | {"username": members["username"]})
     return _enter(visit, done, reverse("shop:safety"), "welcome")
+
+
+def _at(*wrong: str) -> dict[str, str]:
+    """Return beside which field the page says what is wrong, where that is not the token."""
+    return {"at": wrong[0]} if wrong and wrong[0] in _FIELDS else {}
 
 
 # --- signing in -------------------------------------------------------------------------------------------------------
@@ -142,7 +151,8 @@ def show_sign_in_token(visit: Visit) -> HttpResponse:
     challenge = _door(visit).challenge(kept["challenge"])
     if challenge["status"] != "pending":
         return visit.go(reverse("shop:sign-in"), "begin_again")
-    return visit.render("shop/sign_in_token.html", {**_token(visit, challenge), "typed": kept})
+    context = {**_token(visit, challenge), "typed": kept, "takes_recovery_codes": True}
+    return visit.render("shop/sign_in_token.html", context)
 
 
 @sensitive_variables("form", "password")
@@ -153,11 +163,13 @@ def finish_sign_in(visit: Visit) -> HttpResponse:
     if "username" not in kept or "member" in kept:
         return visit.go(reverse("shop:sign-in"), "begin_again")
     if not form.is_valid() or not form.cleaned_data["token"]:
-        return visit.go(here, "invalid", {"field_code": "required"})
+        return visit.go(here, "invalid", {"field_code": "required", **_at(*form.errors)})
     password, token = form.cleaned_data["password"], form.cleaned_data["token"]
     try:
         done = _door(visit).sign_in(kept["username"], password, token)
     except Refused as refused:
+        if refused.code == "invalid_credentials":
+            return visit.go(here, "password_wrong", _at("password"))
         over = refused.code in _OVER
         return visit.go(reverse("shop:sign-in") if over else here, refused.code, params_of(refused))
     return _enter(visit, done, path_after(visit, kept.get("next", "")))

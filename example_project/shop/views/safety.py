@@ -83,13 +83,12 @@ def show_agree(visit: Visit, change: str) -> HttpResponse:
     kept = customers.agreeing(visit.request, change)
     if kept is None:
         return visit.go(reverse("shop:safety"), "begin_again")
-    context = {"change": change, "here": "safety", "nonce": new_nonce()}
+    context = {"change": change, "here": "safety", "nonce": new_nonce(), "takes_recovery_codes": True}
     if kept:
         challenge = Safety(visit.api).challenge(kept)
         if challenge["status"] != "pending":
             return visit.go(reverse("shop:safety"), "begin_again")
         context |= token_context(challenge, {"type": "confirm_token"}, visit.api.campaign())
-        context["numeric"] = context["numeric"] or challenge["channel"] == APP
     return visit.render("shop/agree.html", context)
 
 
@@ -181,7 +180,12 @@ def confirm_app(visit: Visit, device_id: UUID) -> HttpResponse:
     form = TokenForm(visit.request.POST)
     if not form.is_valid():
         return visit.go(reverse("shop:app", args=[device_id]), "token_malformed")
-    confirmed = Safety(visit.api).confirm_app(device_id, form.cleaned_data["token"])
+    try:
+        confirmed = Safety(visit.api).confirm_app(device_id, form.cleaned_data["token"])
+    except Refused as refused:
+        if refused.code != "token_invalid":
+            raise
+        return visit.go(reverse("shop:app", args=[device_id]), "app_code_wrong")
     if confirmed.get("recovery_codes"):
         return _show_codes(visit, confirmed["recovery_codes"])
     return visit.go(reverse("shop:safety"), "app_active")
