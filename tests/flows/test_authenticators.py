@@ -16,6 +16,7 @@ from twofa import totp
 from twofa.exceptions import (
     Invalid,
     NotActive,
+    NotAuthenticated,
     OnboardingIncomplete,
     Throttled,
     TokenInvalid,
@@ -23,7 +24,7 @@ from twofa.exceptions import (
     Unavailable,
     WrongState,
 )
-from twofa.flows import authenticators
+from twofa.flows import access_tokens, authenticators
 from twofa.models import Authenticator, Delivery, Event, RecoveryCode
 
 pytestmark = pytest.mark.django_db
@@ -283,3 +284,10 @@ def test_staff_reset_it_with_a_reason(shop, active):
     assert Event.objects.get(type="authenticator.revoked").data == {"reason": "Lost phone"}
     with refused(WrongState):
         authenticators.reset(active, actor=shop.actor, reason="Lost phone")
+
+
+def test_reset_logs_the_owner_out_as_that_of_a_device_does(shop, active):
+    token = factories.access_token(shop)
+    authenticators.reset(active, actor=shop.actor, reason="Stolen phone")
+    with pytest.raises(NotAuthenticated):
+        access_tokens.authenticate(token)

@@ -31,7 +31,7 @@ from twofa.exceptions import (
     TwoFactorError,
     WrongState,
 )
-from twofa.flows import agreements, alarms, recovery_codes
+from twofa.flows import access_tokens, agreements, alarms, recovery_codes
 from twofa.flows.failures import TOO_MANY
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD, NextAction
@@ -289,6 +289,8 @@ def reset(authenticator: Authenticator, *, actor: Actor, reason: str) -> None:
             raise WrongState
         trail = Trail(actor, now())
         _end(row, trail, reason=reason)
+        # As of a device: staff do it where a phone was lost or stolen, and the participant's own app may be on it.
+        access_tokens.revoke_all(row.participant, trail, reason="device_reset")
         trail.write()
 
 
