@@ -23,7 +23,7 @@ from twofa.admin.sections import ENDED, GOOD, Cell, Section, badge, cells, momen
 from twofa.flows import approvers
 from twofa.flows.history import Actor
 from twofa.models import Approver, Participant
-from twofa.models.clock import Clock, now
+from twofa.models.clock import Clock
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -136,7 +136,7 @@ def section(participant: Participant, way: Any) -> Section:
     """Return the table of a participant's page: who approves for them, and for whom they approve."""
     theirs = Q(participant=participant) | Q(requester=participant) | Q(deputy=participant)
     related = ("participant", "requester", "deputy", "campaign")
-    at, rows = now(), Approver.objects.filter(theirs).select_related(*related)[:MOST]
+    rows = Approver.objects.filter(theirs).select_related(*related).annotate(clock=Clock())[:MOST]
     lines = [
         cells(
             Cell(row.participant, url=way(row)),
@@ -144,7 +144,7 @@ def section(participant: Participant, way: Any) -> Section:
             row.deputy or "—",
             _reach(row),
             moment(row.valid_until),
-            standing(row, at),
+            standing(row, row.clock),
         )
         for row in rows
     ]
