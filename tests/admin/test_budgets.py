@@ -16,7 +16,7 @@ from twofa.flows.history import WORKER
 from twofa.models import Campaign, Delivery, Event, StorefrontKey
 
 ROWS = 30
-MOST = 15  # of a participant, with apps, recovery codes and each kind of device that the host has
+MOST = 14  # of a participant, with apps, recovery codes and each kind of device that the host has
 """Of any page; two of them are the session and its user."""
 
 
