@@ -43,14 +43,6 @@ class Door:
         path = f"{self._campaign}contact-verifications/"
         return self.client.call("open_contact_verification", "POST", path, body, key=key)
 
-    def challenge(self, pk: str) -> Row:
-        """Return a challenge as it is now. Raises: Refused."""
-        return self.client.call("get_challenge", "GET", f"/challenges/{pk}/")
-
-    def resend(self, pk: str, *, key: str | None) -> Row:
-        """Send another token for a challenge. Raises: Refused."""
-        return self.client.call("resend_challenge_token", "POST", f"/challenges/{pk}/resend/", {}, key=key)
-
     @sensitive_variables("members")
     def sign_up(self, external_id: str, members: Mapping[str, Any]) -> Row:
         """Create a member with a proven contact, a name and a password. Raises: Refused."""

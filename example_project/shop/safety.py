@@ -41,14 +41,6 @@ class Safety:
             return None
         return self._call("open_challenge", "POST", "challenges/", {"purpose": f"step_up:{change}"}, key=key)
 
-    def challenge(self, pk: str) -> Row:
-        """Return a challenge as it is now. Raises: Refused."""
-        return self.api.client.call("get_challenge", "GET", f"/challenges/{pk}/")
-
-    def resend(self, pk: str, *, key: str | None) -> Row:
-        """Send another token. Raises: Refused."""
-        return self.api.client.call("resend_challenge_token", "POST", f"/challenges/{pk}/resend/", {}, key=key)
-
     @sensitive_variables("token")
     def agree(self, pk: str, token: str) -> Row:
         """Type the token of a challenge. Raises: Refused."""

@@ -79,6 +79,7 @@ def forget_authenticators(participant: Participant, actor: Actor) -> None:
 
 
 def forget_messages(participant: Participant, actor: Actor) -> int:
+    """Erase where messages and tokens went, and stop those that wait; return how many messages there were."""
     blank = {"address": "", "destination": ""}
     deliveries = Delivery.objects.filter(Q(participant=participant) | Q(challenge__participant=participant))
     with transaction.atomic():

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
 from example_project.loyalty import ledger
-from example_project.shop import customers, words
+from example_project.shop import challenges, customers, words
 from example_project.shop.client import Refused
 from example_project.shop.customers import Customer
 from example_project.shop.forms import ContactForm, JoiningForm, PasswordForm
@@ -63,7 +63,7 @@ def show_sign_up_token(visit: Visit) -> HttpResponse:
     kept = customers.coming(visit.request)
     if "member" not in kept:
         return visit.go(reverse("shop:sign-up"), "no_sign_up")
-    challenge = _door(visit).challenge(kept["challenge"])
+    challenge = challenges.read(visit.client, kept["challenge"])
     if challenge["status"] not in ("pending", "approved"):
         return visit.go(reverse("shop:sign-up"), "no_sign_up")
     return visit.render("shop/sign_up_token.html", {**_token(visit, challenge), "typed": kept})
@@ -78,7 +78,7 @@ def _token(visit: Visit, challenge: Row) -> dict[str, Any]:
 def show_delivery(visit: Visit) -> HttpResponse:
     """Show what became of the message, of a sign-up or a sign-in."""
     kept = customers.coming(visit.request)
-    challenge = _door(visit).challenge(kept["challenge"]) if kept else None
+    challenge = challenges.read(visit.client, kept["challenge"]) if kept else None
     page_url = reverse("shop:sign-up-token" if "member" in kept else "shop:sign-in-token")
     context = {**delivery_context(challenge, changed=challenge is None), "page_url": page_url}
     return visit.render("shop/parts/delivery.html", context)
@@ -148,7 +148,7 @@ def show_sign_in_token(visit: Visit) -> HttpResponse:
     kept = customers.coming(visit.request)
     if "username" not in kept or "member" in kept:
         return visit.go(reverse("shop:sign-in"), "begin_again")
-    challenge = _door(visit).challenge(kept["challenge"])
+    challenge = challenges.read(visit.client, kept["challenge"])
     if challenge["status"] != "pending":
         return visit.go(reverse("shop:sign-in"), "begin_again")
     context = {**_token(visit, challenge), "typed": kept, "takes_recovery_codes": True}
@@ -183,7 +183,7 @@ def resend_token(visit: Visit) -> HttpResponse:
         return visit.go(reverse("shop:sign-in"), "begin_again")
     here, nonce = reverse("shop:sign-up-token" if "member" in kept else "shop:sign-in-token"), nonce_of(visit)
     try:
-        _door(visit).resend(kept["challenge"], key=f"resend-{kept['challenge']}-{nonce}" if nonce else None)
+        challenges.resend(visit.client, kept["challenge"], nonce)
     except Refused as refused:
         return visit.go(here, refused.code, params_of(refused))
     return visit.go(here, "token_sent")

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
-from example_project.shop import customers, words
+from example_project.shop import challenges, customers, words
 from example_project.shop.client import Refused
 from example_project.shop.forms import TokenForm
 from example_project.shop.safety import ADD, CHANGES, CODES, OFF, Safety
@@ -85,7 +85,7 @@ def show_agree(visit: Visit, change: str) -> HttpResponse:
         return visit.go(reverse("shop:safety"), "begin_again")
     context = {"change": change, "here": "safety", "nonce": new_nonce(), "takes_recovery_codes": True}
     if kept:
-        challenge = Safety(visit.api).challenge(kept)
+        challenge = challenges.read(visit.client, kept)
         if challenge["status"] != "pending":
             return visit.go(reverse("shop:safety"), "begin_again")
         context |= token_context(challenge, {"type": "confirm_token"}, visit.api.campaign())
@@ -96,7 +96,7 @@ def show_agree(visit: Visit, change: str) -> HttpResponse:
 def show_delivery(visit: Visit, change: str) -> HttpResponse:
     """Show what became of the message."""
     kept = customers.agreeing(visit.request, change)
-    challenge = Safety(visit.api).challenge(kept) if kept else None
+    challenge = challenges.read(visit.client, kept) if kept else None
     context = delivery_context(challenge, changed=challenge is None)
     return visit.render("shop/parts/delivery.html", {**context, "page_url": reverse("shop:agree", args=[change])})
 
@@ -107,7 +107,7 @@ def resend_token(visit: Visit, change: str) -> HttpResponse:
     kept, nonce = customers.agreeing(visit.request, change), nonce_of(visit)
     if not kept:
         return visit.go(reverse("shop:safety"), "begin_again")
-    Safety(visit.api).resend(kept, key=f"resend-{kept}-{nonce}" if nonce else None)
+    challenges.resend(visit.client, kept, nonce)
     return visit.go(reverse("shop:agree", args=[change]), "token_sent")
 
 
