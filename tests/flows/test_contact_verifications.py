@@ -183,6 +183,25 @@ def test_another_verification_is_no_way_around_the_pause(shop):
     contact_challenge(shop, address=NEW)
 
 
+@pytest.mark.parametrize(
+    ("policy", "spent", "error"),
+    [
+        ({}, lambda shop, first: None, ResendCooldown),
+        ({"max_open_challenges": 1}, lambda shop, first: travel(timedelta(seconds=31)), TooManyOpenChallenges),
+        ({"failed_attempts_per_day": 2}, lambda shop, first: spend(shop, first, 2), FailedAttemptsBudget),
+        ({"sends_per_destination_per_day": 1}, lambda shop, first: verify(shop, first, token_of(first)), SendBudget),
+    ],
+    ids=["pause", "open", "failed", "sends"],
+)
+def test_capitals_are_no_way_around_what_is_counted_by_the_address(shop, policy, spent, error):
+    type(shop.campaign).objects.filter(pk=shop.campaign.pk).update(**policy)
+    shop.campaign.refresh_from_db()
+    spent(shop, contact_challenge(shop, address=NEW))
+    with refused(error):
+        contact_challenge(shop, address=NEW.replace("new", "nEW"))
+    contact_challenge(shop, address="another@example.com")
+
+
 def test_no_more_are_open_to_one_address_than_the_campaign_allows(shop):
     for _number in range(3):
         contact_challenge(shop, address=NEW)

@@ -135,7 +135,7 @@ def judge_again(challenge: Challenge, given: object, *, standing: Standing, trai
 
 def _sent_to(campaign: int, address: str, at: datetime) -> QuerySet[Challenge]:
     """Return a campaign's verifications of an address in 24 hours, found by the index of its messages."""
-    messages = Delivery.objects.filter(address=address, created_at__gt=at - DAY, event=MESSAGE)
+    messages = Delivery.objects.to(address).filter(created_at__gt=at - DAY, event=MESSAGE)
     return Challenge.objects.filter(campaign=campaign, purpose=Purpose.CONTACT, pk__in=messages.values("challenge"))
 
 
