@@ -55,7 +55,7 @@ def test_pending_app_is_none(shop):
 
 
 def test_held_app_is_named_in_vain(shop, app):
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     contact = factories.device(shop.participant)
     choose("totp")
     assert wanted(shop, [contact]) is None
@@ -94,7 +94,7 @@ def test_order_takes_a_code_only_where_person_and_campaign_chose_that(shop, app)
         assert unbound.for_order(participant) == source
     choose("totp")
     Campaign.objects.update(unbound_devices_approve=True)
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     participant = Participant.objects.select_related("campaign").get(pk=shop.participant.pk)
     assert unbound.for_order(participant) is None
 

@@ -254,7 +254,7 @@ def _charge(row: Authenticator, trail: Trail) -> TwoFactorError:
     if failures < MAX_FAILURES_CAP:
         row.change(failures=failures, failed_at=trail.at, guard=("failures",))
         return TokenInvalid(attempts_remaining=MAX_FAILURES_CAP - failures)
-    row.change(failures=failures, failed_at=trail.at, held_at=trail.at, guard=("failures",))
+    row.change(failures=failures, failed_at=trail.at, held_at=trail.at, confirmed=False, guard=("failures",))
     trail.add("authenticator.held", row, reason=TOO_MANY)
     about = {"campaign": row.participant.campaign_id, "participant": row.participant_id}
     after_commit(alerts.sound, Alert.TOO_MANY_FAILURES, **about)
@@ -316,7 +316,7 @@ def release(authenticator: Authenticator, *, by: Any, actor: Actor, reason: str)
         if not row.is_held:
             raise WrongState
         trail = Trail(actor, now())
-        row.change(held_at=None, failures=0, failed_at=None)
+        row.change(held_at=None, confirmed=row.status == Status.ACTIVE, failures=0, failed_at=None)
         trail.add("authenticator.released", row, reason=reason)
         alarms.tell("authenticator.released", row.participant, trail, destination=str(row))
         trail.write()

@@ -37,9 +37,11 @@ class AuthenticatorQuerySet(models.QuerySet["Authenticator"]):
         return self.filter(status=Authenticator.Status.ACTIVE)
 
     def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
-        """Answer django-otp, which asks every device model for a user's devices."""
+        """Answer django-otp, as :meth:`DeviceQuerySet.devices_for_user` does: a held one counts as confirmed."""
         rows = self.filter(user=user)
-        return rows if confirmed is None else rows.filter(confirmed=confirmed)
+        if confirmed is None:
+            return rows
+        return rows.active() if confirmed else rows.exclude(status=Authenticator.Status.ACTIVE)
 
 
 class Authenticator(StateMachine, OTPDevice):
@@ -100,9 +102,10 @@ class Authenticator(StateMachine, OTPDevice):
             models.UniqueConstraint(
                 fields=("participant",), condition=Q(status="pending"), name="twofa_authenticator_one_pending"
             ),
-            # django-otp looks at ``confirmed`` alone: one that is not active must not pass for one there.
+            # As of a device: django-otp looks at ``confirmed`` alone.
             models.CheckConstraint(
-                condition=Q(confirmed=True, status="active") | Q(confirmed=False) & ~Q(status="active"),
+                condition=Q(confirmed=True, status="active", held_at=None)
+                | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
                 name="twofa_authenticator_confirmed",
             ),
             # It is activated by a code, whose step is taken.
