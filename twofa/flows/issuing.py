@@ -100,8 +100,8 @@ def within_send_budgets(budgets: Budgets, campaign: Campaign, participant: int |
 def ensure_share(sends: int, campaign: Campaign) -> None:
     """Raise where those who are not its owner used up their part of an address's messages. Raises: SendBudget.
 
-    Whoever asks a shop's sign-up page for tokens needs no account: with all of a phone's messages of the day, a stranger
-    could keep its owner from every login and order until tomorrow.
+    Whoever asks a shop's sign-up page for tokens needs no account: with all of a phone's messages of the day, a
+    stranger could keep its owner from every login and order until tomorrow.
     """
     if sends >= _share(campaign.sends_per_destination_per_day):
         _alert("sends_per_destination_per_day", campaign, None)

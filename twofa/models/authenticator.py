@@ -87,6 +87,8 @@ class Authenticator(StateMachine, OTPDevice):
     held_at = models.DateTimeField(_("held since"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"))
     activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
+    # Of orders alone: its owner signs in by it at once, or a lost phone would shut them out for a day.
+    approves_from = models.DateTimeField(_("approves orders from"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     objects = AuthenticatorQuerySet.as_manager()
@@ -110,7 +112,8 @@ class Authenticator(StateMachine, OTPDevice):
             ),
             # It is activated by a code, whose step is taken.
             models.CheckConstraint(
-                condition=~Q(status="active") | Q(activated_at__isnull=False, last_step__isnull=False),
+                condition=~Q(status="active")
+                | Q(activated_at__isnull=False, approves_from__isnull=False, last_step__isnull=False),
                 name="twofa_authenticator_proved",
             ),
             # A secret that nobody needs is one that somebody can steal.
@@ -127,6 +130,10 @@ class Authenticator(StateMachine, OTPDevice):
     def is_held(self) -> bool:
         """Tell whether it waits for staff, after too many wrong codes in a row."""
         return self.held_at is not None and self.status != self.Status.REVOKED
+
+    def is_cooling_off(self, at: datetime) -> bool:
+        """Tell whether it was proved too lately to approve orders at ``at``."""
+        return self.approves_from is not None and self.approves_from > at
 
     def is_newer(self, step: int) -> bool:
         """Tell whether no code of this step, nor of a later one, was taken yet."""
