@@ -12,7 +12,7 @@ from tests.papers import submitted
 from tests.stories import STAFF, unchanged
 from twofa.exceptions import NotFound, PolicyRefused
 from twofa.flows import audits, checkouts, device_logins, devices, disclosures, erasures, methods, participants, reviews
-from twofa.models import Device, IdempotencyRecord, Participant
+from twofa.models import Authenticator, Device, IdempotencyRecord, Participant
 
 pytestmark = pytest.mark.django_db
 
@@ -156,10 +156,12 @@ def test_ledger_does_not_lead_to_the_host_s_user(life):
     placeholder = life.participant.user
     assert placeholder != user
     assert not placeholder.has_usable_password()
-    assert set(Device.objects.filter(participant=life.participant).values_list("user", flat=True)) == {placeholder.pk}
-    devices_before = Device.objects.count()
+    for factor in (Device, Authenticator):
+        owners = factor.objects.filter(participant=life.participant).values_list("user", flat=True)
+        assert set(owners) == {placeholder.pk}
+    factors_before = Device.objects.count(), Authenticator.objects.count()
     user.delete()
-    assert Device.objects.count() == devices_before
+    assert (Device.objects.count(), Authenticator.objects.count()) == factors_before
     assert life.participant.redemptions.exists()
 
 

@@ -40,6 +40,7 @@ from twofa.flows import (
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
+    Authenticator,
     Case,
     Challenge,
     Delivery,
@@ -321,6 +322,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.erased_at = now()
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
+        Authenticator.objects.filter(participant=row).update(user=row.user)
         erasure.counts["webhooks"] = webhooks.forget(row.pk)
         erasure.counts["access_tokens"] = access_tokens.forget_of(row)
         trail = Trail(actor, row.erased_at)
