@@ -11,9 +11,9 @@ from tests.authenticators import App, active, agreed, enrol
 from tests.factories import token_of
 from tests.logins import asked_for, log_in
 from tests.stories import STAFF, refused, travel
-from twofa.exceptions import Invalid, TokenInvalid, WrongState
+from twofa.exceptions import Invalid, OnboardingIncomplete, TokenInvalid, WrongState
 from twofa.flows import authenticators, challenges, denials, devices, recovery_codes
-from twofa.models import Authenticator, Device, RecoveryCode
+from twofa.models import Authenticator, Campaign, Device, RecoveryCode
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +143,15 @@ def test_codes_that_a_lost_phone_agreed_to_outlive_it(shop):
     own = devices.register(shop.participant, channel="sms", address=STRANGER, **of(shop))
     devices.verify(own.device, token=token_of(own.challenge), **of(shop))
     assert RecoveryCode.objects.count() == len(codes)
+
+
+def test_contact_after_an_app_that_staff_reset_cools_off(shop, app):
+    """They were talked into it, and whoever did that registers a phone: it is not the first factor."""
+    Campaign.objects.update(device_cooling_off=timedelta(days=1))
+    authenticators.reset(active(shop, app), actor=STAFF, reason="lost, they say")
+    fresh = devices.register(shop.participant, channel="sms", address=STRANGER, **of(shop))
+    devices.verify(fresh.device, token=token_of(fresh.challenge), **of(shop))
+    with refused(OnboardingIncomplete):
+        shop.open()
+    travel(timedelta(days=1))
+    assert shop.open().challenge.device == fresh.device

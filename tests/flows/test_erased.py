@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests import factories
@@ -9,10 +11,23 @@ from tests.api.client import Api
 from tests.dumps import found_in_tables
 from tests.lives import CPF, EXTERNAL_ID, NAME, PHONE, TRACES, Life
 from tests.papers import submitted
-from tests.stories import STAFF, unchanged
+from tests.stories import STAFF, deliver_due, travel, unchanged
 from twofa.exceptions import NotFound, PolicyRefused
-from twofa.flows import audits, checkouts, device_logins, devices, disclosures, erasures, methods, participants, reviews
-from twofa.models import Device, IdempotencyRecord, Participant
+from twofa.flows import (
+    audits,
+    checkouts,
+    device_logins,
+    devices,
+    disclosures,
+    erasures,
+    methods,
+    participants,
+    reviews,
+    seals,
+)
+from twofa.flows.registrations import Proof
+from twofa.models import Authenticator, Device, IdempotencyRecord, Participant
+from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
 
@@ -156,11 +171,36 @@ def test_ledger_does_not_lead_to_the_host_s_user(life):
     placeholder = life.participant.user
     assert placeholder != user
     assert not placeholder.has_usable_password()
-    assert set(Device.objects.filter(participant=life.participant).values_list("user", flat=True)) == {placeholder.pk}
-    devices_before = Device.objects.count()
+    for factor in (Device, Authenticator):
+        owners = factor.objects.filter(participant=life.participant).values_list("user", flat=True)
+        assert set(owners) == {placeholder.pk}
+    factors_before = Device.objects.count(), Authenticator.objects.count()
     user.delete()
-    assert Device.objects.count() == devices_before
+    assert (Device.objects.count(), Authenticator.objects.count()) == factors_before
     assert life.participant.redemptions.exists()
+
+
+def test_contact_that_somebody_registered_with_is_forgotten_where_it_was_nobody_s_yet():
+    shop, address = factories.Shop(), "zuleica.q@quaresma.example"
+    challenge = factories.contact_challenge(shop, address=address)
+    deliver_due()
+    new, _created = participants.register(
+        campaign=shop.campaign,
+        external_id=EXTERNAL_ID,
+        storefront=shop.storefront,
+        actor=shop.actor,
+        proof=Proof(challenge.pk, factories.token_of(challenge)),
+        name=NAME,
+    )
+    travel(timedelta(hours=1))
+    seals.seal(now())
+    traces = (address, challenge.destination)
+    assert ("twofa_event", "data") in found_in_tables(*traces)
+
+    erasures.erase(Participant.objects.get(pk=new.pk), actor=STAFF)
+
+    assert found_in_tables(*traces) == set()
+    assert [str(finding) for finding in audits.Audit().findings()] == []
 
 
 # --- why --------------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from twofa.flows import (
 from twofa.flows.history import Actor, Trail, explained
 from twofa.models import (
     ActorKind,
+    Authenticator,
     Case,
     Challenge,
     Delivery,
@@ -51,6 +52,7 @@ from twofa.models import (
     IdentityDocument,
     Method,
     Participant,
+    Purpose,
     Redemption,
 )
 from twofa.models.clock import now
@@ -122,7 +124,7 @@ class _Person:
     keys: tuple[str, ...]
     """Ids of what is theirs and may be in an answer that is still stored."""
     answered: frozenset[UUID] = frozenset()
-    """Challenges of others that went to their contacts: events of these have a mask of theirs."""
+    """Challenges that were nobody's or another's and went to their contacts: events of these have a mask of theirs."""
 
     @classmethod
     @sensitive_variables()
@@ -131,6 +133,8 @@ class _Person:
         devices = Device.objects.filter(participant=participant)
         since = now() - conf.retention["idempotency"]
         answered = approvers.answered_by(participant)
+        # The verification that they began with: most of its events were written before they were anybody.
+        began = Q(participant=participant, purpose=Purpose.CONTACT)
         owned = [
             devices.values_list("uuid", flat=True),
             IdentityDocument.objects.filter(participant=participant).values_list("pk", flat=True),
@@ -150,7 +154,7 @@ class _Person:
             participant.name,
             (participant.external_id, participant.document_number, *devices.values_list("address", flat=True)),
             tuple(str(key) for keys in owned for key in keys),
-            frozenset(Challenge.objects.filter(answered).values_list("pk", flat=True)),
+            frozenset(Challenge.objects.filter(answered | began).values_list("pk", flat=True)),
         )
 
     @sensitive_variables()
@@ -321,6 +325,7 @@ def _rename(participant: Participant, person: _Person, erasure: Erasure, actor: 
         row.erased_at = now()
         row.save(update_fields=[*PERSONAL, "erased_at", "updated_at"])
         Device.objects.filter(participant=row).update(user=row.user)
+        Authenticator.objects.filter(participant=row).update(user=row.user)
         erasure.counts["webhooks"] = webhooks.forget(row.pk)
         erasure.counts["access_tokens"] = access_tokens.forget_of(row)
         trail = Trail(actor, row.erased_at)
