@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from twofa.models import Campaign, Challenge, Delivery, Device, Participant, Redemption, RedemptionBatch
+from twofa.models import Agreement, Campaign, Challenge, Delivery, Device, Participant, Redemption, RedemptionBatch
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ADDRESSES = {"sms": "+5511987650034", "whatsapp": "+5511987650034", "email": "ana@example.com"}
@@ -28,6 +28,7 @@ PURPOSES = {
     "device_change.token switch_off": ("device", "switch_off"),
     "step_up.token": ("step_up:transfer", ""),
     "step_up.token described": ("step_up:transfer", ""),
+    **{f"step_up.token {Agreement(purpose).name}": (purpose, "") for purpose in Agreement.values},
 }
 NOTICES = (
     "device.activated",
@@ -124,7 +125,7 @@ def challenge_of(delivered: Delivery, event: str, redemption: Redemption, **chan
         "token_ttl": timedelta(minutes=5),
         "token_length": 6,
         "token_alphabet": "alphanumeric",
-        "description": "Mudança do endereço de entrega" if event.endswith("described") else "",
+        "description": "Mudança do endereço de entrega" if event.startswith("step_up.token ") else "",
     }
     challenge = Challenge(**values | changes)
     if "transaction_digest" not in changes:

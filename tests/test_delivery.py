@@ -18,7 +18,7 @@ from tests.letters import ADDRESSES, AT, LOCALES, NOTICES, PURPOSES, row
 from tests.test_wording import is_gsm7
 from twofa import delivery, wording
 from twofa.channels import Channel, DeliveryError, Message, Receipt
-from twofa.models import Delivery
+from twofa.models import Agreement, Delivery
 from twofa.testing import outbox
 
 pytestmark = pytest.mark.django_db  # a campaign's own texts are looked for
@@ -110,6 +110,16 @@ def test_messages_of_different_purposes_differ_from_the_first_word(locale: str):
     words = {delivery.compose(row(event, locale=locale)).text.split()[0] for event in (*events, "device.activated")}
 
     assert len(words) == 7
+
+
+@pytest.mark.parametrize("purpose", Agreement.values)
+def test_no_storefront_says_what_a_change_of_factors_is(purpose: str):
+    """Its words would get the token read out on the telephone, and a stranger's app in."""
+    told = {"purpose": purpose, "description": "Claim your 500 bonus points"}
+    message = delivery.compose(row("step_up.token", "email", locale="en", challenge=told))
+
+    assert f'Request at Verão Premiado: "{Agreement(purpose).label}".' in message.text
+    assert "bonus" not in message.text + message.html
 
 
 @pytest.mark.parametrize("channel", ADDRESSES)

@@ -17,6 +17,7 @@ from twofa.conf import conf
 from twofa.models import (
     STEP_UP,
     TOKEN_LIFE_CAP,
+    Agreement,
     Campaign,
     Challenge,
     Channel,
@@ -137,7 +138,9 @@ def _about_challenge(challenge: Challenge, limits: Limits) -> dict[str, Any]:
         "action": challenge.action,
         "minutes": max(life // timedelta(minutes=1), 1),
     }
-    if challenge.purpose.startswith(STEP_UP):
+    if challenge.purpose in Agreement.values:
+        about["description"] = str(Agreement(challenge.purpose).label)
+    elif challenge.purpose.startswith(STEP_UP):
         # As unsafe as an item, and before the token as well.
         said = challenge.description
         about["description"] = wording.safe(said, limit=limits["item"]) if said else ""

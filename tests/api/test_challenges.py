@@ -10,7 +10,7 @@ from tests import factories
 from tests.api.client import batch_order, batches, checkouts, member, nothing_changes, order, refused
 from tests.factories import token_of, wrong_token
 from tests.stories import travel
-from twofa.models import Challenge
+from twofa.models import Agreement, Challenge
 
 
 @pytest.fixture
@@ -174,6 +174,7 @@ def test_device_that_is_gone_leads_to_onboarding(api, shop, asked):
         {"purpose": "step_up:login\n"},
         {"purpose": "step_up:" + "a" * 51},
         {"purpose": "login", "description": "Sign in"},
+        *({"purpose": purpose, "description": "Claim your bonus"} for purpose in Agreement.values),
         {"purpose": "step_up:a", "description": ""},
         {"purpose": "step_up:a", "description": "a" * 201},
         {"purpose": "step_up:a", "description": "pay \u202e100"},

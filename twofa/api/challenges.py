@@ -21,7 +21,7 @@ from twofa.api.operations import operation
 from twofa.api.redemptions import RESEND
 from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import challenges
-from twofa.models import STEP_UP, STEP_UP_PATTERN, Challenge, Channel, Purpose, Scope, Unbound
+from twofa.models import STEP_UP, STEP_UP_PATTERN, Agreement, Challenge, Channel, Purpose, Scope, Unbound
 
 ASKING = (
     "not_found",
@@ -48,6 +48,9 @@ class ChallengeInput(Input):
             # What a message does not show nobody has agreed to.
             detail = gettext("Only a step-up has a description: the message of a login shows none.")
             raise ValidationError({"description": ErrorDetail(detail, "only_of_step_up")})
+        if "description" in values and values["purpose"] in Agreement.values:
+            detail = gettext("The message of this purpose says by itself what is agreed to: leave the description out.")
+            raise ValidationError({"description": ErrorDetail(detail, "said_already")})
 
 
 CHALLENGE = ChallengeInput()

@@ -14,14 +14,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import Invalid, NotActive
-from twofa.models import Authenticator, Challenge, Device, Participant, Storefront
-
-PREFIX = "step_up:authenticator"
-ADD = f"{PREFIX}_add"
-REMOVE = f"{PREFIX}_remove"
-CODES = "step_up:recovery_codes"
-CONTACT = "step_up:device_add"
-"""Of a contact, where nothing but an app stands that could agree to it."""
+from twofa.models import Agreement, Authenticator, Challenge, Device, Participant, Storefront
 
 
 def locked_participant(pk: int) -> Participant:
@@ -39,7 +32,7 @@ def locked_participant(pk: int) -> Participant:
 
 def ensure(
     participant: Participant,
-    purpose: str,
+    purpose: Agreement,
     answered: UUID | None,
     *,
     storefront: Storefront,
@@ -63,8 +56,8 @@ def ensure(
         ended_at__gt=after if since is None else max(after, since),
     )
     if answered is None or not agreed.filter(pk=answered).exists():
-        detail = _("Ask for a challenge “%(purpose)s” first, and let the participant answer it.") % {"purpose": purpose}
-        raise Invalid.field("authorization", "authorization_required", detail)
+        detail = _("Ask for a challenge “%(purpose)s” first, and let the participant answer it.")
+        raise Invalid.field("authorization", "authorization_required", detail % {"purpose": purpose.value})
 
 
 def ensure_contact(participant: Participant, answered: UUID | None, *, storefront: Storefront, at: datetime) -> None:
@@ -75,7 +68,7 @@ def ensure_contact(participant: Participant, answered: UUID | None, *, storefron
     own = Device.objects.filter(participant=participant)
     if not own.filter(status=Device.Status.ACTIVE).exists():
         last = own.aggregate(at=Max("created_at"))["at"]
-        ensure(participant, CONTACT, answered, storefront=storefront, at=at, since=last)
+        ensure(participant, Agreement.ADD_CONTACT, answered, storefront=storefront, at=at, since=last)
 
 
 def is_outrun(device: Device) -> bool:

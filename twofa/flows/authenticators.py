@@ -36,7 +36,7 @@ from twofa.flows.failures import TOO_MANY
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD, NextAction
 from twofa.flows.transactions import after_commit, retried_once
-from twofa.models import MAX_FAILURES_CAP, ActorKind, Authenticator, Device, Participant, Storefront
+from twofa.models import MAX_FAILURES_CAP, ActorKind, Agreement, Authenticator, Device, Participant, Storefront
 from twofa.models.clock import now
 from twofa.vault import open_secret, seal_secret
 
@@ -78,7 +78,7 @@ def enrol(
         trail = Trail(actor, now())
         own = Authenticator.objects.filter(participant=locked)
         last = own.aggregate(at=Max("created_at"))["at"]
-        agreements.ensure(locked, agreements.ADD, authorization, storefront=storefront, at=trail.at, since=last)
+        agreements.ensure(locked, Agreement.ADD_APP, authorization, storefront=storefront, at=trail.at, since=last)
         for pending in own.filter(status=Status.PENDING):
             pending.participant = locked
             _end(pending, trail, reason="replaced")
@@ -293,7 +293,7 @@ def revoke(
         if row.status == Status.ACTIVE:
             # What was answered before it was activated was meant for the one before it.
             about: dict[str, Any] = {"storefront": storefront, "at": trail.at, "since": row.activated_at}
-            agreements.ensure(row.participant, agreements.REMOVE, authorization, **about)
+            agreements.ensure(row.participant, Agreement.REMOVE_APP, authorization, **about)
         _end(row, trail)
         trail.write()
     return row

@@ -19,7 +19,7 @@ from twofa.exceptions import TokenInvalid, TokenMalformed, TwoFactorError
 from twofa.flows import agreements, alarms
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
-from twofa.models import CODES, Authenticator, Device, Participant, RecoveryCode, Storefront
+from twofa.models import CODES, Agreement, Authenticator, Device, Participant, RecoveryCode, Storefront
 from twofa.models.clock import now
 
 GROUPS, GROUP = 4, 4
@@ -40,7 +40,7 @@ def issue(
         locked = agreements.locked_participant(participant.pk)
         trail = Trail(actor, now())
         last = RecoveryCode.objects.filter(participant=locked).aggregate(at=Max("created_at"))["at"]
-        agreements.ensure(locked, agreements.CODES, authorization, storefront=storefront, at=trail.at, since=last)
+        agreements.ensure(locked, Agreement.MAKE_CODES, authorization, storefront=storefront, at=trail.at, since=last)
         codes = _replace(locked, trail)
         trail.write()
     return codes

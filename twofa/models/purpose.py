@@ -20,6 +20,20 @@ class Purpose(models.TextChoices):
     CONTACT = "contact", _("contact verification")
 
 
+class Agreement(models.TextChoices):
+    """Step-ups by which a factor that stands agrees to a change of factors; the label is what its message says.
+
+    Not the storefront's words: "Claim your bonus" above a token that lets a stranger's app in would get it read out on
+    the telephone (OWASP Transaction Authorization, 1.1: what you see is what you sign).
+    """
+
+    ADD_APP = "step_up:authenticator_add", _("add an authenticator app")
+    REMOVE_APP = "step_up:authenticator_remove", _("remove the authenticator app")
+    MAKE_CODES = "step_up:recovery_codes", _("make new recovery codes")
+    ADD_CONTACT = "step_up:device_add", _("add a phone or an e-mail address")
+    """Where nothing but an app stands that could agree to it."""
+
+
 class Family(models.TextChoices):
     """Purposes that have their budgets of wrong tokens and of open challenges in common.
 
