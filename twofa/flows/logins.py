@@ -159,6 +159,21 @@ def _second_factor(
         return _judge(buyer, token, storefront, actor)
 
 
+@retried_once
+def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Challenge:
+    """Ask whoever gave a right password elsewhere for the token, within the same pauses as a login over the API.
+
+    Wherever else they have begun, it is the open challenge that they are asked to answer: another one for each browser
+    would be as many messages, and soon too many that wait.
+
+    Raises: as :func:`log_in` after a right password.
+    """
+    with transaction.atomic(durable=True):
+        buyer = buyers.locked(participant.external_id, storefront=storefront, slug=participant.campaign.slug)
+        buyer.ensure_active()
+        return _asked(buyer, storefront, actor)
+
+
 def is_needed(participant: Participant) -> bool:
     """Tell whether a participant logs in with a token: who chose a method, and everybody where the campaign says so."""
     return (

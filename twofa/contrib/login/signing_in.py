@@ -20,7 +20,7 @@ from twofa.conf import conf
 from twofa.contrib.login import halves
 from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
-from twofa.flows import authenticators, challenges, destinations, issuing, recovery_codes
+from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
 from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
 
@@ -30,7 +30,7 @@ def begin(request: HttpRequest, user: Any) -> None:
 
     Whoever gives the password again is asked for the token that is on its way: no second message leaves.
 
-    Raises: as :func:`challenges.open_challenge`; OnboardingIncomplete where the user is no participant.
+    Raises: as :func:`logins.ask`; OnboardingIncomplete where the user is no participant.
     """
     known = halves.find(request)
     waiting = _waiting(known) if known is not None else None
@@ -44,10 +44,7 @@ def begin(request: HttpRequest, user: Any) -> None:
 
 def _opened(user: Any) -> Challenge:
     participant = _participant(user)
-    ask = challenges.Ask(participant=participant.external_id, purpose=Purpose.LOGIN.value)
-    return challenges.open_challenge(
-        ask, storefront=storefront(), campaign=participant.campaign.slug, actor=_actor(participant)
-    )
+    return logins.ask(participant, storefront=storefront(), actor=_actor(participant))
 
 
 def _participant(user: Any) -> Participant:
