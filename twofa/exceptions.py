@@ -97,8 +97,11 @@ class ConflictError(TwoFactorError):
 
 
 class OnboardingIncomplete(ConflictError):
+    """``external_id`` tells whose onboarding it is, where the caller named somebody by other means."""
+
     code = "onboarding_incomplete"
     default_detail = _("The participant must finish onboarding first. See “missing”.")
+    external_id: str | None = None
 
 
 class OrderConflict(ConflictError):

@@ -7,7 +7,7 @@ import pytest
 from tests import factories
 from tests.api.client import Api, member, nothing_changes, refused
 from tests.factories import PASSWORD, account, token_of, wrong_token
-from twofa.models import AccessToken, Challenge, IdempotencyRecord, Participant
+from twofa.models import AccessToken, Challenge, Device, IdempotencyRecord, Participant
 
 
 @pytest.fixture
@@ -72,6 +72,14 @@ def test_wrong_token_costs_an_attempt(api, path, given):
     with nothing_changes():
         refused(api.post(path, {**given, "token": 7}), 400, "token_malformed")
     assert not AccessToken.objects.exists()
+
+
+def test_who_has_no_device_is_led_to_their_onboarding(api, shop, path, given):
+    Device.objects.all().delete()
+    with nothing_changes():
+        problem = refused(api.post(path, given), 409, "onboarding_incomplete")
+    assert problem["missing"] == ["device"]
+    assert problem["next_action"] == {"type": "onboarding", "path": f"{member(shop)}onboarding/"}
 
 
 def test_too_many_passwords_are_throttled(api, path, given):

@@ -74,6 +74,7 @@ def test_method_without_a_device_asks_for_onboarding(api, shop):
         problem = refused(api.patch(member(shop), {"two_factor_method": "email"}), 409, "onboarding_incomplete")
 
     assert problem["missing"] == ["device"]
+    assert problem["detail"] == "The participant has no verified device for this method."
     assert problem["next_action"] == {"type": "onboarding", "path": f"{member(shop)}onboarding/"}
 
 

@@ -46,7 +46,9 @@ def test_storefront_that_does_not_serve_the_campaign_is_told(shop):
     assert rows_found() == []
     assert checks.check_rows(databases=[]) == []
     with override_settings(TWOFA_LOGIN_CAMPAIGN="other"):
-        assert rows_found() == ["twofa_login.E003"]
+        (message,) = checks.check_rows(databases=["default"])
+    assert message.id == "twofa_login.E003"
+    assert f"twofa_storefront {shop.storefront.name!r} --campaign other" in str(message.hint)
     with override_settings(TWOFA_LOGIN_CAMPAIGN=None):
         assert rows_found() == []
     type(shop.storefront).objects.update(is_active=False)

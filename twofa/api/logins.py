@@ -9,11 +9,12 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.request import Request
 
-from twofa.api import shapes
+from twofa.api import links, shapes
 from twofa.api.base import Endpoint, respond
 from twofa.api.fields import Input, Password, Raw, Text
 from twofa.api.lookups import campaign_of
 from twofa.api.operations import operation
+from twofa.exceptions import OnboardingIncomplete
 from twofa.flows import logins
 from twofa.models import Scope
 
@@ -72,13 +73,19 @@ class LoginEndpoint(Endpoint):
     def post(self, request: Request, campaign: str) -> HttpResponse:
         members: dict[str, Any] = self.read(request, LOGIN)
         served = campaign_of(self.caller, campaign)
-        done = logins.log_in(
-            served,
-            storefront=self.storefront,
-            credentials=logins.Credentials(**members),
-            actor=self.actor,
-            request=request._request,
-        )
+        try:
+            done = logins.log_in(
+                served,
+                storefront=self.storefront,
+                credentials=logins.Credentials(**members),
+                actor=self.actor,
+                request=request._request,
+            )
+        except OnboardingIncomplete as error:
+            # The storefront gave a name: without the path it would not know whom to lead to their onboarding.
+            if error.external_id is not None:
+                self.links = links.of_participant(campaign, error.external_id)
+            raise
         body: shapes.Login = {
             "access_token": done.issued.token,
             "token_type": "Bearer",

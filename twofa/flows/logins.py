@@ -20,6 +20,7 @@ from twofa.exceptions import (
     ChallengeClosed,
     InvalidCredentials,
     NotActive,
+    OnboardingIncomplete,
     TokenRequired,
     TwoFactorError,
     Unavailable,
@@ -104,7 +105,11 @@ def log_in(
     if participant is None:
         raise InvalidCredentials
     login_budgets.clear(budget)
-    proved_by, refusal = _second_factor(participant, credentials.token, storefront, actor)
+    try:
+        proved_by, refusal = _second_factor(participant, credentials.token, storefront, actor)
+    except OnboardingIncomplete as error:
+        error.external_id = participant.external_id
+        raise
     if refusal is not None:
         raise refusal
     # After the commit that used the token up: an issuer of the host's may be a service far away.

@@ -77,7 +77,12 @@ def _of_kind(participant: Participant, devices: Sequence[Device], method: str) -
         found = next((device.destination for device in devices if device.channel == method), None)
     if found is not None:
         return found
-    raise OnboardingIncomplete(
+    raise lacking()
+
+
+def lacking() -> OnboardingIncomplete:
+    """Return the refusal of a method for which the participant has no device."""
+    return OnboardingIncomplete(
         _("The participant has no verified device for this method."),
         missing=["device"],
         next_action=NextAction("onboarding"),

@@ -282,7 +282,7 @@ def _change_method(participant: Participant, method: str, storefront: Storefront
                 participant, active, active[0], Challenge.Action.SWITCH_OFF, storefront=storefront, actor=actor
             )
     elif not methods.is_to_be_had(participant, active, method):
-        raise OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+        raise methods.lacking()
     _change(participant, actor, {"two_factor_method": method})
     return None
 

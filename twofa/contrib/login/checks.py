@@ -29,7 +29,9 @@ NO_MIDDLEWARE = Finding(
 NO_STOREFRONT = Finding(
     "twofa_login.E003",
     "There is no active storefront {storefront!r} that serves the campaign {campaign!r}: nobody can sign in.",
-    "Correct TWOFA_LOGIN_STOREFRONT and TWOFA_LOGIN_CAMPAIGN, or add the storefront in the admin.",
+    # A command, because the admin may be behind this very sign-in.
+    "Correct TWOFA_LOGIN_STOREFRONT and TWOFA_LOGIN_CAMPAIGN, or add the storefront: "
+    "manage.py twofa_storefront {storefront!r} --campaign {campaign} --no-key.",
 )
 
 
