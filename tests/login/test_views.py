@@ -262,6 +262,8 @@ def test_user_who_is_no_participant_or_has_no_device_is_refused(browser, person,
             answer = give_password(browser, user)
         assert (answer.status_code, is_out(browser)) == (200, True)
         assert "twofa_login" not in browser.session
+        assert "Ask the staff." in answer.content.decode()
+        assert "missing" not in answer.content.decode(), "that is a member of the API's answer"
 
 
 def test_neither_password_nor_token_is_kept_or_logged(browser, person, caplog):
