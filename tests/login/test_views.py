@@ -83,6 +83,15 @@ def test_no_token_is_no_way_in_and_charges_nothing(browser, person, form):
     assert 'role="alert"' in answer.content.decode()
 
 
+def test_wrong_token_is_not_on_the_page_that_refuses_it(browser, person):
+    wrong = wrong_token(half(browser, person))
+
+    page = browser.post(TOKEN, {"token": wrong}).content.decode()
+
+    assert "Wrong token" in page
+    assert wrong not in page
+
+
 def test_wrong_tokens_end_the_half_and_the_right_one_comes_too_late(browser, person):
     challenge = half(browser, person)
     right, wrong = token_of(challenge), wrong_token(challenge)
