@@ -88,7 +88,7 @@ def test_message_takes_the_place_of_the_app_where_both_exist(browser, person, sh
     half(browser, person)
     assert "instead" not in browser.get(TOKEN).content.decode()
     contact = factories.device(shop.participant)
-    assert f"Send a token to {contact.destination} instead" in browser.get(TOKEN).content.decode()
+    assert f"Send a token to <bdi>{contact.destination}</bdi> instead" in browser.get(TOKEN).content.decode()
 
     answer = browser.post(RESEND, {"channel": "sms"})
 

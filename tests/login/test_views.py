@@ -231,6 +231,7 @@ def test_new_token_replaces_the_old_one_after_the_pause(browser, person):
 
     Challenge.objects.update(issued_at=challenge.issued_at - timedelta(minutes=2))
     assert browser.post(RESEND)["Location"] == TOKEN
+    assert "Only the newest counts." in browser.get(TOKEN).content.decode()
     assert browser.post(TOKEN, {"token": old}).status_code == 200
     assert browser.post(TOKEN, {"token": token_of(challenge)}).status_code == 302
 
