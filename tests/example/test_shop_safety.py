@@ -92,6 +92,7 @@ def test_sign_in_by_app_and_by_a_recovery_code(armed):
     bia, phone, codes = armed
     bia.get("/safety/")
     bia.send("/safety/", method="totp")
+    assert "You sign in with a code of your app from now on." in bia.page
     bia.send("/sign-out/")
     outbox.clear()
 

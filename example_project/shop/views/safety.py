@@ -66,7 +66,7 @@ def choose_method(visit: Visit) -> HttpResponse:
     visit.speak()
     answer = Safety(visit.api).switch(method)
     if answer.get("authorization") is None:
-        return visit.go(reverse("shop:safety"), "method_off" if method == "none" else "method_chosen")
+        return visit.go(reverse("shop:safety"), {"none": "method_off", APP: "method_app"}.get(method, "method_chosen"))
     device = answer["next_action"]["path"].strip("/").split("/")[1]
     customers.remember_asked(visit.request, device, OFF)
     return redirect("shop:contact", device)
