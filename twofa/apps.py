@@ -14,8 +14,8 @@ class TwofaConfig(AppConfig):
     def ready(self) -> None:
         # Here and not above: these modules load models, which exist only now.
         from twofa import checks, tasks  # noqa: F401, PLC0415
-        from twofa.flows import authenticators, device_logins  # noqa: PLC0415
+        from twofa.flows import device_logins  # noqa: PLC0415
         from twofa.models import Authenticator, Device  # noqa: PLC0415
 
         Device.answers = device_logins
-        Authenticator.answers = authenticators
+        Authenticator.answers = device_logins

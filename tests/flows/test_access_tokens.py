@@ -178,3 +178,21 @@ def test_host_may_issue_tokens_of_its_own(shop, settings):
     assert not AccessToken.objects.exists()
     with refused(Unavailable):
         access_tokens.authenticate("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (Participant, {"is_active": False}),
+        (Participant, {"erased_at": "2026-01-01T00:00:00Z"}),
+        (Storefront, {"is_active": False}),
+        (get_user_model(), {"is_active": False}),
+    ],
+    ids=["participant", "erased", "storefront", "user"],
+)
+def test_whom_staff_switched_off_calls_no_more_whoever_issued_the_token(shop, settings, model, changes):
+    settings.TWOFA_ACCESS_TOKEN_ISSUER = f"{__name__}.Directory"
+    issued = access_tokens.issue(shop.participant, storefront=shop.storefront)
+    model.objects.update(**changes)
+    with refused(NotAuthenticated):
+        access_tokens.authenticate(issued.token)

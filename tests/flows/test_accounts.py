@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from tests import factories
 from tests.factories import PASSWORD
 from tests.stories import refused
-from twofa.exceptions import Invalid
+from twofa.exceptions import Invalid, Unavailable
 from twofa.flows import participants
 from twofa.flows.accounts import Account
 from twofa.models import Participant
@@ -67,6 +67,19 @@ def test_resolver_that_takes_no_names_refuses_them(shop, settings):
         enroll(shop)
     assert codes(error) == [("username", "not_supported")]
     assert factories.participant(shop.campaign)
+
+
+def directory_that_is_away(**asked):
+    raise RuntimeError(f"no answer to {asked}")
+
+
+def test_resolver_that_fails_tells_no_log_the_password(shop, settings, caplog):
+    settings.TWOFA_USER_RESOLVER = f"{__name__}.directory_that_is_away"
+    with refused(Unavailable):
+        enroll(shop)
+    assert "RuntimeError" in caplog.text
+    assert PASSWORD not in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_password_is_in_no_repr():

@@ -17,7 +17,10 @@ from twofa.flows.storefronts import Caller
 
 
 class StorefrontThrottle(SimpleRateThrottle):
-    """``TWOFA_THROTTLE_RATES["storefront"]``, counted per storefront."""
+    """``TWOFA_THROTTLE_RATES["storefront"]``, counted per storefront, and for each participant who calls by themselves.
+
+    In one count, a member's own app could use up what the whole shop has.
+    """
 
     scope = "storefront"
     cache_format = "twofa_throttle_%(scope)s_%(ident)s"
@@ -27,4 +30,7 @@ class StorefrontThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         caller = cast(Caller | None, request.auth)
-        return None if caller is None else self.cache_format % {"scope": self.scope, "ident": caller.storefront.pk}
+        if caller is None:
+            return None
+        ident = caller.storefront.pk if caller.participant is None else f"participant_{caller.participant.pk}"
+        return self.cache_format % {"scope": self.scope, "ident": ident}

@@ -96,13 +96,16 @@ def _read_at(token: AccessToken) -> datetime:
 
 def _is_trusted(token: AccessToken) -> bool:
     """Tell whether all that the token was given for still holds."""
-    participant = token.participant
-    user: Any = participant.user
-    if not token.is_live(_read_at(token)) or not token.storefront.is_active or not vars(token)["is_served"]:
+    if not token.is_live(_read_at(token)) or not vars(token)["is_served"]:
         return False
-    if not participant.is_active or participant.erased_at is not None or not getattr(user, "is_active", True):
-        return False
-    return token.is_of_session(_session_hashes(user))
+    return token.is_of_session(_session_hashes(token.participant.user))
+
+
+def _may_call(bearer: Bearer) -> bool:
+    """Tell whether neither the participant, nor their user, nor the storefront was switched off or erased."""
+    participant = bearer.participant
+    is_there = participant.is_active and participant.erased_at is None and bearer.storefront.is_active
+    return is_there and getattr(participant.user, "is_active", True)
 
 
 def _session_hashes(user: Any) -> list[str]:
@@ -126,7 +129,10 @@ def issue(participant: Participant, *, storefront: Storefront) -> Issued:
 
 @sensitive_variables()
 def authenticate(text: str) -> Bearer:
-    """Return who calls with an access token. Raises: NotAuthenticated, one answer for every cause; Unavailable."""
+    """Return who calls with an access token. Raises: NotAuthenticated, one answer for every cause; Unavailable.
+
+    Whoever issued it: a service of the host's may not know yet that staff have switched somebody off.
+    """
     try:
         bearer: Bearer | None = conf.access_token_issuer.authenticate(text)
     except TwoFactorError:
@@ -134,7 +140,7 @@ def authenticate(text: str) -> Bearer:
     except Exception as error:
         logger.exception("the issuer of access tokens failed (TWOFA_ACCESS_TOKEN_ISSUER)")
         raise Unavailable(RETRY_AFTER) from error
-    if bearer is None:
+    if bearer is None or not _may_call(bearer):
         raise NotAuthenticated
     return bearer
 

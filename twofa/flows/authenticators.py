@@ -36,7 +36,7 @@ from twofa.flows.failures import TOO_MANY
 from twofa.flows.history import Actor, Trail
 from twofa.flows.next_actions import HELD, NextAction
 from twofa.flows.transactions import after_commit, retried_once
-from twofa.models import MAX_FAILURES_CAP, ActorKind, Agreement, Authenticator, Device, Participant, Storefront
+from twofa.models import MAX_FAILURES_CAP, Agreement, Authenticator, Device, Participant, Storefront
 from twofa.models.clock import now
 from twofa.vault import open_secret, seal_secret
 
@@ -136,15 +136,12 @@ def verify(authenticator: Authenticator, *, token: object, actor: Actor) -> Auth
 
 
 @sensitive_variables()
-def answer(authenticator: Authenticator, token: object) -> bool:
-    """Take a code for django-otp (``verify_token``), which calls inside a transaction and must never see an error."""
-    participant = Participant.objects.get(pk=authenticator.participant_id)
-    actor = Actor(ActorKind.PARTICIPANT, participant.external_id)
-    try:
-        with transaction.atomic():
-            return _judge_in(authenticator.pk, Status.ACTIVE, token, actor, _take)[1] is None
-    except TwoFactorError:  # erased or switched off a moment ago, or its key is gone
-        return False
+def take(authenticator: Authenticator, token: object, *, actor: Actor) -> bool:
+    """Take a code of an active app, once, in the caller's transaction; a wrong one is charged there.
+
+    Raises: NotFound, NotActive, Unavailable.
+    """
+    return _judge_in(authenticator.pk, Status.ACTIVE, token, actor, _take)[1] is None
 
 
 @sensitive_variables()

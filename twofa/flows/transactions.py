@@ -27,11 +27,16 @@ def retried_once(flow: Callable[P, T]) -> Callable[P, T]:
         try:
             return flow(*args, **kwargs)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) not in _RETRYABLE:
+            if not is_given_up(error):
                 raise
         return flow(*args, **kwargs)
 
     return wrapper
+
+
+def is_given_up(error: OperationalError, *states: str) -> bool:
+    """Tell whether the database broke a deadlock by it, or refused it by one of these SQL states as well."""
+    return getattr(error.__cause__, "sqlstate", None) in {*_RETRYABLE, *states}
 
 
 def after_commit(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:

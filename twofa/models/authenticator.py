@@ -26,7 +26,7 @@ _LONGEST_PAUSE = timedelta(minutes=15)
 
 
 class AuthenticatorAnswers(Protocol):
-    """What ``flows.authenticators`` offers to django-otp, which calls from below, where flows may not be imported."""
+    """What ``flows.device_logins`` offers to django-otp, which calls from below, where flows may not be imported."""
 
     def answer(self, authenticator: Authenticator, token: object) -> bool: ...
 

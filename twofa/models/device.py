@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DeviceAnswers(Protocol):
-    """What ``flows.devices`` offers to django-otp, which calls from below, where flows may not be imported."""
+    """What ``flows.device_logins`` offers to django-otp, which calls from below, where flows may not be imported."""
 
     def answer_login(self, device: Device, token: object) -> bool: ...
 
