@@ -30,6 +30,7 @@ def test_whole_story_is_told_and_leaves_nothing_behind(tmp_path: Path):
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All as it should be" in done.stdout
+    assert "[demo-review]" not in done.stderr
     assert "+55 •• •••••-••34" in done.stdout
     for code in (
         "token_invalid",

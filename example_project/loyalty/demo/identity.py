@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from example_project.loyalty.demo import evidence, seed, specimens
 from example_project.loyalty.demo.failure import expect
+from example_project.loyalty.demo.terminal import quiet
 from twofa import correlation
 from twofa.flows import documents, reviews
 from twofa.flows.history import Actor
@@ -70,7 +71,7 @@ def review(story: Story) -> None:
         _("%(name)s has the role Reviewer. In the admin she sees each picture beside what Ana declared, and decides.")
         % {"name": seed.REVIEWER.capitalize()}
     )
-    with correlation.bound("demo-review"):
+    with correlation.bound("demo-review"), quiet():
         _approve_all()
     names = evidence.looks(seed.REVIEWER)
     expect(len(names), len(seed.REQUIRED_DOCUMENTS), _("looks at documents"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TextIO
 
@@ -82,6 +84,17 @@ class Terminal:
         short = json.dumps(body, ensure_ascii=False)
         text = short if len(short) <= WIDTH - 6 else json.dumps(body, ensure_ascii=False, indent=2)
         self.line(textwrap.indent(text, "      "))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep this process's log out of the story, which has the same terminal; errors are told."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def pick(body: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
