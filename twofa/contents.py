@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from twofa import tokens, wording
 from twofa.conf import conf
 from twofa.models import (
+    AGREEMENTS,
     STEP_UP,
     TOKEN_LIFE_CAP,
     Campaign,
@@ -137,7 +138,10 @@ def _about_challenge(challenge: Challenge, limits: Limits) -> dict[str, Any]:
         "action": challenge.action,
         "minutes": max(life // timedelta(minutes=1), 1),
     }
-    if challenge.purpose.startswith(STEP_UP):
+    if challenge.purpose in AGREEMENTS:
+        # In our words, whatever a storefront says: whoever holds a session would call a new app of theirs a gift.
+        about["description"] = str(AGREEMENTS[challenge.purpose])
+    elif challenge.purpose.startswith(STEP_UP):
         # As unsafe as an item, and before the token as well.
         said = challenge.description
         about["description"] = wording.safe(said, limit=limits["item"]) if said else ""

@@ -10,9 +10,10 @@ from tests import factories
 from tests.authenticators import App, active, agreed, enrol
 from tests.factories import token_of
 from tests.logins import asked_for, log_in
-from tests.stories import STAFF, refused, travel
+from tests.stories import STAFF, deliver_due, refused, travel
+from twofa.channels.memory import outbox
 from twofa.exceptions import Invalid, OnboardingIncomplete, TokenInvalid, WrongState
-from twofa.flows import authenticators, challenges, denials, devices, recovery_codes
+from twofa.flows import agreements, authenticators, challenges, denials, devices, recovery_codes
 from twofa.models import Authenticator, Campaign, Device, RecoveryCode
 
 pytestmark = pytest.mark.django_db
@@ -155,3 +156,20 @@ def test_contact_after_an_app_that_staff_reset_cools_off(shop, app):
         shop.open()
     travel(timedelta(days=1))
     assert shop.open().challenge.device == fresh.device
+
+
+@pytest.mark.parametrize(
+    ("purpose", "change"),
+    [
+        (agreements.ADD, "New authenticator app"),
+        (agreements.REMOVE, "Remove the authenticator app"),
+        (agreements.CODES, "New recovery codes"),
+        (agreements.CONTACT, "New phone or e-mail address"),
+    ],
+)
+@pytest.mark.parametrize("description", ["", "Claim your bonus points"])
+def test_message_says_what_is_agreed_to_whatever_a_storefront_says(shop, purpose, change, description):
+    factories.step_up(shop, purpose, description=description)
+    deliver_due()
+    assert f'"{change}"' in outbox[-1].text
+    assert "bonus" not in outbox[-1].text

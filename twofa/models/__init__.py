@@ -36,7 +36,16 @@ from twofa.models.policy import (
 )
 from twofa.models.policy_change import PolicyChange
 from twofa.models.prefix_pause import PrefixPause
-from twofa.models.purpose import DIGESTS_OF_ORDERS, STEP_UP, STEP_UP_PATTERN, Family, Purpose, family_of, in_family
+from twofa.models.purpose import (
+    AGREEMENTS,
+    DIGESTS_OF_ORDERS,
+    STEP_UP,
+    STEP_UP_PATTERN,
+    Family,
+    Purpose,
+    family_of,
+    in_family,
+)
 from twofa.models.redaction import EventRedaction
 from twofa.models.redemption import Redemption
 from twofa.models.redemption_batch import MOST_LINES, RedemptionBatch
@@ -48,6 +57,7 @@ from twofa.models.webhook_endpoint import PING, WEBHOOKS, WebhookEndpoint
 
 __all__ = [
     "ACCEPTED_KEPT",
+    "AGREEMENTS",
     "CAMPAIGN_EVENTS",
     "CLAIM_LIFE",
     "CODES",

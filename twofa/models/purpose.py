@@ -9,6 +9,14 @@ from django.utils.translation import gettext_lazy as _
 STEP_UP = "step_up:"
 STEP_UP_PATTERN = r"step_up:[a-z0-9_-]{1,50}"
 
+AGREEMENTS = {
+    f"{STEP_UP}authenticator_add": _("New authenticator app"),
+    f"{STEP_UP}authenticator_remove": _("Remove the authenticator app"),
+    f"{STEP_UP}recovery_codes": _("New recovery codes"),
+    f"{STEP_UP}device_add": _("New phone or e-mail address"),
+}
+"""Step-ups by which a factor agrees to a change of factors, and what their message says they are."""
+
 
 class Purpose(models.TextChoices):
     """What a challenge is for. A storefront's own are ``step_up:<name>``."""
