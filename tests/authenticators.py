@@ -12,7 +12,7 @@ from django_otp import oath
 
 from tests import factories
 from twofa.flows import authenticators, challenges, recovery_codes
-from twofa.models import Authenticator, Challenge
+from twofa.models import Authenticator, Challenge, Device
 from twofa.models.clock import now
 
 
@@ -54,7 +54,7 @@ def enrol(shop: factories.Shop, **more: Any) -> authenticators.Enrolment:
 
 def active(shop: factories.Shop, app: App) -> Authenticator:
     """An active authenticator of a participant without another factor, whose next code is the present one."""
-    shop.device.delete()
+    Device.objects.filter(participant=shop.participant).delete()
     enrolment = enrol(shop)
     app.read(enrolment.uri)
     authenticators.confirm(enrolment.authenticator, token=app.code(), actor=shop.actor)

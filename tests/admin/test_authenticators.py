@@ -33,7 +33,7 @@ def test_reset_erases_the_secret_with_a_reason_and_a_name(world: World, staff: C
 
 @pytest.mark.django_db(transaction=True)
 def test_held_app_is_released_with_a_reason_and_a_name(world: World, staff: Callable[..., Client]):
-    Authenticator.objects.update(held_at=now(), failures=100)
+    Authenticator.objects.update(held_at=now(), confirmed=False, failures=100)
 
     assert staff(*RIGHTS).post(page("authenticator", "release", world.authenticator.pk), REASON).status_code == 302
 
@@ -48,7 +48,7 @@ def test_nobody_releases_their_own(world: World, staff: Callable[..., Client], d
     member = world.shop.participant
     member.user = django_user_model.objects.get(username="maria")
     member.save()
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
 
     client.post(page("authenticator", "release", world.authenticator.pk), REASON)
 
@@ -58,7 +58,7 @@ def test_nobody_releases_their_own(world: World, staff: Callable[..., Client], d
 
 @pytest.mark.parametrize("action", ["reset", "release"])
 def test_without_the_permission_nothing_is_done(world: World, staff: Callable[..., Client], action: str):
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     client = staff("view_authenticator")
 
     assert client.post(page("authenticator", action, world.authenticator.pk), REASON).status_code == 403
@@ -94,7 +94,7 @@ def test_list_is_filtered_by_what_waits_for_staff(world: World, boss: Client, mo
     address = page(model, "changelist") + "?held=yes"
     assert list(boss.get(address).context["cl"].queryset) == []
 
-    type(row).objects.filter(pk=row.pk).update(held_at=now())
+    type(row).objects.filter(pk=row.pk).update(held_at=now(), confirmed=False)
 
     assert [found.pk for found in boss.get(address).context["cl"].queryset] == [row.pk]
     everything = boss.get(page(model, "changelist") + "?held=nothing").context["cl"].queryset

@@ -94,10 +94,8 @@ def prepared(world: World, action: Action) -> tuple[Any, dict[str, str]]:
         world.shop.participant.document_number = DOCUMENT
         world.shop.participant.save()
     if action[1] in ("release", "release-device", "reset-device"):
-        world.shop.device.held_at = now()
-        world.shop.device.save()
-        world.authenticator.held_at = now()
-        world.authenticator.save()
+        world.shop.device.hold(now())
+        world.authenticator.change(held_at=now(), confirmed=False)
     if action == ("identitydocument", "reopen"):
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if action == ("identitydocument", "revoke"):

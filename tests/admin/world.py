@@ -158,7 +158,7 @@ def sealed_app(of: Participant) -> tuple[Authenticator, bytes]:
     """An active authenticator app, and its secret."""
     secret, at = token_bytes(20), now()
     row = Authenticator(participant=of, user_id=of.user_id, name="Pixel", status="active", confirmed=True, last_step=1)
-    row.created_at = row.activated_at = at
+    row.created_at = row.activated_at = row.approves_from = at
     row.kid, row.secret = seal_secret(secret, owner=of.pk, name=row.uuid)
     row.save()
     return row, secret

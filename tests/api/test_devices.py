@@ -215,7 +215,7 @@ def test_list_costs_the_same_at_every_size(api, shop, sql):
 
 
 def test_held_device_says_so_and_only_staff_can_help(api, shop):
-    Device.objects.update(held_at=shop.participant.created_at)
+    Device.objects.update(held_at=shop.participant.created_at, confirmed=False)
 
     def told(next_action: dict[str, Any]) -> tuple[Any, Any]:
         return next_action["type"], next_action.get("poll_after")

@@ -102,13 +102,13 @@ def test_malformed_code_costs_nothing(api, shop, phone):
 
 def test_held_app_answers_nothing(api, shop, phone):
     body = ask(api, shop).json()
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     with nothing_changes():
         refused(answer(api, body, phone.code()), 409, "onboarding_incomplete")
 
 
 def test_held_app_gives_way_to_a_contact(api, shop, phone):
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     factories.device(shop.participant)
     assert ask(api, shop).json()["channel"] == "sms"
     with nothing_changes():
@@ -116,7 +116,7 @@ def test_held_app_gives_way_to_a_contact(api, shop, phone):
 
 
 def test_owner_of_a_held_app_still_has_recovery_codes(api, shop, phone, codes):
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     body = ask(api, shop).json()
     assert answer(api, body, codes[0]).json()["status"] == "approved"
     RecoveryCode.objects.all().delete()
@@ -177,7 +177,7 @@ def test_recovery_code_answers_once_and_every_contact_is_told(api, shop, codes, 
 def test_recovery_code_answers_where_the_message_never_came(api, shop, codes):
     device = factories.device(shop.participant)
     body = ask(api, shop, channel="sms").json()
-    device.change(held_at=now())
+    device.change(held_at=now(), confirmed=False)
     travel(timedelta(minutes=20))
     assert answer(api, body, codes[0]).json()["status"] == "approved"
 

@@ -90,8 +90,8 @@ def prepare(world: World, name: str, settings: Any) -> None:
     if name == "reopen":
         papers.decided(world.document, "rejected", reason="other", is_final=True)
     if name in ("release", "release-device", "reset-device"):
-        Device.objects.update(held_at=now())
-        Authenticator.objects.update(held_at=now())
+        Device.objects.update(held_at=now(), confirmed=False)
+        Authenticator.objects.update(held_at=now(), confirmed=False)
     if name == "withdraw":
         PolicyChange.objects.update(requested_by=User.objects.get(username="boss"))
     if name in ("cancel", "resend"):

@@ -60,7 +60,7 @@ def test_recovery_code_agrees_for_a_phone_that_is_held_already(shop, app):
     (code, *_others) = recovery_codes.issue(shop.participant, authorization=agreed(shop, CODES).pk, **of(shop))
     travel(timedelta(minutes=1))
     challenge = factories.step_up(shop, ADD)
-    Device.objects.filter(pk=shop.device.pk).update(held_at=challenge.issued_at)
+    Device.objects.filter(pk=shop.device.pk).update(held_at=challenge.issued_at, confirmed=False)
     challenges.verify(challenge.pk, storefront=shop.storefront, token=code, actor=shop.actor)
     assert enrol(shop, authorization=challenge.pk).authenticator.status == "pending"
 

@@ -320,7 +320,7 @@ def test_reset_of_one_that_was_never_proved_takes_no_proof_away(shop, app):
 
 def test_release_is_told_to_every_contact_and_lets_codes_be_taken(shop, app, active, django_user_model):
     contacts = {factories.device(shop.participant, channel).address for channel in ("email", "whatsapp")}
-    tamper(active, failures=100, held_at=app.at)
+    tamper(active, failures=100, held_at=app.at, confirmed=False)
     staff = django_user_model.objects.create(username="maria")
     authenticators.release(active, by=staff, actor=shop.actor, reason="She mistyped it")
     told = Delivery.objects.filter(event="authenticator.released")
@@ -330,7 +330,7 @@ def test_release_is_told_to_every_contact_and_lets_codes_be_taken(shop, app, act
 
 def test_own_one_is_not_released_and_nobody_is_told(shop, app, active):
     factories.device(shop.participant, "email")
-    tamper(active, failures=100, held_at=app.at)
+    tamper(active, failures=100, held_at=app.at, confirmed=False)
     with refused(PolicyRefused):
         authenticators.release(active, by=active.user, actor=shop.actor, reason="It was me")
     with refused(OnboardingIncomplete):

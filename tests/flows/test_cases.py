@@ -56,7 +56,7 @@ def test_closing_says_what_and_why(opened: Case, given: dict[str, str], field: s
 
 
 def test_case_is_not_closed_while_its_device_is_held(shop: Shop, opened: Case):
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
     by = staff()
     with refused(PolicyRefused):
         close(opened, by=by)
@@ -66,7 +66,7 @@ def test_case_is_not_closed_while_its_device_is_held(shop: Shop, opened: Case):
 
 
 def test_reset_device_holds_nobody_up(shop: Shop, opened: Case):
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
     devices.reset(shop.device, actor=STAFF, reason="Stolen.")
 
     assert close(opened, outcome="fraud").outcome == "fraud"
@@ -74,7 +74,7 @@ def test_reset_device_holds_nobody_up(shop: Shop, opened: Case):
 
 def test_device_that_another_case_holds_stays_held(shop: Shop, opened: Case):
     other = case(shop.open().challenge)
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
     by = staff()
 
     assert close(opened, by=by).status == "closed"

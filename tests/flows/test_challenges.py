@@ -267,8 +267,8 @@ def test_nobody_is_asked_where_staff_switched_something_off(shop):
 def test_device_that_was_revoked_or_held_meanwhile_answers_nothing(shop):
     challenge = step_up(shop)
     token = token_of(challenge)
-    for columns in ({"held_at": challenge.created_at}, {"status": "revoked", "confirmed": False, "is_default": False}):
-        type(shop.device).objects.filter(pk=shop.device.pk).update(**columns)
+    for columns in ({"held_at": challenge.created_at}, {"status": "revoked", "is_default": False}):
+        type(shop.device).objects.filter(pk=shop.device.pk).update(**columns, confirmed=False)
         with refused(OnboardingIncomplete):
             verify(shop, challenge, token)
 

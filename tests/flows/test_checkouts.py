@@ -306,6 +306,18 @@ def test_sends_to_a_destination_are_limited_across_participants_campaigns_and_ch
     shop.open(channel="email")
 
 
+def test_capitals_make_no_other_destination(shop):
+    policy(shop, sends_per_destination_per_day=2)
+    spellings = ("ana@example.com", "Ana@example.com", "ANA@example.com")
+    first, second, third = [factories.participant(shop.campaign) for _spelling in spellings]
+    for person, address in zip((first, second, third), spellings, strict=True):
+        factories.device(person, "email", address)
+    shop.open(participant=first.external_id)
+    shop.open(participant=second.external_id)
+    with refused(SendBudget):
+        shop.open(participant=third.external_id)
+
+
 def test_sends_of_a_campaign_are_limited_where_it_says_so(shop):
     policy(shop, sends_per_campaign_per_day=2)
     other = factories.participant(shop.campaign)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests import factories
-from tests.factories import contact_challenge, token_of, wrong_token
+from tests.factories import contact_challenge, login_challenge, token_of, wrong_token
 from tests.stories import deliver_due, refused, tamper, travel, unchanged
 from twofa.channels.memory import outbox
 from twofa.exceptions import (
@@ -181,6 +181,42 @@ def test_another_verification_is_no_way_around_the_pause(shop):
     contact_challenge(shop, address="another@example.com")
     verify(shop, challenge, token_of(challenge))
     contact_challenge(shop, address=NEW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "spent", "error"),
+    [
+        ({}, lambda shop, first: None, ResendCooldown),
+        ({"max_open_challenges": 1}, lambda shop, first: travel(timedelta(seconds=31)), TooManyOpenChallenges),
+        ({"failed_attempts_per_day": 2}, lambda shop, first: spend(shop, first, 2), FailedAttemptsBudget),
+        ({"sends_per_destination_per_day": 1}, lambda shop, first: verify(shop, first, token_of(first)), SendBudget),
+    ],
+    ids=["pause", "open", "failed", "sends"],
+)
+def test_capitals_are_no_way_around_what_is_counted_by_the_address(shop, policy, spent, error):
+    type(shop.campaign).objects.filter(pk=shop.campaign.pk).update(**policy)
+    shop.campaign.refresh_from_db()
+    spent(shop, contact_challenge(shop, address=NEW))
+    with refused(error):
+        contact_challenge(shop, address=NEW.replace("new", "nEW"))
+    contact_challenge(shop, address="another@example.com")
+
+
+def test_strangers_leave_half_of_an_addresss_messages_to_its_owner(shop):
+    """A sign-up page is open to everybody: without a password, nobody uses up what a member's login needs."""
+    type(shop.campaign).objects.update(sends_per_destination_per_day=6, resend_cooldown=timedelta(0))
+    shop.campaign.refresh_from_db()
+    for _number in range(2):
+        challenge = contact_challenge(shop, "sms", shop.device.address)
+    resend(shop, challenge)
+    for act in (lambda: contact_challenge(shop, "sms", shop.device.address), lambda: resend(shop, challenge)):
+        with refused(SendBudget) as error:
+            act()
+        assert error.value.retry_after == 24 * 3600
+    for _number in range(3):
+        challenges.cancel(login_challenge(shop).pk, storefront=shop.storefront, actor=shop.actor)
+    with refused(SendBudget):
+        login_challenge(shop)
 
 
 def test_no_more_are_open_to_one_address_than_the_campaign_allows(shop):

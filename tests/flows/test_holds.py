@@ -22,7 +22,7 @@ PAUSE = timedelta(seconds=31)
 
 @pytest.fixture
 def held(shop: Shop) -> Device:
-    Device.objects.filter(pk=shop.device.pk).update(held_at=now())
+    Device.objects.filter(pk=shop.device.pk).update(held_at=now(), confirmed=False)
     return Device.objects.get(pk=shop.device.pk)
 
 
@@ -42,12 +42,12 @@ def test_another_device_may_be_chosen(shop: Shop, held: Device):
 def test_token_that_a_held_device_has_is_not_taken(shop: Shop, redemption: Redemption):
     """It was sent before: nothing is compared, and nothing is charged."""
     token = token_of(redemption.challenge)
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
 
     with refused(OnboardingIncomplete) as refusal:
         confirm(shop, redemption, token)
     assert refusal.value.params["next_action"] == HELD
-    Device.objects.update(held_at=None)
+    Device.objects.update(held_at=None, confirmed=True)
     assert confirm(shop, redemption, token).status == "completed"
 
 
@@ -55,7 +55,7 @@ def test_no_new_token_is_sent_there(shop: Shop, redemption: Redemption):
     deliver_due()
     outbox.clear()
     travel(PAUSE)
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
 
     with refused(OnboardingIncomplete):
         resend(shop, redemption)
@@ -65,7 +65,7 @@ def test_no_new_token_is_sent_there(shop: Shop, redemption: Redemption):
 def test_held_device_opens_no_session(shop: Shop):
     login = login_challenge(shop)
     token = token_of(login)
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
 
     assert not device_logins.answer_login(shop.device, token)
     login.refresh_from_db()
@@ -74,7 +74,7 @@ def test_held_device_opens_no_session(shop: Shop):
 
 def test_standing_says_that_it_is_held(shop: Shop, redemption: Redemption):
     assert facts.standing(redemption.challenge).device_usable
-    Device.objects.update(held_at=now())
+    Device.objects.update(held_at=now(), confirmed=False)
 
     standing = facts.standing(redemption.challenge)
     assert (standing.device_held, standing.device_usable) == (True, False)

@@ -372,7 +372,7 @@ def test_open_login_is_what_a_token_answers_and_not_the_grant(shop):
 
 def test_device_that_was_revoked_since_takes_the_grant_with_it(shop):
     _participant, token = registered(shop)
-    Device.objects.filter(participant__external_id="bia").update(held_at="2026-01-01T00:00:00Z")
+    Device.objects.filter(participant__external_id="bia").update(held_at="2026-01-01T00:00:00Z", confirmed=False)
     with pytest.raises(OnboardingIncomplete):
         log_in(shop, "bia@example.com", token)
     assert not AccessToken.objects.exists()

@@ -226,7 +226,7 @@ def test_nobody_who_can_be_reached_is_nobody_entitled(company):
 
 def test_who_is_entitled_and_held_is_waited_for(company):
     policy(company, approver_threshold=Decimal("1"))
-    Device.objects.filter(participant=company.director).update(held_at=now())
+    Device.objects.filter(participant=company.director).update(held_at=now(), confirmed=False)
     with refused(OnboardingIncomplete) as told:
         company.open()
     assert told.value.params["missing"] == ["approver_device"]

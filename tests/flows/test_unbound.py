@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests import authenticators as apps
@@ -8,7 +10,8 @@ from tests.authenticators import App
 from tests.fulfillment import RemoteBackend
 from tests.stories import refused
 from twofa.exceptions import NotFound, OnboardingIncomplete
-from twofa.flows import authenticators, redemptions, unbound
+from twofa.flows import authenticators, devices, redemptions, unbound
+from twofa.flows.next_actions import NextAction
 from twofa.models import Authenticator, Campaign, Challenge, Delivery, Device, Participant, Purpose, RecoveryCode
 from twofa.models.clock import now
 
@@ -55,7 +58,7 @@ def test_pending_app_is_none(shop):
 
 
 def test_held_app_is_named_in_vain(shop, app):
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     contact = factories.device(shop.participant)
     choose("totp")
     assert wanted(shop, [contact]) is None
@@ -91,12 +94,65 @@ def test_order_takes_a_code_only_where_person_and_campaign_chose_that(shop, app)
         choose(method)
         Campaign.objects.update(unbound_devices_approve=approves)
         participant = Participant.objects.select_related("campaign").get(pk=shop.participant.pk)
-        assert unbound.for_order(participant) == source
+        assert unbound.for_order(participant, [], now()) == source
     choose("totp")
     Campaign.objects.update(unbound_devices_approve=True)
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     participant = Participant.objects.select_related("campaign").get(pk=shop.participant.pk)
-    assert unbound.for_order(participant) is None
+    assert unbound.for_order(participant, [], now()) is None
+
+
+@pytest.fixture
+def cooling(shop, app) -> App:
+    """A second app of a participant whose campaign lets apps approve, and new ones wait."""
+    Campaign.objects.update(unbound_devices_approve=True, device_cooling_off=timedelta(days=1))
+    shop.campaign.refresh_from_db()
+    choose("totp")
+    authenticators.reset(Authenticator.objects.get(), actor=shop.actor, reason="Lost.")
+    apps.active(shop, app)
+    app.at = now()
+    Authenticator.objects.active().update(last_step=0)
+    choose("totp")
+    return app
+
+
+def test_new_app_signs_in_at_once_and_approves_orders_later(shop, cooling):
+    """Whoever talks staff into a reset, and adds an app of their own, would spend the points before anybody looks."""
+    challenge = factories.step_up(shop)
+    apps.challenges.verify(challenge.pk, storefront=shop.storefront, token=cooling.code(), actor=shop.actor)
+    with refused(OnboardingIncomplete) as refusal:
+        shop.open()
+    at = Authenticator.objects.active().get().approves_from
+    assert refusal.value.params == {"missing": ["device"], "next_action": NextAction("wait", available_at=at)}
+    assert at > now() + timedelta(hours=23)
+    factories.device(shop.participant)
+    assert shop.open().challenge.channel == "sms"
+
+
+def test_new_app_approves_no_order_that_was_opened_before_it(shop, app):
+    Campaign.objects.update(unbound_devices_approve=True, device_cooling_off=timedelta(days=1))
+    choose("totp")
+    redemption = shop.open()
+    assert redemption.challenge.channel == "totp"
+    authenticators.reset(Authenticator.objects.get(), actor=shop.actor, reason="Lost.")
+    apps.active(shop, app)
+    app.at = now()
+    Authenticator.objects.active().update(last_step=0)
+    asked = {"storefront": shop.storefront, "amount": None, "actor": shop.actor}
+    with refused(OnboardingIncomplete) as refusal:
+        redemptions.confirm(redemption.pk, token=app.code(), **asked)
+    assert refusal.value.params["next_action"].type == "wait"
+    Authenticator.objects.active().update(approves_from=now())
+    assert redemptions.confirm(redemption.pk, token=app.code(), **asked).status == "completed"
+
+
+def test_contact_that_follows_an_app_cools_off(shop, app):
+    Campaign.objects.update(device_cooling_off=timedelta(days=1))
+    authenticators.reset(Authenticator.objects.get(), actor=shop.actor, reason="Lost.")
+    about = {"storefront": shop.storefront, "actor": shop.actor}
+    row = devices.register(shop.participant, channel="sms", address="+5511999990034", **about).device
+    token = factories.token_of(Challenge.objects.get())
+    assert devices.verify(row, token=token, **about).usable_from > now() + timedelta(hours=23)
 
 
 def test_app_that_was_revoked_meanwhile_answers_nothing(shop, app):

@@ -111,6 +111,6 @@ def test_only_what_the_page_offers_is_sent(browser, person, shop, app, channel):
 
 def test_held_app_leaves_the_other_ways_open(browser, person, shop, app, code):
     half(browser, person)
-    Authenticator.objects.update(held_at=now())
+    Authenticator.objects.update(held_at=now(), confirmed=False)
     assert (browser.post(TOKEN, {"token": app.code()}).status_code, is_out(browser)) == (200, True)
     assert browser.post(TOKEN, {"token": code}).status_code == 302

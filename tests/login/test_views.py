@@ -7,13 +7,14 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from tests import factories
 from tests.canary import disguises, texts_of
-from tests.factories import token_of, wrong_token
+from tests.factories import link_of, token_of, wrong_token
 from tests.login.people import (
     CANCEL,
     GUARDED,
@@ -30,7 +31,8 @@ from tests.login.people import (
 from tests.stories import deliver_due, stored, travel, unchanged
 from tests.threads import run_together
 from twofa.channels.memory import outbox
-from twofa.models import Challenge
+from twofa.flows import denials, devices, holds
+from twofa.models import Challenge, Device
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -372,12 +374,36 @@ def test_verified_person_signs_in_again_only_by_another_token(browser, person):
     assert browser.get(INSIDE).status_code == 200
 
 
-def test_session_ends_with_its_device(browser, person, shop):
+@pytest.fixture
+def inside(browser, person):
+    """A browser with a verified session."""
     challenge = half(browser, person)
     browser.post(TOKEN, {"token": token_of(challenge)})
+    assert browser.get(INSIDE).status_code == 200
+    return browser
+
+
+def test_session_ends_with_its_device(inside, shop):
     shop.device.delete()
 
-    assert browser.get(INSIDE).status_code == 302
+    assert [inside.get(path).status_code for path in GUARDED] == [302, 302]
+
+
+def test_session_is_verified_no_longer_once_its_owner_said_that_it_was_not_them(inside, shop, person):
+    """Whoever has the password and reads the messages is inside; the owner sees a message that they never asked for."""
+    denials.deny(*link_of(half(Client(), person)))
+
+    assert Device.objects.get().is_held
+    assert [inside.get(path).status_code for path in GUARDED] == [302, 302]
+    holds.release(shop.device, by=get_user_model()(), actor=shop.actor, reason="They asked for it after all.")
+    assert inside.get(INSIDE).status_code == 302, "what a hold has ended, no release begins again"
+
+
+def test_session_ends_with_a_reset_by_staff(inside, shop):
+    factories.device(shop.participant, "email")
+    devices.reset(shop.device, actor=shop.actor, reason="The phone is lost.")
+
+    assert inside.get(INSIDE).status_code == 302
 
 
 def test_pages_have_a_stylesheet_and_are_kept_by_nobody(browser, person):

@@ -24,6 +24,7 @@ def active(shop) -> Authenticator:
         last_step=1,
         created_at=now(),
         activated_at=now(),
+        approves_from=now(),
     )
 
 
@@ -34,6 +35,7 @@ def active(shop) -> Authenticator:
         ({"status": "pending"}, "twofa_authenticator_confirmed"),
         ({"last_step": None}, "twofa_authenticator_proved"),
         ({"activated_at": None}, "twofa_authenticator_proved"),
+        ({"approves_from": None}, "twofa_authenticator_proved"),
         ({"secret": None}, "twofa_authenticator_secret"),
         ({"status": "revoked", "confirmed": False}, "twofa_authenticator_secret"),
     ],

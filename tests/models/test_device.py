@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django_otp import devices_for_user
+from django_otp import devices_for_user, user_has_device
 from django_otp.models import Device as OTPDevice
 
 from tests import factories
@@ -34,6 +34,7 @@ def test_participant_has_one_default_device(shop):
         ({"status": "revoked"}, "twofa_device_"),
         ({"status": "pending", "is_default": False}, "twofa_device_confirmed"),
         ({"confirmed": False}, "twofa_device_confirmed"),
+        ({"held_at": "2026-01-01T00:00:00Z"}, "twofa_device_confirmed"),
         ({"status": "pending", "confirmed": False}, "twofa_device_default_active"),
         ({"usable_from": None}, "twofa_device_usable_from"),
         ({"activated_at": None}, "twofa_device_usable_from"),
@@ -63,6 +64,17 @@ def test_django_otp_sees_active_devices_alone(shop):
     assert set(devices_for_user(user, confirmed=None)) == {shop.device, pending}
     assert OTPDevice.from_persistent_id(shop.device.persistent_id) == shop.device
     assert not hasattr(shop.device, "token"), "nothing of SideChannelDevice, which keeps tokens in clear"
+
+
+def test_held_device_is_there_for_django_otp_and_verifies_no_session(shop):
+    """There: ``otp_required(if_configured=True)`` lets in whoever has no device."""
+    shop.device.hold(now())
+    device = OTPDevice.from_persistent_id(shop.device.persistent_id)
+    assert (device.confirmed, device.is_held) == (False, True)
+    assert user_has_device(shop.participant.user)
+    assert list(devices_for_user(shop.participant.user, confirmed=False)) == []
+    device.release()
+    assert (device.confirmed, device.is_held) == (True, False)
 
 
 def test_device_without_an_open_login_verifies_nothing(shop):

@@ -35,7 +35,7 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
     fieldsets = (
         (None, {"fields": ("name", "participant", "uuid")}),
         (_("State"), {"fields": ("shown_status", "held_at", "failures")}),
-        (_("Times"), {"fields": ("created_at", "activated_at", "revoked_at")}),
+        (_("Times"), {"fields": ("created_at", "activated_at", "approves_from", "revoked_at")}),
     )
     flow_actions = (
         FlowAction(

@@ -92,6 +92,16 @@ def is_outrun(device: Device) -> bool:
     return apps.exists()
 
 
+def trusted_from(participant: Participant, at: datetime) -> datetime:
+    """Return from when a factor that is proved at ``at`` approves orders: at once, where there was never another.
+
+    Never, and not just none now: who revokes all of them, or talks staff into a reset, is not spared the cooling-off.
+    """
+    proved = {"participant": participant, "activated_at__isnull": False}
+    is_first = not (Device.objects.filter(**proved).exists() or Authenticator.objects.filter(**proved).exists())
+    return at if is_first else at + participant.campaign.device_cooling_off
+
+
 def stood(model: type[Device] | type[Authenticator], participant: int, at: datetime) -> bool:
     """Tell whether a participant had a factor of this kind at a time."""
     was_there = Q(revoked_at=None) | Q(revoked_at__gt=at)

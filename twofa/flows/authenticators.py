@@ -105,7 +105,13 @@ def confirm(authenticator: Authenticator, *, token: object, actor: Actor) -> Con
         for old in Authenticator.objects.active().filter(participant=row.participant):
             _end(old, trail, reason="replaced")
         row.change(
-            status=Status.ACTIVE, confirmed=True, last_step=step, activated_at=trail.at, failures=0, failed_at=None
+            status=Status.ACTIVE,
+            confirmed=True,
+            last_step=step,
+            activated_at=trail.at,
+            approves_from=agreements.trusted_from(row.participant, trail.at),
+            failures=0,
+            failed_at=None,
         )
         trail.add("authenticator.activated", row)
         alarms.tell("authenticator.activated", row.participant, trail, destination=str(row))
@@ -142,15 +148,27 @@ def answer(authenticator: Authenticator, token: object) -> bool:
 
 
 @sensitive_variables()
-def attempt(participant: Participant, code: str, trail: Trail) -> TwoFactorError | None:
+def attempt(participant: Participant, code: str, trail: Trail, *, of_order: bool) -> TwoFactorError | None:
     """Take a code of a locked participant's active app, once, as part of what the caller judges; None means right.
 
-    The verdict is a value: a wrong one is charged in the caller's transaction. Raises: Unavailable.
+    The verdict is a value: a wrong one is charged in the caller's transaction. An order may have been opened before the
+    app that is asked now was proved, so its cooling-off is asked for here. Raises: Unavailable.
     """
     row = active(participant, lock=True)
     if row is None:
         return OnboardingIncomplete(missing=["device"], next_action=NextAction("onboarding"))
+    if of_order and row.is_cooling_off(trail.at):
+        return cools_off(row)
     return _judged(row, Status.ACTIVE, code, trail, _take)
+
+
+def cools_off(app: Authenticator) -> OnboardingIncomplete:
+    """Return why an app approves no order yet, and from when it will."""
+    return OnboardingIncomplete(
+        _("The participant's new authenticator app may not approve redemptions yet."),
+        missing=["device"],
+        next_action=NextAction("wait", available_at=app.approves_from),
+    )
 
 
 def active(participant: Participant, *, lock: bool = False) -> Authenticator | None:
@@ -254,7 +272,7 @@ def _charge(row: Authenticator, trail: Trail) -> TwoFactorError:
     if failures < MAX_FAILURES_CAP:
         row.change(failures=failures, failed_at=trail.at, guard=("failures",))
         return TokenInvalid(attempts_remaining=MAX_FAILURES_CAP - failures)
-    row.change(failures=failures, failed_at=trail.at, held_at=trail.at, guard=("failures",))
+    row.change(failures=failures, failed_at=trail.at, held_at=trail.at, confirmed=False, guard=("failures",))
     trail.add("authenticator.held", row, reason=TOO_MANY)
     about = {"campaign": row.participant.campaign_id, "participant": row.participant_id}
     after_commit(alerts.sound, Alert.TOO_MANY_FAILURES, **about)
@@ -316,7 +334,7 @@ def release(authenticator: Authenticator, *, by: Any, actor: Actor, reason: str)
         if not row.is_held:
             raise WrongState
         trail = Trail(actor, now())
-        row.change(held_at=None, failures=0, failed_at=None)
+        row.change(held_at=None, confirmed=row.status == Status.ACTIVE, failures=0, failed_at=None)
         trail.add("authenticator.released", row, reason=reason)
         alarms.tell("authenticator.released", row.participant, trail, destination=str(row))
         trail.write()

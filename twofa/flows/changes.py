@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from twofa.flows import challenges, onboarding, recovery_codes, verdicts
+from twofa.flows import agreements, challenges, onboarding, recovery_codes, verdicts
 from twofa.flows.alarms import tell
 from twofa.flows.history import Actor, Trail
-from twofa.models import DIGESTS_OF_ORDERS, Authenticator, Challenge, Device, Failure, Method, Participant
+from twofa.models import DIGESTS_OF_ORDERS, Challenge, Device, Failure, Method, Participant
 from twofa.models.clock import now
 
 Action = Challenge.Action
@@ -52,17 +52,12 @@ def end_challenge(challenge: Challenge, *, actor: Actor, reason: str = "") -> No
 def _activate(device: Device, trail: Trail) -> None:
     participant = device.participant
     others = Device.objects.filter(participant=participant).exclude(pk=device.pk)
-    # Ever, not now: revoking all devices first must not be a way around the cooling-off, nor an app that staff reset.
-    proved = {"activated_at__isnull": False}
-    apps = Authenticator.objects.filter(participant=participant, **proved)
-    is_first = not (others.filter(**proved).exists() or apps.exists())
-    cooling_off = participant.campaign.device_cooling_off
     recovery_codes.forget_unagreed(participant)
     device.change(
         status=Device.Status.ACTIVE,
         confirmed=True,
         activated_at=trail.at,
-        usable_from=trail.at if is_first else trail.at + cooling_off,
+        usable_from=agreements.trusted_from(participant, trail.at),
         is_default=not others.filter(is_default=True).exists(),
     )
     trail.add("device.activated", device, destination=device.destination)

@@ -174,7 +174,7 @@ def _ensure_paused(participant: Participant, contact: Device, at: datetime) -> N
     Ways around it would be: revoke and register again, ask for one change and then another, through one storefront and
     then its neighbour. By the address and not by the row, because a device registered again is another row.
     """
-    sent = Challenge.objects.filter(participant=participant, purpose=Purpose.DEVICE, address=contact.address)
+    sent = Challenge.objects.filter(participant=participant, purpose=Purpose.DEVICE, address__iexact=contact.address)
     renewals.ensure_none_lately(sent, at)
 
 

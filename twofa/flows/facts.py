@@ -123,7 +123,7 @@ _BUDGETS = statements.Select(
             _FLAG,
         ),
         "sends_to_destination": (
-            "(SELECT count(*) FROM {delivery} WHERE address = %(address)s AND created_at > {yesterday})",
+            "(SELECT count(*) FROM {delivery} WHERE lower(address) = lower(%(address)s) AND created_at > {yesterday})",
             _NUMBER,
         ),
         "sends_of_campaign": (
@@ -339,7 +339,8 @@ def _turns(
     capped = campaign.sends_per_prefix_per_day is not None
     is_shared = campaign.sends_per_campaign_per_day is not None or campaign.sms_per_day is not None
     prefixes = sorted({prefix_of(campaign, device) for device in aimed} - {""}) if capped else []
-    addresses = sorted({device.address for device in aimed})
+    # As they are counted: capitals make no other mailbox.
+    addresses = sorted({device.address.lower() for device in aimed})
     named = [
         f"twofa:campaign:{campaign.pk}" if is_shared else "",
         recipient_turn(receives) if aimed and receives != NOBODY else "",

@@ -41,7 +41,7 @@ def _hold(pk: int, trail: Trail) -> None:
     device = Device.objects.select_related("participant__campaign").get(pk=pk)
     if device.is_held or device.status == Device.Status.REVOKED:
         return
-    device.change(held_at=trail.at, guard=("held_at",))
+    device.hold(trail.at)
     trail.add("device.held", device, destination=device.destination, reason=TOO_MANY)
     about = {"campaign": device.participant.campaign_id, "participant": device.participant_id, "device": device.pk}
     after_commit(alerts.sound, Alert.TOO_MANY_FAILURES, **about)

@@ -29,7 +29,7 @@ def hold(device: Device, trail: Trail) -> list[Challenge]:
     if device.status == Device.Status.REVOKED:
         return []
     if not device.is_held:
-        device.change(held_at=trail.at, guard=("held_at",))
+        device.hold(trail.at)
         trail.add("device.held", device, destination=device.destination, reason=NOT_ME)
         # Whoever asked for what the participant did not may be logged in as them.
         access_tokens.revoke_all(device.participant, trail, reason=NOT_ME)
@@ -51,6 +51,6 @@ def release(device: Device, *, by: Any, actor: Actor, reason: str) -> None:
         if not locked.is_held:
             raise WrongState
         trail = Trail(actor, now())
-        locked.change(held_at=None, failures=0)
+        locked.release()
         trail.add("device.released", locked, destination=locked.destination, reason=reason)
         trail.write()

@@ -97,6 +97,17 @@ def within_send_budgets(budgets: Budgets, campaign: Campaign, participant: int |
     return not used_up and budgets.paused_until is None
 
 
+def ensure_share(sends: int, campaign: Campaign) -> None:
+    """Raise where those who are not its owner used up their part of an address's messages. Raises: SendBudget.
+
+    Whoever asks a shop's sign-up page for tokens needs no account: with all of a phone's messages of the day, a
+    stranger could keep its owner from every login and order until tomorrow.
+    """
+    if sends >= _share(campaign.sends_per_destination_per_day):
+        _alert("sends_per_destination_per_day", campaign, None)
+        raise SendBudget(int(DAY.total_seconds()))
+
+
 def is_closed(budgets: Budgets, campaign: Campaign) -> bool:
     """Tell whether the way to this contact is closed to everybody, while another channel's may be open."""
     for budget in (closed := _used_up(budgets, campaign) & _BUDGETS_OF_A_CHANNEL):
@@ -121,8 +132,12 @@ def _used_up(budgets: Budgets, campaign: Campaign) -> set[str]:
     used_up = {name for name, count in used.items() if caps[name] is not None and count >= caps[name]}
     # Whoever steals a buyer's session opens and cancels orders until the director's messages of the day are gone, and
     # nobody's approval nor their own login goes through any more. So one requester has half of them, and no more.
-    is_share_used_up = budgets.sends_to_approver >= max(campaign.sends_per_participant_per_day // _SHARE, 1)
+    is_share_used_up = budgets.sends_to_approver >= _share(campaign.sends_per_participant_per_day)
     return used_up | ({"sends_per_participant_per_day"} if is_share_used_up else set())
+
+
+def _share(cap: int) -> int:
+    return max(cap // _SHARE, 1)
 
 
 def _seconds_to_wait(budgets: Budgets, campaign: Campaign) -> int:

@@ -106,8 +106,8 @@ def read(participant: Participant) -> Onboarding:
     devices = list(Device.objects.living().filter(participant=participant))
     documents = list(IdentityDocument.objects.current().filter(participant=participant))
     steps = _device_steps(participant, devices) if _asks_device(participant) else []
-    if any(step.status != APPROVED for step in steps) and _approves_by_app(participant):
-        steps = [Step("device", APPROVED)]
+    if any(step.status != APPROVED for step in steps):
+        steps = _app_steps(participant) or steps
     return Onboarding([*steps, *_document_steps(campaign, documents)], devices, documents)
 
 
@@ -118,10 +118,18 @@ def _asks_device(participant: Participant) -> bool:
     )
 
 
-def _approves_by_app(participant: Participant) -> bool:
+def _app_steps(participant: Participant) -> list[Step]:
+    """Return the step of an app that may approve, or may soon; none where the campaign or the person wants no such."""
     if not participant.campaign.unbound_devices_approve or participant.two_factor_method != Method.TOTP:
-        return False
-    return Authenticator.objects.active().filter(participant=participant, held_at=None).exists()
+        return []
+    app = Authenticator.objects.active().filter(participant=participant, held_at=None).first()
+    if app is None:
+        return []
+    return [
+        Step("device", MISSING, cools_off_until=app.approves_from)
+        if app.is_cooling_off(now())
+        else Step("device", APPROVED)
+    ]
 
 
 def _device_steps(participant: Participant, devices: Iterable[Device]) -> list[Step]:

@@ -104,7 +104,9 @@ def choose(buyer: Buyer, wish: Wish, *, amount: Decimal, event: str) -> Recipien
     if not by and demands_approver(buyer.campaign, amount=amount, spent=buyer.spent):
         by = DEMANDED
     if not by:
-        source = None if wish.is_chosen else unbound.for_order(buyer.participant)
+        source = None if wish.is_chosen else unbound.for_order(buyer.participant, buyer.devices, buyer.at)
+        if isinstance(source, OnboardingIncomplete):
+            return Recipient(buyer.participant, refusal=source)
         if source is not None:
             return Recipient(buyer.participant, source)
         return _reached(buyer, buyer.participant, buyer.devices, wish, event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -86,12 +87,21 @@ def _is_ready(app: Authenticator, contacts: Sequence[Device]) -> bool:
     return not app.is_held or (not contacts and recovery_codes.left(app.participant) > 0)
 
 
-def for_order(participant: Participant) -> Source | None:
-    """Return what approves an order without a message, where participant and campaign chose that; else None."""
+def for_order(
+    participant: Participant, contacts: Sequence[Device], at: datetime
+) -> Source | OnboardingIncomplete | None:
+    """Return what approves an order without a message, where participant and campaign chose that; else None.
+
+    An app that cools off leaves it to the contacts; where there is none, the reason to wait is returned.
+    """
     if participant.two_factor_method != Method.TOTP or not participant.campaign.unbound_devices_approve:
         return None
     app = authenticators.active(participant)
-    return None if app is None or app.is_held else APP
+    if app is None or app.is_held:
+        return None
+    if app.is_cooling_off(at):
+        return None if contacts else authenticators.cools_off(app)
+    return APP
 
 
 def as_recovery_code(challenge: Challenge, given: object) -> str:
@@ -117,7 +127,7 @@ def judge(challenge: Challenge, token: str, trail: Trail) -> Verdict | TwoFactor
     if participant is None:  # none: only contact verifications have nobody, and they go by message
         raise NotFound(resource="participant")
     error = (
-        authenticators.attempt(participant, token, trail)
+        authenticators.attempt(participant, token, trail, of_order=challenge.purpose in DIGESTS_OF_ORDERS)
         if challenge.channel == Unbound.TOTP
         else _attempt_others(participant, token)
     )

@@ -37,9 +37,11 @@ class AuthenticatorQuerySet(models.QuerySet["Authenticator"]):
         return self.filter(status=Authenticator.Status.ACTIVE)
 
     def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
-        """Answer django-otp, which asks every device model for a user's devices."""
+        """Answer django-otp, as :meth:`DeviceQuerySet.devices_for_user` does: a held one counts as confirmed."""
         rows = self.filter(user=user)
-        return rows if confirmed is None else rows.filter(confirmed=confirmed)
+        if confirmed is None:
+            return rows
+        return rows.active() if confirmed else rows.exclude(status=Authenticator.Status.ACTIVE)
 
 
 class Authenticator(StateMachine, OTPDevice):
@@ -85,6 +87,8 @@ class Authenticator(StateMachine, OTPDevice):
     held_at = models.DateTimeField(_("held since"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"))
     activated_at = models.DateTimeField(_("activated at"), null=True, blank=True)
+    # Of orders alone: its owner signs in by it at once, or a lost phone would shut them out for a day.
+    approves_from = models.DateTimeField(_("approves orders from"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     objects = AuthenticatorQuerySet.as_manager()
@@ -100,14 +104,16 @@ class Authenticator(StateMachine, OTPDevice):
             models.UniqueConstraint(
                 fields=("participant",), condition=Q(status="pending"), name="twofa_authenticator_one_pending"
             ),
-            # django-otp looks at ``confirmed`` alone: one that is not active must not pass for one there.
+            # As of a device: django-otp looks at ``confirmed`` alone.
             models.CheckConstraint(
-                condition=Q(confirmed=True, status="active") | Q(confirmed=False) & ~Q(status="active"),
+                condition=Q(confirmed=True, status="active", held_at=None)
+                | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
                 name="twofa_authenticator_confirmed",
             ),
             # It is activated by a code, whose step is taken.
             models.CheckConstraint(
-                condition=~Q(status="active") | Q(activated_at__isnull=False, last_step__isnull=False),
+                condition=~Q(status="active")
+                | Q(activated_at__isnull=False, approves_from__isnull=False, last_step__isnull=False),
                 name="twofa_authenticator_proved",
             ),
             # A secret that nobody needs is one that somebody can steal.
@@ -124,6 +130,10 @@ class Authenticator(StateMachine, OTPDevice):
     def is_held(self) -> bool:
         """Tell whether it waits for staff, after too many wrong codes in a row."""
         return self.held_at is not None and self.status != self.Status.REVOKED
+
+    def is_cooling_off(self, at: datetime) -> bool:
+        """Tell whether it was proved too lately to approve orders at ``at``."""
+        return self.approves_from is not None and self.approves_from > at
 
     def is_newer(self, step: int) -> bool:
         """Tell whether no code of this step, nor of a later one, was taken yet."""

@@ -38,9 +38,16 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         return self.active().filter(usable_from__lte=at, held_at=None)
 
     def devices_for_user(self, user: AbstractBaseUser, confirmed: bool | None = None) -> Self:
-        """Answer django-otp, which asks every device model for a user's devices."""
+        """Answer django-otp, which asks every device model for a user's devices.
+
+        One that is held counts among the confirmed, although ``confirmed`` is false of it: where a page asks for a
+        second factor ``if_configured``, whoever has no confirmed device is let in without, and a hundred wrong tokens
+        would be the key.
+        """
         rows = self.filter(user=user)
-        return rows if confirmed is None else rows.filter(confirmed=confirmed)
+        if confirmed is None:
+            return rows
+        return rows.active() if confirmed else rows.exclude(status=Device.Status.ACTIVE)
 
     def living(self) -> Self:
         """Devices that are not revoked."""
@@ -116,9 +123,11 @@ class Device(StateMachine, OTPDevice):
             models.CheckConstraint(
                 condition=Q(is_default=False) | Q(status="active"), name="twofa_device_default_active"
             ),
-            # django-otp looks at ``confirmed`` alone: a device that is not active must not pass for one there.
+            # By ``confirmed`` alone django-otp tells whether a session is verified still: neither a device that is no
+            # more, nor one that somebody else may have, keeps it so.
             models.CheckConstraint(
-                condition=Q(confirmed=True, status="active") | Q(confirmed=False) & ~Q(status="active"),
+                condition=Q(confirmed=True, status="active", held_at=None)
+                | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
                 name="twofa_device_confirmed",
             ),
             models.CheckConstraint(
@@ -144,6 +153,14 @@ class Device(StateMachine, OTPDevice):
     def is_held(self) -> bool:
         """Tell whether it waits for staff: somebody said that a token sent to it was not asked for by them."""
         return self.held_at is not None and self.status != self.Status.REVOKED
+
+    def hold(self, at: datetime) -> None:
+        """Take no token of it any more until :meth:`release`; sessions that it verified are verified no longer."""
+        self.change(held_at=at, confirmed=False, guard=("held_at",))
+
+    def release(self) -> None:
+        """Take its tokens again, and begin anew to count the wrong ones."""
+        self.change(held_at=None, confirmed=self.status == self.Status.ACTIVE, failures=0)
 
     def verify_token(self, token: object) -> bool:
         """Answer this device's own open login challenge, and nothing else (django-otp's protocol).
