@@ -4,9 +4,10 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from tests import factories
+from tests.canary import texts_of
 from tests.factories import PASSWORD
 from tests.stories import refused
-from twofa.exceptions import Invalid
+from twofa.exceptions import Invalid, Unavailable
 from twofa.flows import participants
 from twofa.flows.accounts import Account
 from twofa.models import Participant
@@ -67,6 +68,22 @@ def test_resolver_that_takes_no_names_refuses_them(shop, settings):
         enroll(shop)
     assert codes(error) == [("username", "not_supported")]
     assert factories.participant(shop.campaign)
+
+
+def failing_resolver(*, campaign, external_id, name, locale, username=None, password=None):
+    raise RuntimeError(f"no room for {username}, {password}")
+
+
+def test_resolver_that_fails_is_told_without_the_password(shop, settings, caplog):
+    settings.TWOFA_USER_RESOLVER = f"{__name__}.failing_resolver"
+    with refused(Unavailable):
+        enroll(shop)
+    with pytest.raises(Unavailable):
+        factories.participant(shop.campaign)
+    of_account, of_nobody = caplog.records
+    assert (of_account.exc_info, of_account.args) == (None, ("RuntimeError",))
+    assert PASSWORD not in "".join(texts_of([of_account]))
+    assert of_nobody.exc_info is not None
 
 
 def test_password_is_in_no_repr():

@@ -83,7 +83,11 @@ def resolve(campaign: Campaign, external_id: str, *, name: str, locale: str, acc
     except TwoFactorError:
         raise
     except Exception as error:
-        logger.exception("the user resolver failed (TWOFA_USER_RESOLVER, or its default)")
+        # With a password in hand the error and its frames may have it: then the log has the kind of it alone.
+        told = error if account is None else None
+        logger.error(
+            "the user resolver failed (TWOFA_USER_RESOLVER, or its default): %s", type(error).__name__, exc_info=told
+        )
         raise Unavailable(RETRY_AFTER) from error
     if not isinstance(user, get_user_model()) or user.pk is None:
         logger.error("the user resolver (TWOFA_USER_RESOLVER) gave no stored user")
