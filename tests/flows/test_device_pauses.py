@@ -11,8 +11,8 @@ import pytest
 from tests import factories
 from tests.factories import token_of, wrong_token
 from tests.stories import deliver_due, refused, tamper, travel
-from twofa.exceptions import ResendCooldown
-from twofa.flows import devices, participants
+from twofa.exceptions import ResendCooldown, SendBudget
+from twofa.flows import challenges, devices, participants
 from twofa.models import Campaign, Challenge, Delivery, Device
 
 pytestmark = pytest.mark.django_db
@@ -169,3 +169,22 @@ def test_campaign_without_a_pause_has_none(bare):
         devices.revoke(register(bare).device, **of(bare))
     deliver_due()
     assert Delivery.objects.count() == 3
+
+
+def test_new_device_of_a_stranger_leaves_half_of_the_messages_to_whose_it_is(shop):
+    """An account is made on a page that is open to everybody."""
+    Campaign.objects.update(sends_per_destination_per_day=6, resend_cooldown=timedelta(0))
+    stranger = factories.participant(shop.campaign)
+    device = devices.register(stranger, channel="sms", address=shop.device.address, **of(shop)).device
+    for _number in range(2):
+        devices.resend(device, **of(shop))
+
+    with refused(SendBudget):
+        devices.resend(device, **of(shop))
+    devices.revoke(device, **of(shop))
+    with refused(SendBudget):
+        devices.register(stranger, channel="sms", address=shop.device.address, **of(shop))
+
+    for _number in range(3):
+        challenge = factories.login_challenge(shop)
+        challenges.cancel(challenge.pk, **of(shop))

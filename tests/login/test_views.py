@@ -255,28 +255,6 @@ def test_password_given_again_sends_no_second_message(browser, person):
         assert half(browser, person).pk == first.pk
 
 
-def test_cancelling_is_no_way_around_the_pause_between_messages(browser, person):
-    half(browser, person)
-    browser.post(CANCEL)
-    with unchanged():
-        answer = give_password(browser, person)
-
-    assert (answer.status_code, 'role="alert"' in answer.content.decode()) == (200, True)
-    travel(timedelta(seconds=31))
-    half(browser, person)
-
-
-def test_other_browsers_are_asked_for_the_same_token(browser, person):
-    first = half(browser, person)
-    others = [Client() for _ in range(5)]
-    with unchanged():
-        assert {half(other, person).pk for other in others} == {first.pk}
-    browser.post(TOKEN, {"token": token_of(first)})
-
-    assert browser.get(INSIDE).status_code == 200
-    assert [is_out(other) for other in others] == [True] * 5
-
-
 def test_password_of_another_ends_what_the_first_one_began(browser, person, shop):
     first = half(browser, person)
     other = factories.participant(shop.campaign)

@@ -18,6 +18,8 @@ from tests.stories import STAFF
 from twofa.contrib.oauth2 import applications
 from twofa.contrib.oauth2.models import StorefrontApplication
 from twofa.exceptions import NotAuthenticated
+from twofa.flows import access_tokens
+from twofa.flows.access_tokens import Bearer
 from twofa.models import Challenge, Event, Redemption, Scope
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +53,20 @@ def test_keys_go_on_beside_tokens(shop):
 
     assert Api(factories.key(shop.storefront)).get(checkouts(shop)).status_code == 200
     refused(Api(factories.key(shop.storefront) + "x").get(checkouts(shop)), 401, "not_authenticated")
+
+
+def test_participants_come_with_tokens_of_ours_and_of_the_host_s_own_issuer(shop, settings):
+    class SingleSignOn(access_tokens.OpaqueIssuer):
+        def authenticate(self, text):
+            return Bearer(shop.participant, shop.storefront) if text == "of-the-host" else super().authenticate(text)
+
+    ours = factories.access_token(shop)
+    settings.TWOFA_ACCESS_TOKEN_ISSUER = SingleSignOn
+
+    for token in (ours, "of-the-host"):
+        assert Api(token).get(member(shop)).status_code == 200
+        refused(Api(token).post(checkouts(shop), order(shop)), 404, "not_found")
+    refused(Api("of-nobody").get(member(shop)), 401, "not_authenticated")
 
 
 def test_token_is_read_by_one_statement(shop, sql):

@@ -13,6 +13,7 @@ from tests.factories import contact_challenge, step_up, token_of, wrong_token
 from tests.races.guards import Pause, blind_changes, meet_after, outcomes, unlocked
 from tests.stories import confirm, travel
 from twofa.flows import challenges, contact_verifications, failures, issuing, participants
+from twofa.flows.accounts import Account
 from twofa.flows.registrations import Proof
 from twofa.models import Challenge, Delivery, Device, Event, LoginGrant, Participant
 
@@ -33,8 +34,8 @@ def cancelling(shop, challenge):
     return lambda: challenges.cancel(challenge.pk, storefront=shop.storefront, actor=shop.actor)
 
 
-def registering(shop, challenge, token, external_id="ana"):
-    asked = {"storefront": shop.storefront, "campaign": shop.campaign, "name": "Ana", "actor": shop.actor}
+def registering(shop, challenge, token, external_id="ana", **more):
+    asked = {"storefront": shop.storefront, "campaign": shop.campaign, "name": "Ana", "actor": shop.actor, **more}
     return lambda: participants.register(external_id=external_id, proof=Proof(challenge.pk, token), **asked)
 
 
@@ -172,6 +173,15 @@ def test_one_external_id_with_two_proofs_is_one_participant(shop, threads):
     proofs = [contact_challenge(shop) for _number in range(2)]
     told = outcomes(threads([registering(shop, challenge, token_of(challenge)) for challenge in proofs]))
     assert told == {"done": 1, "invalid": 1}
+    assert sorted(Challenge.objects.values_list("status", flat=True)) == ["approved", "pending"]
+
+
+def test_one_name_for_two_registrations_at_once_is_had_by_one(shop, threads):
+    """Whoever comes second is told so, and may choose another with the same token."""
+    account = Account("ana@example.com", factories.PASSWORD)
+    proofs = [contact_challenge(shop) for _number in range(2)]
+    calls = [registering(shop, proof, token_of(proof), f"p-{proof.pk}", account=account) for proof in proofs]
+    assert outcomes(threads(calls)) == {"done": 1, "invalid": 1}
     assert sorted(Challenge.objects.values_list("status", flat=True)) == ["approved", "pending"]
 
 

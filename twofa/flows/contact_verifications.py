@@ -63,7 +63,7 @@ def open_verification(
         issuing.ensure_opens(replace(budgets, open_challenges=used.open_challenges), campaign)
         renewals.ensure_none_lately(sent, budgets.at)
         issuing.ensure_sends(budgets, campaign)
-        issuing.ensure_share(_messages_to(contact.address, budgets.at).count(), campaign)
+        issuing.ensure_share(contact.address, campaign, at=budgets.at)
         request = issuing.Request(
             storefront=storefront, campaign=campaign, participant=None, purpose=Purpose.CONTACT, locale=locale
         )
@@ -95,7 +95,7 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None) -> 
     destinations.ensure_allowed(campaign, contact.channel, contact.address, event=MESSAGE)
     budgets = facts.budgets(participant=None, campaign=campaign, contact=contact, family=Family.ACCESS)
     issuing.ensure_sends(budgets, campaign)
-    issuing.ensure_share(_messages_to(contact.address, budgets.at).count(), campaign)
+    issuing.ensure_share(contact.address, campaign, at=budgets.at)
     trail = Trail(actor, budgets.at)
     issuing.rotate(challenge, contact, at=budgets.at, trail=trail, cause="resent", counted=is_counted)
     trail.write()
@@ -137,13 +137,8 @@ def judge_again(challenge: Challenge, given: object, *, standing: Standing, trai
 
 def _sent_to(campaign: int, address: str, at: datetime) -> QuerySet[Challenge]:
     """Return a campaign's verifications of an address in 24 hours, found by the index of its messages."""
-    messages = _messages_to(address, at).values("challenge")
-    return Challenge.objects.filter(campaign=campaign, purpose=Purpose.CONTACT, pk__in=messages)
-
-
-def _messages_to(address: str, at: datetime) -> QuerySet[Delivery]:
-    """Return the messages of all campaigns' verifications of an address in 24 hours."""
-    return Delivery.objects.to(address).filter(created_at__gt=at - DAY, event=MESSAGE)
+    messages = Delivery.objects.to(address).filter(created_at__gt=at - DAY, event=MESSAGE)
+    return Challenge.objects.filter(campaign=campaign, purpose=Purpose.CONTACT, pk__in=messages.values("challenge"))
 
 
 def _used_up(sent: QuerySet[Challenge], at: datetime) -> _Used:

@@ -152,6 +152,8 @@ def _ask(
     issuing.ensure_attempts_left(budgets.failed_attempts, campaign, participant.pk)
     _ensure_paused(participant, contact, budgets.at)
     issuing.ensure_sends(budgets, campaign, participant.pk)
+    if action == Action.VERIFY:
+        issuing.ensure_share(contact.address, campaign, at=budgets.at)
     request = issuing.Request(
         storefront=storefront,
         campaign=campaign,

@@ -97,13 +97,16 @@ def within_send_budgets(budgets: Budgets, campaign: Campaign, participant: int |
     return not used_up and budgets.paused_until is None
 
 
-def ensure_share(sends: int, campaign: Campaign) -> None:
-    """Raise where those who are not its owner used up their part of an address's messages. Raises: SendBudget.
+def ensure_share(address: str, campaign: Campaign, *, at: datetime) -> None:
+    """Raise where those who have not proved that an address is theirs used up their part of its messages.
 
-    Whoever asks a shop's sign-up page for tokens needs no account: with all of a phone's messages of the day, a
-    stranger could keep its owner from every login and order until tomorrow.
+    A shop's sign-up page asks for tokens without an account, and a new account for those of a new device: with all of a
+    phone's messages of the day, a stranger could keep its owner from every login and order until tomorrow.
+
+    Raises: SendBudget.
     """
-    if sends >= _share(campaign.sends_per_destination_per_day):
+    sent = Delivery.objects.to(address).filter(created_at__gt=at - DAY, event__in=_OF_STRANGERS)
+    if sent.count() >= _share(campaign.sends_per_destination_per_day):
         _alert("sends_per_destination_per_day", campaign, None)
         raise SendBudget(int(DAY.total_seconds()))
 
@@ -117,6 +120,8 @@ def is_closed(budgets: Budgets, campaign: Campaign) -> bool:
 
 _BUDGETS_OF_ONE = {"sends_per_participant_per_day", "sends_per_destination_per_day"}
 _SHARE = 2
+_OF_STRANGERS = ("contact.token", "device.token")
+"""Messages to addresses that nobody has proved to be theirs."""
 _BUDGETS_OF_A_CHANNEL = {"sends_per_prefix_per_day", "sms_per_day"}
 
 

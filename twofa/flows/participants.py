@@ -58,10 +58,18 @@ def create_user(
     user: AbstractBaseUser = model(
         **{column.name: generated if username is None else model.normalize_username(username)}
     )
+    taken = Invalid.field("username", "not_unique", _("Somebody has this name already."))
     if username is not None and model._default_manager.filter(**{column.name: user.get_username()}).exists():
-        raise Invalid.field("username", "not_unique", _("Somebody has this name already."))
+        raise taken
     user.set_password(password)
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        # Somebody took it while the password was hashed. Not chained: the driver's error has the name in it.
+        if username is not None:
+            raise taken from None
+        raise
     return user
 
 

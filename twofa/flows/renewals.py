@@ -55,6 +55,8 @@ def renew(challenge: Challenge, *, actor: Actor, channel: str | None = None, rea
     if not budgets.recipient_active:
         raise ApproverNotEntitled
     issuing.ensure_sends(budgets, challenge.campaign, recipient.pk)
+    if challenge.action == Challenge.Action.VERIFY:
+        issuing.ensure_share(contact.address, challenge.campaign, at=budgets.at)
     trail = Trail(actor, budgets.at)
     issuing.rotate(
         challenge,

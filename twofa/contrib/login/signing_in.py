@@ -22,6 +22,7 @@ from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
 from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
+from twofa.flows.next_actions import HELD
 from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
 
 
@@ -44,7 +45,21 @@ def begin(request: HttpRequest, user: Any) -> None:
 
 def _opened(user: Any) -> Challenge:
     participant = _participant(user)
+    _ensure_verifiable(participant)
     return logins.ask(participant, storefront=storefront(), actor=_actor(participant))
+
+
+def _ensure_verifiable(participant: Participant) -> None:
+    """Raise where nothing but a held app stands: a recovery code of theirs is not used up for nothing here.
+
+    It would be right, and django-otp would still call the session one of a password alone, for its device is held.
+    Raises: OnboardingIncomplete.
+    """
+    app = authenticators.active(participant)
+    if app is not None and app.is_held and not destinations.devices_of(participant)[0]:
+        raise OnboardingIncomplete(
+            _("Your authenticator app is on hold until the staff release it."), missing=["device"], next_action=HELD
+        )
 
 
 def _participant(user: Any) -> Participant:
