@@ -78,7 +78,7 @@ class TokenRequired(TwoFactorError):
     """The password was right, and the token is asked for as well: ``challenge`` is the one that it answers."""
 
     code = "token_required"
-    default_detail = _("The password is right. Send it once more, with the token that was sent to the participant.")
+    default_detail = _("The password is right. Send it once more, with the participant's token.")
 
     def __init__(self, challenge: Any) -> None:
         self.method: str = challenge.channel

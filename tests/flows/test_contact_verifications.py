@@ -172,6 +172,15 @@ def test_nothing_is_sent_where_the_campaign_does_not_want_it(policy, contact, er
         contact_challenge(shop, *contact)
 
 
+def test_message_that_staff_switched_off_is_told_as_that(shop):
+    type(shop.campaign).objects.update(message_switches={"contact.token/sms": False})
+    shop.campaign.refresh_from_db()
+    with refused(ChannelUnavailable) as error:
+        contact_challenge(shop, "sms", "+5511999990077")
+    assert "switched this message off" in str(error.value.detail)
+    contact_challenge(shop, "email", NEW)
+
+
 def test_another_verification_is_no_way_around_the_pause(shop):
     partner = factories.storefront(shop.campaign)
     challenge = contact_challenge(shop, address=NEW)

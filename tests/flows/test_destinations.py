@@ -125,8 +125,10 @@ def test_channel_on_which_the_message_is_switched_off_gives_way_to_the_next():
     assert choose(sms, email, off=["sms"]) is email
     assert next_contacts(sms, email, switches={"login.token/sms": False}) == [email]
     assert next_contacts(sms, email, switches={"device.token/sms": False}) == [sms, email]
-    with pytest.raises(ChannelUnavailable):
-        choose(sms, email, off=["sms"], channel="sms")
+    for wanted in ({"channel": "sms"}, {"device": sms.uuid}):
+        with pytest.raises(ChannelUnavailable) as error:
+            choose(sms, email, off=["sms"], **wanted)
+        assert "switched this message off" in str(error.value.detail)
 
 
 def test_message_that_is_switched_off_everywhere_is_unavailable_and_no_matter_of_onboarding():

@@ -47,12 +47,12 @@ def test_storefront_that_does_not_serve_the_campaign_is_told(shop):
     assert checks.check_rows(databases=[]) == []
     with override_settings(TWOFA_LOGIN_CAMPAIGN="other"):
         (message,) = checks.check_rows(databases=["default"])
-    assert message.id == "twofa_login.E003"
+    assert message.id == "twofa_login.W001"
     assert f"twofa_storefront {shop.storefront.name!r} --campaign other" in str(message.hint)
     with override_settings(TWOFA_LOGIN_CAMPAIGN=None):
         assert rows_found() == []
     type(shop.storefront).objects.update(is_active=False)
-    assert rows_found() == ["twofa_login.E003"]
+    assert rows_found() == ["twofa_login.W001"]
 
 
 def test_another_app_is_not_concerned():
@@ -65,4 +65,6 @@ def test_another_app_is_not_concerned():
 def test_page_lists_each_finding():
     page = (ROOT / "docs/reference/checks.md").read_text()
 
-    assert set(re.findall(r"`(twofa_login\.[EW]\d{3})`", page)) == {f"twofa_login.E00{number}" for number in (1, 2, 3)}
+    assert set(re.findall(r"`(twofa_login\.[EW]\d{3})`", page)) == {
+        f"twofa_login.{end}" for end in ("E001", "E002", "W001")
+    }

@@ -149,6 +149,15 @@ def unlinked(shop: Any) -> str:
     return token
 
 
+def of_a_link_before(shop: Any) -> str:
+    application = linked(shop)
+    token = ask(application)
+    applications.unlink(StorefrontApplication.objects.get(), actor=STAFF)
+    applications.link(application, storefront=shop.storefront, actor=STAFF)
+    assert Api(ask(application)).get("/campaigns/").status_code == 200
+    return token
+
+
 def never_linked(shop: Any) -> str:
     return ask(register())
 
@@ -202,7 +211,7 @@ def for_another_api(shop: Any) -> str:
 
 
 MADE = [
-    revoked, expired, unlinked, never_linked, of_nobody, of_a_deleted_application, of_an_inactive_storefront,
+    revoked, expired, unlinked, of_a_link_before, never_linked, of_nobody, of_a_deleted_application, of_an_inactive_storefront,
     of_a_person, of_a_person_whose_application_became_a_backend, of_an_application_that_is_for_people_now,
     of_an_application_that_is_public_now, for_another_api,
 ]  # fmt: skip

@@ -31,6 +31,7 @@ def devices_of(participant: Participant) -> tuple[list[Device], datetime]:
 
 def ensure_allowed(campaign: Campaign, channel: str, address: str, *, event: str) -> None:
     """Raise where the campaign does not send this message there. Raises: DestinationNotAllowed, ChannelUnavailable."""
+    _ensure_switched_on(campaign, channel, campaign.allowed_channels, event)
     if not _can_carry(campaign, channel, campaign.allowed_channels, event):
         raise ChannelUnavailable(_("This channel is not set up here, or the campaign does not allow it."))
     if not _is_country_allowed(campaign, address):
@@ -65,9 +66,16 @@ def choose(
     if usable:
         raise DestinationNotAllowed
     if (device or channel) and any(d.is_usable(at) for d in devices):
+        for chosen in wanted:
+            _ensure_switched_on(campaign, chosen.channel, allowed_channels, event)
         raise ChannelUnavailable
     _ensure_not_switched_off(devices, campaign, at, allowed_channels, event)
     raise _onboarding(devices, at)
+
+
+def _ensure_switched_on(campaign: Campaign, channel: str, allowed_channels: Sequence[str], event: str) -> None:
+    if channel in allowed_channels and not campaign.sends(event, channel):
+        raise ChannelUnavailable(_("The campaign's staff switched this message off on this channel."))
 
 
 def _ensure_not_switched_off(

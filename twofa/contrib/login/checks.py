@@ -26,8 +26,9 @@ NO_MIDDLEWARE = Finding(
     f"Put {MIDDLEWARE!r} after it.",
 )
 
+# A warning, because ``migrate`` runs the checks of rows: a new release must not wait for what staff switched off.
 NO_STOREFRONT = Finding(
-    "twofa_login.E003",
+    "twofa_login.W001",
     "There is no active storefront {storefront!r} that serves the campaign {campaign!r}: nobody can sign in.",
     # A command, because the admin may be behind this very sign-in.
     "Correct TWOFA_LOGIN_STOREFRONT and TWOFA_LOGIN_CAMPAIGN, or add the storefront: "

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 from oauth2_provider.models import AbstractApplication, get_access_token_model, get_application_model
 from oauthlib.common import Request
@@ -83,7 +84,9 @@ def _find(text: str) -> Any:
     rows = get_access_token_model().objects.select_related("application__twofa_link__storefront")
     digest = hashlib.sha256(text.encode()).hexdigest()
     live = rows.filter(token_checksum=digest, user=None, expires__gt=Clock(), **fit)
-    return live.filter(application__twofa_link__storefront__is_active=True).first()
+    # Of this link, and not of one that staff have undone: what was dead stays dead when they link it again.
+    of_link = live.filter(created__gte=F("application__twofa_link__created_at"))
+    return of_link.filter(application__twofa_link__storefront__is_active=True).first()
 
 
 def _record(type_: str, row: StorefrontApplication, actor: Actor, **data: Any) -> None:
