@@ -101,6 +101,7 @@ def test_sign_in_asks_for_the_token_after_a_right_password_only(world: World, bi
 
     come_back(bia, "wrong horse")
     assert "That name and password do not go together" in bia.page
+    assert bia.page.count('aria-invalid="true"') == 2, "it is not told which of the two is wrong"
     assert len(outbox) == 0
 
     come_back(bia)

@@ -6,6 +6,7 @@ import base64
 import re
 
 import pytest
+from django.core.cache import cache
 
 from tests.api.phones import Phone, forget_steps
 from tests.example.shopping import Shopper, World, latest_token, wrong
@@ -105,6 +106,16 @@ def test_sign_in_by_app_and_by_a_recovery_code(armed):
     bia.send("/sign-in/token/", password=PASSWORD, token=codes[0].lower())
     assert "Bia Lima" in bia.page
     assert "9 codes are left." in bia.get("/safety/")
+
+
+def test_off_is_offered_where_the_programme_leaves_it_to_the_member(world: World, bia: Shopper):
+    page = bia.get("/safety/")
+    assert 'value="none"' not in page
+    assert 'value="sms" checked' in page, "that is how a token comes to who has chosen nothing"
+
+    Campaign.objects.update(two_factor_mode="optional")
+    cache.clear()
+    assert 'value="none" checked' in bia.get("/safety/")
 
 
 def test_two_factor_is_switched_off_by_a_token_and_on_without(world: World, bia: Shopper):

@@ -59,6 +59,7 @@ def test_wrong_code_lets_nobody_in_and_a_pause_follows(browser, person, app):
     assert (wrong.status_code, is_out(browser)) == (200, True)
     again = browser.post(TOKEN, {"token": app.code()})
     assert (again.status_code, is_out(browser)) == (200, True)
+    assert "Wait 1 second, then try again." in again.content.decode()
     assert Challenge.objects.get().attempts == 1
     Authenticator.objects.update(failed_at=None)
     assert browser.post(TOKEN, {"token": app.code()}).status_code == 302
@@ -87,7 +88,7 @@ def test_message_takes_the_place_of_the_app_where_both_exist(browser, person, sh
     half(browser, person)
     assert "instead" not in browser.get(TOKEN).content.decode()
     contact = factories.device(shop.participant)
-    assert f"Send a token to {contact.destination} instead" in browser.get(TOKEN).content.decode()
+    assert f"Send a token to <bdi>{contact.destination}</bdi> instead" in browser.get(TOKEN).content.decode()
 
     answer = browser.post(RESEND, {"channel": "sms"})
 
@@ -112,5 +113,7 @@ def test_only_what_the_page_offers_is_sent(browser, person, shop, app, channel):
 def test_held_app_leaves_the_other_ways_open(browser, person, shop, app, code):
     half(browser, person)
     Authenticator.objects.update(held_at=now(), confirmed=False)
-    assert (browser.post(TOKEN, {"token": app.code()}).status_code, is_out(browser)) == (200, True)
+    answer = browser.post(TOKEN, {"token": app.code()})
+    assert (answer.status_code, is_out(browser)) == (200, True)
+    assert "on hold until the staff release it" in answer.content.decode()
     assert browser.post(TOKEN, {"token": code}).status_code == 302

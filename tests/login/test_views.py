@@ -85,6 +85,15 @@ def test_no_token_is_no_way_in_and_charges_nothing(browser, person, form):
     assert 'role="alert"' in answer.content.decode()
 
 
+def test_wrong_token_is_not_on_the_page_that_refuses_it(browser, person):
+    wrong = wrong_token(half(browser, person))
+
+    page = browser.post(TOKEN, {"token": wrong}).content.decode()
+
+    assert "Wrong token" in page
+    assert wrong not in page
+
+
 def test_wrong_tokens_end_the_half_and_the_right_one_comes_too_late(browser, person):
     challenge = half(browser, person)
     right, wrong = token_of(challenge), wrong_token(challenge)
@@ -224,6 +233,7 @@ def test_new_token_replaces_the_old_one_after_the_pause(browser, person):
 
     Challenge.objects.update(issued_at=challenge.issued_at - timedelta(minutes=2))
     assert browser.post(RESEND)["Location"] == TOKEN
+    assert "Only the newest counts." in browser.get(TOKEN).content.decode()
     assert browser.post(TOKEN, {"token": old}).status_code == 200
     assert browser.post(TOKEN, {"token": token_of(challenge)}).status_code == 302
 
@@ -264,6 +274,8 @@ def test_user_who_is_no_participant_or_has_no_device_is_refused(browser, person,
             answer = give_password(browser, user)
         assert (answer.status_code, is_out(browser)) == (200, True)
         assert "twofa_login" not in browser.session
+        assert "Ask the staff." in answer.content.decode()
+        assert "missing" not in answer.content.decode(), "that is a member of the API's answer"
 
 
 def test_neither_password_nor_token_is_kept_or_logged(browser, person, caplog):

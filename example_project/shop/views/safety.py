@@ -29,10 +29,14 @@ def show_safety(visit: Visit) -> HttpResponse:
     campaign, usable = visit.api.campaign(), visit.api.usable_devices()
     app = safety.app("active")
     ways = [name for name in campaign["two_factor"]["channels"] if any(row["channel"] == name for row in usable)]
+    mode, method = campaign["two_factor"]["mode"], visit.api.participant()["two_factor_method"]
+    if mode == "required" and method == "none":
+        # Asked all the same: by the main contact, where nothing was chosen.
+        method = next((row["channel"] for row in usable if row["channel"] in ways), APP)
     context = {
-        "method": visit.api.participant()["two_factor_method"],
+        "method": method,
         "ways": [*ways, *([APP] if app else [])],
-        "mode": campaign["two_factor"]["mode"],
+        "mode": mode,
         "app": app,
         "codes_left": safety.codes_left(),
         "sessions": [session_row(row, visit.member.session) for row in safety.sessions()],

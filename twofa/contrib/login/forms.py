@@ -10,6 +10,13 @@ from django.utils.translation import gettext_lazy as _
 from twofa.models import Challenge, TokenAlphabet
 
 
+class TokenInput(forms.TextInput):
+    """Shows no token again, as a password is not: what was refused is in no page, and is not in the way of the next."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class TokenForm(forms.Form):
     """Asks for the token of a message, or the code of an app. Phones offer it above their keyboard (``one-time-code``).
 
@@ -20,7 +27,7 @@ class TokenForm(forms.Form):
         label=_("Token"),
         max_length=64,
         error_messages={"required": _("Type the token of the message.")},
-        widget=forms.TextInput(
+        widget=TokenInput(
             attrs={
                 "autocomplete": "one-time-code",
                 "autocapitalize": "characters",

@@ -24,6 +24,7 @@ from twofa.conf import conf
 from twofa.contrib.login import halves, signing_in
 from twofa.contrib.login.forms import TokenForm
 from twofa.contrib.login.halves import Half
+from twofa.contrib.login.sentences import told
 from twofa.exceptions import (
     ChannelUnavailable,
     DestinationNotAllowed,
@@ -72,7 +73,7 @@ class TwoFactorLoginView(LoginView):
         try:
             signing_in.begin(self.request, form.get_user())
         except TwoFactorError as error:
-            form.add_error(None, str(error.detail))
+            form.add_error(None, str(told(error)))
             return self.form_invalid(form)
         return HttpResponseRedirect(_with_next("twofa_login:token", self.get_redirect_url()))
 
@@ -106,7 +107,7 @@ class _Step(RedirectURLMixin, View):
     def ended(self, error: TwoFactorError | None = None) -> HttpResponse:
         """End the half, and say so: its token is worth nothing, and only the password leads on."""
         signing_in.cancel(self.request)
-        context = {"detail": error.detail if error else "", "login_url": login_url(self.get_redirect_url())}
+        context = {"detail": told(error) if error else "", "login_url": login_url(self.get_redirect_url())}
         html = render_to_string("twofa_login/ended.html", context, request=self.request)
         return HttpResponse(html, status=403)
 
@@ -142,12 +143,12 @@ class TokenView(_Step, FormView):  # type: ignore[type-arg]
         try:
             signing_in.finish(self.request, self.half, form.cleaned_data["token"])
         except _TYPE_AGAIN as error:
-            form.add_error("token", str(error.detail))
+            form.add_error("token", str(told(error)))
             return self.form_invalid(form)
         except _NOT_BY_THE_APP as error:
             if not self.challenge.is_unbound:
                 return self.ended(error)
-            form.add_error("token", str(error.detail))
+            form.add_error("token", str(told(error)))
             return self.form_invalid(form)
         except TwoFactorError as error:
             return self.ended(error)
@@ -164,7 +165,7 @@ class ResendView(TokenView):
             signing_in.resend(self.half, self._channel())
         except _NO_MESSAGE as error:
             form = TokenForm(**self.form_options())
-            return self.render_to_response(self.get_context_data(form=form, trouble=error.detail))
+            return self.render_to_response(self.get_context_data(form=form, trouble=told(error)))
         except TwoFactorError as error:
             return self.ended(error)
         return HttpResponseRedirect(_with_next("twofa_login:token", self.get_redirect_url()))
