@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import django_otp
 from django.contrib import auth
@@ -20,7 +19,7 @@ from twofa.conf import conf
 from twofa.contrib.login import halves
 from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
-from twofa.flows import authenticators, challenges, destinations, issuing, recovery_codes
+from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
 from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
 
@@ -28,26 +27,16 @@ from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Sto
 def begin(request: HttpRequest, user: Any) -> None:
     """Ask whoever gave a right password for a token, and keep half a sign-in.
 
-    Whoever gives the password again is asked for the token that is on its way: no second message leaves.
+    A person's browsers share one challenge: each has given the password, and the token lets in one of them.
 
-    Raises: as :func:`challenges.open_challenge`; OnboardingIncomplete where the user is no participant.
+    Raises: as :func:`logins.ask`; OnboardingIncomplete where the user is no participant.
     """
     known = halves.find(request)
-    waiting = _waiting(known) if known is not None else None
-    if waiting is not None and known is not None and known.person() == user:
-        challenge = waiting
-    else:
+    if known is not None and known.person() != user:
         cancel(request)
-        challenge = _opened(user)
-    halves.begin(request, user, challenge.pk)
-
-
-def _opened(user: Any) -> Challenge:
     participant = _participant(user)
-    ask = challenges.Ask(participant=participant.external_id, purpose=Purpose.LOGIN.value)
-    return challenges.open_challenge(
-        ask, storefront=storefront(), campaign=participant.campaign.slug, actor=_actor(participant)
-    )
+    challenge = logins.ask(participant, storefront=storefront(), actor=_actor(participant))
+    halves.begin(request, user, challenge.pk)
 
 
 def _participant(user: Any) -> Participant:
@@ -131,20 +120,19 @@ def takes_recovery_codes(challenge: Challenge) -> bool:
 
 
 def cancel(request: HttpRequest) -> None:
-    """Forget half a sign-in, and end its challenge: its token opens nothing any more."""
+    """Forget half a sign-in, and end its challenge: its token opens nothing any more.
+
+    A half that has ended itself ends no challenge: another browser of the person, who has given the password of today,
+    may be about to answer it.
+    """
     half = halves.find(request)
+    found = waiting(half) if half is not None else None
     halves.end(request)
-    if half is not None:
-        _cancel(half.challenge_id)
-
-
-def _cancel(pk: UUID) -> None:
-    # What has ended meanwhile needs no end.
-    with suppress(TwoFactorError):
-        of = storefront()
-        challenge = challenges.get(pk, storefront=of)
-        if challenge.purpose == Purpose.LOGIN:
-            challenges.cancel(pk, storefront=of, actor=_actor(_of(challenge)))
+    if found is not None:
+        # What has ended meanwhile needs no end.
+        with suppress(TwoFactorError):
+            challenge = found[1]
+            challenges.cancel(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)))
 
 
 def _held(half: Half) -> tuple[Any, Challenge]:
