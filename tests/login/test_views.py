@@ -336,11 +336,19 @@ def test_participant_who_is_switched_off_between_the_steps_is_refused(browser, p
     assert is_out(browser)
 
 
-def test_storefront_that_is_not_there_lets_nobody_in(browser, person, settings):
-    settings.TWOFA_LOGIN_STOREFRONT = "Nowhere"
-    with unchanged(), pytest.raises(ImproperlyConfigured):
+@pytest.mark.parametrize("setting", ["TWOFA_LOGIN_STOREFRONT", "TWOFA_LOGIN_CAMPAIGN"])
+@pytest.mark.parametrize("value", ["Nowhere", None])
+def test_setting_that_names_nothing_is_an_error_that_names_it(browser, person, settings, setting, value):
+    setattr(settings, setting, value)
+    with unchanged(), pytest.raises(ImproperlyConfigured, match=setting):
         give_password(browser, person)
     assert is_out(browser)
+
+
+def test_campaign_that_the_storefront_does_not_serve_is_an_error(browser, person, shop):
+    shop.storefront.campaigns.clear()
+    with unchanged(), pytest.raises(ImproperlyConfigured, match="TWOFA_LOGIN_CAMPAIGN"):
+        give_password(browser, person)
 
 
 @pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])

@@ -21,7 +21,7 @@ from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
 from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
-from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
+from twofa.models import ActorKind, Campaign, Challenge, Device, Participant, Purpose, Storefront
 
 
 def begin(request: HttpRequest, user: Any) -> None:
@@ -41,7 +41,7 @@ def begin(request: HttpRequest, user: Any) -> None:
 
 def _participant(user: Any) -> Participant:
     """Return who the user is in the campaign: one at most. Raises: OnboardingIncomplete where that is nobody."""
-    rows = Participant.objects.select_related("campaign").filter(erased_at=None, campaign__slug=conf.login_campaign)
+    rows = Participant.objects.select_related("campaign").filter(erased_at=None, campaign=campaign())
     participant = rows.filter(user=user).first()
     if participant is None:
         raise OnboardingIncomplete(_("You are not registered for signing in here. Ask the staff."))
@@ -53,6 +53,19 @@ def storefront() -> Storefront:
     row = Storefront.objects.filter(name=conf.login_storefront, is_active=True).first()
     if row is None:
         raise ImproperlyConfigured("TWOFA_LOGIN_STOREFRONT is not the name of an active storefront.")
+    return row
+
+
+def campaign() -> Campaign:
+    """Return the campaign in which whoever signs in is a participant. Raises: ImproperlyConfigured.
+
+    Not a refusal like any other: who reads that they are not registered asks staff who cannot know better.
+    """
+    row = Campaign.objects.filter(slug=conf.login_campaign, storefronts=storefront()).first()
+    if row is None:
+        raise ImproperlyConfigured(
+            "TWOFA_LOGIN_CAMPAIGN is not the slug of a campaign that the storefront of TWOFA_LOGIN_STOREFRONT serves."
+        )
     return row
 
 
