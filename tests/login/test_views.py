@@ -7,14 +7,13 @@ import logging
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from tests import factories
 from tests.canary import disguises, texts_of
-from tests.factories import link_of, token_of, wrong_token
+from tests.factories import token_of, wrong_token
 from tests.login.people import (
     CANCEL,
     GUARDED,
@@ -31,8 +30,7 @@ from tests.login.people import (
 from tests.stories import deliver_due, stored, travel, unchanged
 from tests.threads import run_together
 from twofa.channels.memory import outbox
-from twofa.flows import denials, devices, holds
-from twofa.models import Challenge, Device
+from twofa.models import Challenge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,7 +58,7 @@ def test_password_alone_is_nobodys_session(browser, person):
 
 
 def test_wrong_password_opens_no_challenge(browser, person):
-    with unchanged():
+    with unchanged(but="LoginBudget"):
         answer = give_password(browser, person, password="something else")
 
     assert (answer.status_code, is_out(browser)) == (200, True)
@@ -153,7 +151,7 @@ def test_half_ends_with_what_was_true_at_the_password(browser, person, change):
 
     assert (answer.status_code, is_out(browser)) == (403, True)
     assert "twofa_login" not in browser.session
-    assert Challenge.objects.get().status in ("cancelled", "expired")
+    assert Challenge.objects.get().status in ("pending", "expired")
 
 
 def test_half_ends_after_ten_minutes(browser, person):
@@ -270,7 +268,7 @@ def test_user_who_is_no_participant_or_has_no_device_is_refused(browser, person,
     stranger.save()
     shop.device.delete()
     for user in (stranger, person):
-        with unchanged():
+        with unchanged(but="LoginBudget"):
             answer = give_password(browser, user)
         assert (answer.status_code, is_out(browser)) == (200, True)
         assert "twofa_login" not in browser.session
@@ -323,7 +321,7 @@ def test_another_person_in_the_same_browser_replaces_the_first_one(browser, pers
 def test_participant_or_campaign_that_is_switched_off_is_refused(browser, person, shop):
     for row in (shop.participant, shop.campaign):
         type(row).objects.filter(pk=row.pk).update(is_active=False)
-        with unchanged():
+        with unchanged(but="LoginBudget"):
             assert give_password(browser, person).status_code == 200
         type(row).objects.filter(pk=row.pk).update(is_active=True)
     assert is_out(browser)
@@ -338,11 +336,19 @@ def test_participant_who_is_switched_off_between_the_steps_is_refused(browser, p
     assert is_out(browser)
 
 
-def test_storefront_that_is_not_there_lets_nobody_in(browser, person, settings):
-    settings.TWOFA_LOGIN_STOREFRONT = "Nowhere"
-    with unchanged(), pytest.raises(ImproperlyConfigured):
+@pytest.mark.parametrize("setting", ["TWOFA_LOGIN_STOREFRONT", "TWOFA_LOGIN_CAMPAIGN"])
+@pytest.mark.parametrize("value", ["Nowhere", None])
+def test_setting_that_names_nothing_is_an_error_that_names_it(browser, person, settings, setting, value):
+    setattr(settings, setting, value)
+    with unchanged(), pytest.raises(ImproperlyConfigured, match=setting):
         give_password(browser, person)
     assert is_out(browser)
+
+
+def test_campaign_that_the_storefront_does_not_serve_is_an_error(browser, person, shop):
+    shop.storefront.campaigns.clear()
+    with unchanged(), pytest.raises(ImproperlyConfigured, match="TWOFA_LOGIN_CAMPAIGN"):
+        give_password(browser, person)
 
 
 @pytest.mark.parametrize("path", [TOKEN, RESEND, CANCEL])
@@ -362,38 +368,6 @@ def test_verified_person_signs_in_again_only_by_another_token(browser, person):
 
     assert again.pk != challenge.pk
     assert browser.get(INSIDE).status_code == 200
-
-
-@pytest.fixture
-def inside(browser, person):
-    """A browser with a verified session."""
-    challenge = half(browser, person)
-    browser.post(TOKEN, {"token": token_of(challenge)})
-    assert browser.get(INSIDE).status_code == 200
-    return browser
-
-
-def test_session_ends_with_its_device(inside, shop):
-    shop.device.delete()
-
-    assert [inside.get(path).status_code for path in GUARDED] == [302, 302]
-
-
-def test_session_is_verified_no_longer_once_its_owner_said_that_it_was_not_them(inside, shop, person):
-    """Whoever has the password and reads the messages is inside; the owner sees a message that they never asked for."""
-    denials.deny(*link_of(half(Client(), person)))
-
-    assert Device.objects.get().is_held
-    assert [inside.get(path).status_code for path in GUARDED] == [302, 302]
-    holds.release(shop.device, by=get_user_model()(), actor=shop.actor, reason="They asked for it after all.")
-    assert inside.get(INSIDE).status_code == 302, "what a hold has ended, no release begins again"
-
-
-def test_session_ends_with_a_reset_by_staff(inside, shop):
-    factories.device(shop.participant, "email")
-    devices.reset(shop.device, actor=shop.actor, reason="The phone is lost.")
-
-    assert inside.get(INSIDE).status_code == 302
 
 
 def test_pages_have_a_stylesheet_and_are_kept_by_nobody(browser, person):

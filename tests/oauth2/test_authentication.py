@@ -211,9 +211,9 @@ def for_another_api(shop: Any) -> str:
 
 
 MADE = [
-    revoked, expired, unlinked, of_a_link_before, never_linked, of_nobody, of_a_deleted_application, of_an_inactive_storefront,
-    of_a_person, of_a_person_whose_application_became_a_backend, of_an_application_that_is_for_people_now,
-    of_an_application_that_is_public_now, for_another_api,
+    revoked, expired, unlinked, of_a_link_before, never_linked, of_nobody, of_a_deleted_application,
+    of_an_inactive_storefront, of_a_person, of_a_person_whose_application_became_a_backend,
+    of_an_application_that_is_for_people_now, of_an_application_that_is_public_now, for_another_api,
 ]  # fmt: skip
 
 

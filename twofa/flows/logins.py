@@ -6,6 +6,7 @@ up an attempt. And nothing of the password is kept between the two calls: the se
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -164,21 +165,6 @@ def _second_factor(
         return _judge(buyer, token, storefront, actor)
 
 
-@retried_once
-def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Challenge:
-    """Ask whoever gave a right password elsewhere for the token, within the same pauses as a login over the API.
-
-    Wherever else they have begun, it is the open challenge that they are asked to answer: another one for each browser
-    would be as many messages, and soon too many that wait.
-
-    Raises: as :func:`log_in` after a right password.
-    """
-    with transaction.atomic(durable=True):
-        buyer = buyers.locked(participant.external_id, storefront=storefront, slug=participant.campaign.slug)
-        buyer.ensure_active()
-        return _asked(buyer, storefront, actor)
-
-
 def is_needed(participant: Participant) -> bool:
     """Tell whether a participant logs in with a token: who chose a method, and everybody where the campaign says so."""
     return (
@@ -186,21 +172,56 @@ def is_needed(participant: Participant) -> bool:
     )
 
 
+@retried_once
+def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Challenge:
+    """Return what whoever gave a right password answers on a page: the person's open login, or a new one.
+
+    One for all their browsers: if each had its own, whoever knows the password, or closes three browsers, would keep
+    them out by the cap on open challenges. And no message leaves for one that is open, unless nothing that was sent
+    can be typed any more: the page has a button for it.
+
+    Raises: NotFound, NotActive, OnboardingIncomplete, ChannelUnavailable, DestinationNotAllowed, ResendCooldown,
+    FailedAttemptsBudget, SendBudget, TooManyOpenChallenges.
+    """
+    with transaction.atomic(durable=True):
+        buyer = buyers.locked(participant.external_id, storefront=storefront, slug=participant.campaign.slug)
+        buyer.ensure_active()
+        known = _open(buyer, storefront)
+        if known is None:
+            return _opened(buyer, storefront, actor)
+        if known.delivery_status in Delivery.UNDELIVERED or known.is_token_expired(buyer.at):
+            # Where none may be sent, the page says so whenever its button is pressed; there they can begin anew.
+            with suppress(TwoFactorError):
+                known.read_at = renewals.renew(known, actor=actor)
+        return known
+
+
 def _asked(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge:
     """Return the challenge to answer: the open one, with a new message where the last one is old; or a new one."""
-    known = _last(buyer, storefront)
-    if known is not None and not known.is_final and not known.is_past_deadline(buyer.at):
-        # Whoever may type no token today is not asked for one.
-        used = facts.standing(known).failed_attempts
-        issuing.ensure_attempts_left(used, buyer.campaign, buyer.participant.pk)
-        if not _is_outdated(known, buyer):
-            return known
+    known = _open(buyer, storefront)
+    if known is None:
+        return _opened(buyer, storefront, actor)
+    if _is_outdated(known, buyer):
         known.read_at = renewals.renew(known, actor=actor)
-        return known
+    return known
+
+
+def _open(buyer: Buyer, storefront: Storefront) -> Challenge | None:
+    known = _last(buyer, storefront)
+    if known is None or known.is_final or known.is_past_deadline(buyer.at):
+        return None
+    # Whoever may type no token today is not asked for one.
+    used = facts.standing(known).failed_attempts
+    issuing.ensure_attempts_left(used, buyer.campaign, buyer.participant.pk)
+    return known
+
+
+def _opened(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge:
+    """Open a login. Not while the last one's message is a moment old: to cancel is no way around the pause."""
     sent = Challenge.objects.filter(participant=buyer.participant, purpose=Purpose.LOGIN)
     renewals.ensure_none_lately(sent, buyer.at)
-    ask = challenges.Ask(buyer.participant.external_id, Purpose.LOGIN)
-    return challenges.open_for(buyer, ask, storefront=storefront, actor=actor)
+    asked = challenges.Ask(buyer.participant.external_id, Purpose.LOGIN)
+    return challenges.open_for(buyer, asked, storefront=storefront, actor=actor)
 
 
 def _is_outdated(challenge: Challenge, buyer: Buyer) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import django_otp
 from django.contrib import auth
@@ -23,30 +22,23 @@ from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, Tw
 from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
 from twofa.flows.next_actions import HELD
-from twofa.models import ActorKind, Challenge, Device, Participant, Purpose, Storefront
+from twofa.models import ActorKind, Campaign, Challenge, Device, Participant, Purpose, Storefront
 
 
 def begin(request: HttpRequest, user: Any) -> None:
     """Ask whoever gave a right password for a token, and keep half a sign-in.
 
-    Whoever gives the password again is asked for the token that is on its way: no second message leaves.
+    A person's browsers share one challenge: each has given the password, and the token lets in one of them.
 
     Raises: as :func:`logins.ask`; OnboardingIncomplete where the user is no participant.
     """
     known = halves.find(request)
-    waiting = _waiting(known) if known is not None else None
-    if waiting is not None and known is not None and known.person() == user:
-        challenge = waiting
-    else:
+    if known is not None and known.person() != user:
         cancel(request)
-        challenge = _opened(user)
-    halves.begin(request, user, challenge.pk)
-
-
-def _opened(user: Any) -> Challenge:
     participant = _participant(user)
     _ensure_verifiable(participant)
-    return logins.ask(participant, storefront=storefront(), actor=_actor(participant))
+    challenge = logins.ask(participant, storefront=storefront(), actor=_actor(participant))
+    halves.begin(request, user, challenge.pk)
 
 
 def _ensure_verifiable(participant: Participant) -> None:
@@ -64,7 +56,7 @@ def _ensure_verifiable(participant: Participant) -> None:
 
 def _participant(user: Any) -> Participant:
     """Return who the user is in the campaign: one at most. Raises: OnboardingIncomplete where that is nobody."""
-    rows = Participant.objects.select_related("campaign").filter(erased_at=None, campaign__slug=conf.login_campaign)
+    rows = Participant.objects.select_related("campaign").filter(erased_at=None, campaign=campaign())
     participant = rows.filter(user=user).first()
     if participant is None:
         raise OnboardingIncomplete(_("You are not registered for signing in here. Ask the staff."))
@@ -76,6 +68,19 @@ def storefront() -> Storefront:
     row = Storefront.objects.filter(name=conf.login_storefront, is_active=True).first()
     if row is None:
         raise ImproperlyConfigured("TWOFA_LOGIN_STOREFRONT is not the name of an active storefront.")
+    return row
+
+
+def campaign() -> Campaign:
+    """Return the campaign in which whoever signs in is a participant. Raises: ImproperlyConfigured.
+
+    Not a refusal like any other: who reads that they are not registered asks staff who cannot know better.
+    """
+    row = Campaign.objects.filter(slug=conf.login_campaign, storefronts=storefront()).first()
+    if row is None:
+        raise ImproperlyConfigured(
+            "TWOFA_LOGIN_CAMPAIGN is not the slug of a campaign that the storefront of TWOFA_LOGIN_STOREFRONT serves."
+        )
     return row
 
 
@@ -143,20 +148,19 @@ def takes_recovery_codes(challenge: Challenge) -> bool:
 
 
 def cancel(request: HttpRequest) -> None:
-    """Forget half a sign-in, and end its challenge: its token opens nothing any more."""
+    """Forget half a sign-in, and end its challenge: its token opens nothing any more.
+
+    A half that has ended itself ends no challenge: another browser of the person, who has given the password of today,
+    may be about to answer it.
+    """
     half = halves.find(request)
+    found = waiting(half) if half is not None else None
     halves.end(request)
-    if half is not None:
-        _cancel(half.challenge_id)
-
-
-def _cancel(pk: UUID) -> None:
-    # What has ended meanwhile needs no end.
-    with suppress(TwoFactorError):
-        of = storefront()
-        challenge = challenges.get(pk, storefront=of)
-        if challenge.purpose == Purpose.LOGIN:
-            challenges.cancel(pk, storefront=of, actor=_actor(_of(challenge)))
+    if found is not None:
+        # What has ended meanwhile needs no end.
+        with suppress(TwoFactorError):
+            challenge = found[1]
+            challenges.cancel(challenge.pk, storefront=storefront(), actor=_actor(_of(challenge)))
 
 
 def _held(half: Half) -> tuple[Any, Challenge]:

@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
 from twofa.conf import conf
-from twofa.contrib.login import halves, signing_in
+from twofa.contrib.login import halves, passwords, signing_in
 from twofa.contrib.login.forms import TokenForm
 from twofa.contrib.login.halves import Half
 from twofa.contrib.login.sentences import told
@@ -67,6 +67,9 @@ class TwoFactorLoginView(LoginView):
             # Of a password alone: sent on, they would come back from the page that asks for more, for ever.
             self.redirect_authenticated_user = False
         return super().dispatch(request, *args, **kwargs)
+
+    def get_form_class(self) -> type[AuthenticationForm]:
+        return passwords.counted(super().get_form_class())
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Ask for the token; nobody is signed in."""
