@@ -145,6 +145,29 @@ def test_codes_that_a_lost_phone_agreed_to_outlive_it(shop):
     assert RecoveryCode.objects.count() == len(codes)
 
 
+def test_codes_that_the_owner_did_not_ask_for_end_with_their_word(shop):
+    """The thief printed them at once, and the owner reads the message a minute later."""
+    older = agreed(shop, CODES)
+    recovery_codes.issue(shop.participant, authorization=older.pk, **of(shop))
+    travel(timedelta(minutes=1))
+    stolen = agreed(shop, CODES)
+    recovery_codes.issue(shop.participant, authorization=stolen.pk, **of(shop))
+    travel(timedelta(minutes=1))
+    deny(older)
+    assert recovery_codes.left(shop.participant) == 10
+    deny(stolen)
+    assert recovery_codes.left(shop.participant) == 0
+
+
+def test_codes_that_another_challenge_let_be_made_stay_whatever_is_denied(shop):
+    recovery_codes.issue(shop.participant, authorization=agreed(shop, CODES).pk, **of(shop))
+    travel(timedelta(minutes=1))
+    for purpose in (CODES, ADD):
+        deny(factories.step_up(shop, purpose))
+        Device.objects.update(held_at=None, confirmed=True)
+    assert recovery_codes.left(shop.participant) == 10
+
+
 def test_contact_after_an_app_that_staff_reset_cools_off(shop, app):
     """They were talked into it, and whoever did that registers a phone: it is not the first factor."""
     Campaign.objects.update(device_cooling_off=timedelta(days=1))

@@ -16,7 +16,17 @@ from django.db.models import Q
 
 from twofa import correlation
 from twofa.exceptions import NotFound
-from twofa.flows import batch_ends, batch_rows, challenges, holds, redemptions, reservations, schedules, verdicts
+from twofa.flows import (
+    batch_ends,
+    batch_rows,
+    challenges,
+    holds,
+    recovery_codes,
+    redemptions,
+    reservations,
+    schedules,
+    verdicts,
+)
 from twofa.flows.history import Actor, Trail
 from twofa.flows.holds import NOT_ME
 from twofa.flows.transactions import retried_once
@@ -115,6 +125,7 @@ def _deny(pk: UUID, sent_to: Device) -> _Outcome:
         too_late = challenge.status == Challenge.Status.APPROVED and not _withdraw(challenge.redemption, trail)
         if not challenge.is_final:
             _stop(challenge, trail)
+        recovery_codes.forget_denied(challenge)
         device = challenge.device
         others = [] if device is None else holds.hold(device, trail)
         case = _open(challenge, sent_to, trail, too_late=too_late)

@@ -19,7 +19,7 @@ from twofa.exceptions import TokenInvalid, TokenMalformed, TwoFactorError
 from twofa.flows import agreements, alarms
 from twofa.flows.history import Actor, Trail
 from twofa.flows.transactions import retried_once
-from twofa.models import CODES, Agreement, Authenticator, Device, Participant, RecoveryCode, Storefront
+from twofa.models import CODES, Agreement, Authenticator, Challenge, Device, Participant, RecoveryCode, Storefront
 from twofa.models.clock import now
 
 GROUPS, GROUP = 4, 4
@@ -60,6 +60,26 @@ def forget_unagreed(participant: Participant) -> None:
     codes = RecoveryCode.objects.filter(participant=participant)
     at = codes.aggregate(at=Max("created_at"))["at"]
     if at is not None and not any(agreements.stood(model, participant.pk, at) for model in (Device, Authenticator)):
+        codes.delete()
+
+
+def forget_denied(challenge: Challenge) -> None:
+    """Delete the codes of a locked participant that a challenge let be made, where its owner says "it was not me".
+
+    Whoever had the phone and a session for a minute would come in by them, past each factor that follows. Older ones
+    stay, and those that a later challenge let be made: whoever reads the owner's mail takes no paper away.
+    """
+    codes = RecoveryCode.objects.filter(participant=challenge.participant_id)
+    at = codes.aggregate(at=Max("created_at"))["at"]
+    if challenge.purpose != Agreement.MAKE_CODES or at is None:
+        return
+    answered = Challenge.objects.filter(
+        participant=challenge.participant_id,
+        purpose=Agreement.MAKE_CODES,
+        status=Challenge.Status.APPROVED,
+        ended_at__lte=at,
+    )
+    if answered.order_by("-ended_at").first() == challenge:
         codes.delete()
 
 
