@@ -43,7 +43,7 @@ def test_held_app_is_told_before_a_recovery_code_is_used_up(browser, person, sho
     """Its session would not be verified, and lead back to the sign-in for ever."""
     active(shop, App(monkeypatch))
     Authenticator.objects.update(held_at=now(), confirmed=False)
-    with unchanged():
+    with unchanged(but="LoginBudget"):
         answer = give_password(browser, person)
 
     assert (answer.status_code, is_out(browser)) == (200, True)
