@@ -61,7 +61,9 @@ def of(delivery: Delivery, locale: str) -> dict[str, Any]:
     is_plain = challenge is not None and not _asks_another(delivery, challenge)
     limits = _limits(delivery.channel, delivery.event, is_plain=is_plain)
     context = _common(delivery.campaign, delivery.channel, locale, limits)
-    context |= {"sequence": delivery.generation, "destination": delivery.context.get("destination", ""), "not_me": ""}
+    # Of an app it is what its owner called it, or whoever let theirs in.
+    destination = wording.safe(delivery.context.get("destination", ""), limit=_AMPLE["requester"])
+    context |= {"sequence": delivery.generation, "destination": destination, "not_me": ""}
     if challenge is None:
         context |= _about_notice(delivery, locale, limits)
     else:

@@ -13,7 +13,7 @@ from tests import factories
 from tests.authenticators import App, agreed, enrol
 from tests.papers import decide, submitted
 from tests.stories import refused, tamper
-from twofa import totp
+from twofa import contents, totp
 from twofa.exceptions import (
     Invalid,
     NotActive,
@@ -335,3 +335,14 @@ def test_own_one_is_not_released_and_nobody_is_told(shop, app, active):
         authenticators.release(active, by=active.user, actor=shop.actor, reason="It was me")
     with refused(OnboardingIncomplete):
         verify(shop, active, app.code())
+
+
+def test_name_of_an_app_says_nothing_for_us_in_a_notice(shop, app):
+    """A campaign's own text may show it, to every contact of whom the app was added to."""
+    name = "https://evil.example, call 0800 555 1234: your code is 482913"
+    enrolment = enrol(shop, name=name, authorization=agreed(shop, "step_up:authenticator_add").pk)
+    app.read(enrolment.uri)
+    authenticators.confirm(enrolment.authenticator, token=app.code(), actor=shop.actor)
+    notice = Delivery.objects.select_related("campaign", "participant").get(event="authenticator.activated")
+    shown = contents.of(notice, "en")["destination"]
+    assert [part for part in ("evil", "0800", "482913") if part in shown] == []
