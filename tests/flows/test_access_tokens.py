@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from tests import factories
-from tests.factories import access_token, account
+from tests.factories import access_token, account, link_of, token_of
+from tests.logins import asked_for, log_in
 from tests.stories import STAFF, refused, travel, unchanged
-from twofa.exceptions import NotAuthenticated, NotFound, Unavailable
+from twofa.exceptions import ChallengeClosed, NotAuthenticated, NotFound, Unavailable
 from twofa.flows import access_tokens, denials, devices, erasures
 from twofa.flows.access_tokens import Bearer, Issued, OpaqueIssuer
 from twofa.models import AccessToken, Event, Participant, Storefront
@@ -178,6 +179,33 @@ def test_host_may_issue_tokens_of_its_own(shop, settings):
     assert not AccessToken.objects.exists()
     with refused(Unavailable):
         access_tokens.authenticate("nonsense")
+
+
+@pytest.mark.parametrize("lose", ["deny", "reset", "nothing"])
+def test_token_that_is_issued_while_a_factor_is_taken_away_is_given_to_nobody(shop, monkeypatch, lose):
+    """An issuer takes its time, and the owner presses “it was not me” meanwhile."""
+    name = account(shop.participant)
+    login = asked_for(shop, name)
+    link, issue = link_of(login), OpaqueIssuer.issue
+
+    def slow(issuer, **about):
+        issued = issue(issuer, **about)
+        if lose == "deny":
+            denials.deny(*link)
+        elif lose == "reset":
+            devices.reset(shop.device, actor=STAFF, reason="Lost.")
+        # As if it had come a moment later.
+        AccessToken.objects.update(revoked_at=None)
+        return issued
+
+    monkeypatch.setattr(OpaqueIssuer, "issue", slow)
+    if lose == "nothing":
+        assert log_in(shop, name, token_of(login))
+        return
+    with pytest.raises(ChallengeClosed):
+        log_in(shop, name, token_of(login))
+    assert not AccessToken.objects.filter(revoked_at=None).exists()
+    assert not Event.objects.filter(type="participant.logged_in").exists()
 
 
 @pytest.mark.parametrize(

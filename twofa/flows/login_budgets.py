@@ -40,6 +40,7 @@ def charge(username: str, *, storefront: Storefront, campaign: Campaign) -> Logi
         # so that no count of statements tells which names have logged in (OWASP ASVS 6.3.8).
         LoginBudget.objects.bulk_create([LoginBudget(**key, since=at)], ignore_conflicts=True)
         row = LoginBudget.objects.select_for_update(no_key=True).get(**key)
+        row.charged_at = at
         if at - row.since >= WINDOW:
             row.failures, row.since = 0, at
         wait = row.since + WINDOW - at

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate, get_user_model
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
@@ -45,6 +46,8 @@ from twofa.models import (
     Campaign,
     Challenge,
     Delivery,
+    Event,
+    Failure,
     LoginGrant,
     Method,
     Participant,
@@ -52,12 +55,13 @@ from twofa.models import (
     Storefront,
     TwoFactorMode,
 )
-from twofa.models.clock import now
+from twofa.models.clock import Clock
 
 logger = correlation.get_logger(__name__)
 
 RETRY_AFTER = 5
 """Seconds after which a storefront may ask again, where one of the host's backends did not answer."""
+_FACTOR_LOST = ("device.held", "device.revoked", "authenticator.revoked")
 NOBODY = 0
 """The key of no participant: looked up where there is none, so that each refusal costs the same."""
 
@@ -115,11 +119,28 @@ def log_in(
         raise refusal
     # After the commit that used the token up: an issuer of the host's may be a service far away.
     issued = access_tokens.issue(participant, storefront=storefront)
-    with transaction.atomic():
-        trail = Trail(actor, now())
-        trail.add("participant.logged_in", participant, proved_by=proved_by)
-        trail.write()
+    _record(participant, proved_by, actor, since=budget.charged_at)
     return LoggedIn(participant, issued)
+
+
+def _record(participant: Participant, proved_by: str, actor: Actor, *, since: datetime) -> None:
+    """Tell the trail who logged in. Raises: ChallengeClosed where a factor of theirs was taken away meanwhile.
+
+    Whoever says "it was not me" ends what was issued: what is issued in the same moment must not come after it.
+    """
+    lost = Event.objects.filter(participant=OuterRef("pk"), type__in=_FACTOR_LOST, created_at__gte=since)
+    own = Participant.objects.filter(pk=participant.pk)
+    at, is_lost = own.values_list(Clock(), Exists(lost)).get()
+    with transaction.atomic():
+        trail = Trail(actor, at)
+        if is_lost:
+            locked = Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+            access_tokens.revoke_all(locked, trail, reason=Failure.DEVICE_REVOKED)
+        else:
+            trail.add("participant.logged_in", participant, proved_by=proved_by)
+        trail.write()
+    if is_lost:
+        raise ChallengeClosed
 
 
 @sensitive_variables()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +19,9 @@ class LoginBudget(models.Model):
     username_hash = models.BinaryField(_("hash of the name"), max_length=32, editable=False)
     failures = models.PositiveSmallIntegerField(_("wrong passwords"), default=0)
     since = models.DateTimeField(_("since"))
+
+    # When the password was charged that is looked at now: no column.
+    charged_at: datetime
 
     class Meta:
         verbose_name = _("login budget")
