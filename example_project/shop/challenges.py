@@ -11,7 +11,11 @@ def read(client: Client, pk: str) -> Row:
     return client.call("get_challenge", "GET", f"/challenges/{pk}/")
 
 
-def resend(client: Client, pk: str, nonce: str) -> Row:
-    """Send another token; the same showing of a page, by its ``nonce``, asks once. Raises: Refused."""
-    key = f"resend-{pk}-{nonce}" if nonce else None
-    return client.call("resend_challenge_token", "POST", f"/challenges/{pk}/resend/", {}, key=key)
+def resend(client: Client, pk: str, nonce: str, channel: str) -> Row:
+    """Send another token; the same showing of a page, by its ``nonce``, asks once. Raises: Refused.
+
+    ``channel`` is empty, or the one that was chosen in place of an authenticator app.
+    """
+    key = f"resend-{pk}-{nonce}{channel}" if nonce else None
+    body = {"channel": channel} if channel else {}
+    return client.call("resend_challenge_token", "POST", f"/challenges/{pk}/resend/", body, key=key)

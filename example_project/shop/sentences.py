@@ -200,6 +200,11 @@ OWN: dict[str, Sentence] = {
         _("Begin with your phone or e-mail"), _("The token of a moment ago is not valid here."), "info"
     ),
     "method_chosen": Sentence(_("It was changed"), _("From now on your tokens come that way."), "done"),
+    "method_app": Sentence(
+        _("It was changed"),
+        _("You sign in with a code of your app from now on. The token of an order may still come by message."),
+        "done",
+    ),
     "method_off": Sentence(
         _("Two-factor is off"), _("Your password alone lets you in, where the programme allows it."), "done"
     ),

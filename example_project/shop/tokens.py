@@ -25,6 +25,12 @@ def nonce_of(visit: Visit) -> str:
     return text if _NONCE.match(text) else ""
 
 
+def channel_of(visit: Visit) -> str:
+    """Return the channel that was chosen in place of an authenticator app, or an empty text."""
+    channel = visit.request.POST.get("channel", "")
+    return channel if channel in words.CHANNELS else ""
+
+
 def order_context(visit: Visit, row: Row) -> dict[str, Any]:
     """Return the state of the challenge of an order, or of several at once, as their page shows it."""
     challenge, campaign = row["two_factor"]["challenge"], visit.api.campaign()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +30,13 @@ def test_reset_erases_the_secret_with_a_reason_and_a_name(world: World, staff: C
     assert (row.status, row.secret) == ("revoked", None)
     event = Event.objects.get(type="authenticator.revoked")
     assert (event.actor, event.data["reason"]) == ("maria", REASON["reason"])
+
+
+@pytest.mark.parametrize("model", ["authenticator", "device"])
+def test_page_of_a_reset_says_what_ends_with_it(world: World, boss: Client, model: str):
+    shown = boss.get(page(model, "reset", world.rows[model].pk)).content.decode()
+
+    assert "access tokens are revoked" in html.unescape(shown)
 
 
 @pytest.mark.django_db(transaction=True)

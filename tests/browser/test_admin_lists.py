@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -26,6 +27,22 @@ def test_filters_are_folded_on_a_phone(
         visitor.page.locator(".twofa-fold > summary").press("Enter")
         assert first.is_visible()
     assert visitor.troubles == []
+
+
+@pytest.mark.parametrize("language", ["en", "pt-br", "es"])
+def test_list_shows_all_of_its_columns_on_a_small_desktop(
+    language: str, lived: World, settings: Any, boss: Client, signed_in: Callable[..., Visitor]
+):
+    settings.LANGUAGE_CODE = language
+    visitor = signed_in(boss, locale=language)
+    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+
+    wide = {}
+    for model in ("accesstoken", "authenticator", "challenge", "delivery", "device", "participant", "redemption"):
+        visitor.go(page(model, "changelist"))
+        wide[model] = visitor.page.locator(".results").evaluate("(list) => list.scrollWidth - list.clientWidth")
+
+    assert {model: more for model, more in wide.items() if more > 0} == {}
 
 
 def test_long_filter_is_folded_while_nothing_is_chosen_in_it(

@@ -61,6 +61,8 @@ def test_frame_keeps_its_lines(code: str, served: Served, visit: Callable[..., V
     customer = arrive(served, visit, code)
     page = customer.page
     page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    customer.visitor.go("/sign-in/")
+    assert page.evaluate("document.querySelector('.brand').scrollHeight") <= 44, "beside both ways in as well"
     customer.sign_in("everyday:ana")
     customer.order("mug")  # leaves a balance with decimals
 

@@ -92,6 +92,7 @@ def test_sign_in_by_app_and_by_a_recovery_code(armed):
     bia, phone, codes = armed
     bia.get("/safety/")
     bia.send("/safety/", method="totp")
+    assert "You sign in with a code of your app from now on." in bia.page
     bia.send("/sign-out/")
     outbox.clear()
 
@@ -106,6 +107,31 @@ def test_sign_in_by_app_and_by_a_recovery_code(armed):
     bia.send("/sign-in/token/", password=PASSWORD, token=codes[0].lower())
     assert "Bia Lima" in bia.page
     assert "9 codes are left." in bia.get("/safety/")
+
+
+def test_token_is_sent_in_the_place_of_the_app(armed):
+    bia, _phone, _codes = armed
+    bia.get("/safety/")
+    bia.send("/safety/", method="totp")
+    page = begin(bia, "recovery_codes")
+    assert "Valid for another" not in page, "the code of an app is another one every half minute"
+    assert re.findall(r'<option value="(\w+)"', page) == ["sms"], "by what she has"
+    outbox.clear()
+    bia.send("/safety/agree/recovery_codes/resend/", channel="sms")
+    assert "A new token is on its way" in bia.page
+    bia.send("/safety/agree/recovery_codes/", token=latest_token())
+    assert len(_CODE.findall(bia.page)) == 10
+
+    bia.send("/sign-out/")
+    come_back(bia)
+    bia.send("/sign-in/resend/", channel="email")
+    assert bia.path == "/sign-in/token/"
+    assert "Type the code of your authenticator app" in bia.page
+    assert "That channel cannot be used now" in bia.page
+    bia.get("/sign-in/token/")
+    bia.send("/sign-in/resend/", channel="sms")
+    bia.send("/sign-in/token/", password=PASSWORD, token=latest_token())
+    assert "Bia Lima" in bia.page
 
 
 def test_off_is_offered_where_the_programme_leaves_it_to_the_member(world: World, bia: Shopper):

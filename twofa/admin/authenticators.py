@@ -56,8 +56,9 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
             label=_("Reset the authenticator app"),
             permissions=("twofa.view_authenticator", "twofa.reset_device"),
             explanation=_(
-                "Its secret is erased, so no code of it is taken any more, and every verified contact of the "
-                "participant is told. Be sure that you speak with the participant: this is what a thief asks for."
+                "Its secret is erased, so no code of it is taken any more; the participant's access tokens are "
+                "revoked, and every verified contact of theirs is told. Be sure that you speak with the participant: "
+                "this is what a thief asks for."
             ),
             done=_("The authenticator app was reset."),
             run=authenticators.reset,

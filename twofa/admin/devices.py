@@ -73,9 +73,9 @@ class DeviceAdmin(ReadOnlyAdmin):
             label=_("Reset the device"),
             permissions=("twofa.view_device", "twofa.reset_device"),
             explanation=_(
-                "The device is revoked, its open challenges are cancelled, and every verified contact of the "
-                "participant is told, this one too. Be sure that you speak with the participant: this is what a thief "
-                "asks for."
+                "The device is revoked, its open challenges are cancelled, the participant's access tokens are "
+                "revoked, and every verified contact of theirs is told, this one too. Be sure that you speak with the "
+                "participant: this is what a thief asks for."
             ),
             done=_("The device was reset."),
             run=devices.reset,

@@ -22,7 +22,18 @@ from twofa.admin.sections import Cell, Section, cells, moment, tone_of
 from twofa.admin.timelines import LATEST_EVENTS, timeline
 from twofa.flows import methods
 from twofa.flows.disclosures import show_document_number
-from twofa.models import Approver, Authenticator, Case, Device, Event, IdentityDocument, Method, Participant, Redemption
+from twofa.models import (
+    AccessToken,
+    Approver,
+    Authenticator,
+    Case,
+    Device,
+    Event,
+    IdentityDocument,
+    Method,
+    Participant,
+    Redemption,
+)
 
 LATEST = 20
 TOLD = frozenset({"participant", "device", "authenticator", "recovery_codes", "approver"})
@@ -116,10 +127,10 @@ class ParticipantAdmin(ReadOnlyAdmin):
         if pictures.may_look(request) and row.documents.exists():
             review = reverse("admin:twofa_identitydocument_review", args=(row.pk,), current_app=self.admin_site.name)
             tools.append(Tool(_("Review of the documents"), review))
-        if may_view(request, Redemption):
-            listed = reverse("admin:twofa_redemption_changelist", current_app=self.admin_site.name)
-            link = f"{listed}?{urlencode({'participant__id__exact': row.pk})}"
-            tools.append(Tool(_("All redemptions"), link))
+        for model, label in ((Redemption, _("All redemptions")), (AccessToken, _("All access tokens"))):
+            if may_view(request, model):
+                listed = reverse(f"admin:twofa_{model._meta.model_name}_changelist", current_app=self.admin_site.name)
+                tools.append(Tool(label, f"{listed}?{urlencode({'participant__id__exact': row.pk})}"))
         return tools
 
     def answer(self, request: HttpRequest, action: FlowAction, row: Participant, outcome: object) -> HttpResponse:

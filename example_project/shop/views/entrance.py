@@ -15,8 +15,8 @@ from example_project.shop.client import Refused
 from example_project.shop.customers import Customer
 from example_project.shop.forms import ContactForm, JoiningForm, PasswordForm
 from example_project.shop.membership import Door, new_member, session_of
-from example_project.shop.storefront import Row
-from example_project.shop.tokens import delivery_context, new_nonce, nonce_of, token_context
+from example_project.shop.storefront import APP, Row
+from example_project.shop.tokens import channel_of, delivery_context, new_nonce, nonce_of, token_context
 from example_project.shop.views.front import known, path_after
 from example_project.shop.visits import Visit, action, page, params_of
 
@@ -71,7 +71,10 @@ def show_sign_up_token(visit: Visit) -> HttpResponse:
 
 def _token(visit: Visit, challenge: Row) -> dict[str, Any]:
     """Return what a page needs that asks for the token of a challenge that stands alone."""
-    return {**token_context(challenge, {"type": "confirm_token"}, _door(visit).campaign()), "asks_token": True}
+    campaign = _door(visit).campaign()
+    # What a member has is known once they are in: until then all that the programme has is offered in place of an app.
+    channels = campaign["two_factor"]["channels"] if challenge["channel"] == APP else []
+    return {**token_context(challenge, {"type": "confirm_token"}, campaign), "asks_token": True, "channels": channels}
 
 
 @page(public=True)
@@ -183,7 +186,7 @@ def resend_token(visit: Visit) -> HttpResponse:
         return visit.go(reverse("shop:sign-in"), "begin_again")
     here, nonce = reverse("shop:sign-up-token" if "member" in kept else "shop:sign-in-token"), nonce_of(visit)
     try:
-        challenges.resend(visit.client, kept["challenge"], nonce)
+        challenges.resend(visit.client, kept["challenge"], nonce, channel_of(visit))
     except Refused as refused:
         return visit.go(here, refused.code, params_of(refused))
     return visit.go(here, "token_sent")

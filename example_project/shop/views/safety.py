@@ -15,7 +15,7 @@ from example_project.shop.client import Refused
 from example_project.shop.forms import TokenForm
 from example_project.shop.safety import ADD, CHANGES, CODES, OFF, Safety
 from example_project.shop.storefront import APP, Row
-from example_project.shop.tokens import delivery_context, new_nonce, nonce_of, token_context
+from example_project.shop.tokens import channel_of, delivery_context, new_nonce, nonce_of, token_context
 from example_project.shop.visits import POLICY, Visit, action, page, params_of
 
 _POLICY = POLICY.replace("img-src 'self'", "img-src 'self' data:")
@@ -28,7 +28,7 @@ def show_safety(visit: Visit) -> HttpResponse:
     safety = Safety(visit.api)
     campaign, usable = visit.api.campaign(), visit.api.usable_devices()
     app = safety.app("active")
-    ways = [name for name in campaign["two_factor"]["channels"] if any(row["channel"] == name for row in usable)]
+    ways = _ways(campaign, usable)
     mode, method = campaign["two_factor"]["mode"], visit.api.participant()["two_factor_method"]
     if mode == "required" and method == "none":
         # Asked all the same: by the main contact, where nothing was chosen.
@@ -46,6 +46,12 @@ def show_safety(visit: Visit) -> HttpResponse:
     return visit.render("shop/safety.html", context)
 
 
+def _ways(campaign: Row, usable: list[Row]) -> list[str]:
+    """Return the channels by which a message can reach the member, in the programme's order."""
+    known = {row["channel"] for row in usable}
+    return [name for name in campaign["two_factor"]["channels"] if name in known]
+
+
 def session_row(row: Row, own: str) -> Row:
     """Return a session, and whether it is this one."""
     return {**row, "is_this": row["id"] == own, "since": words.moment(row["created_at"])}
@@ -60,7 +66,7 @@ def choose_method(visit: Visit) -> HttpResponse:
     visit.speak()
     answer = Safety(visit.api).switch(method)
     if answer.get("authorization") is None:
-        return visit.go(reverse("shop:safety"), "method_off" if method == "none" else "method_chosen")
+        return visit.go(reverse("shop:safety"), {"none": "method_off", APP: "method_app"}.get(method, "method_chosen"))
     device = answer["next_action"]["path"].strip("/").split("/")[1]
     customers.remember_asked(visit.request, device, OFF)
     return redirect("shop:contact", device)
@@ -92,7 +98,10 @@ def show_agree(visit: Visit, change: str) -> HttpResponse:
         challenge = challenges.read(visit.client, kept)
         if challenge["status"] != "pending":
             return visit.go(reverse("shop:safety"), "begin_again")
-        context |= token_context(challenge, {"type": "confirm_token"}, visit.api.campaign())
+        campaign = visit.api.campaign()
+        context |= token_context(challenge, {"type": "confirm_token"}, campaign)
+        if challenge["channel"] == APP:
+            context["channels"] = _ways(campaign, visit.api.usable_devices())
     return visit.render("shop/agree.html", context)
 
 
@@ -111,7 +120,7 @@ def resend_token(visit: Visit, change: str) -> HttpResponse:
     kept, nonce = customers.agreeing(visit.request, change), nonce_of(visit)
     if not kept:
         return visit.go(reverse("shop:safety"), "begin_again")
-    challenges.resend(visit.client, kept, nonce)
+    challenges.resend(visit.client, kept, nonce, channel_of(visit))
     return visit.go(reverse("shop:agree", args=[change]), "token_sent")
 
 
