@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
 from tests import factories
 from tests.admin.conftest import World, page
 from twofa.flows import devices
-from twofa.models import Challenge, Delivery, Family, in_family
+from twofa.models import Challenge, Delivery, Family, Participant, in_family
 
 DESCRIPTION = "Change of the delivery address"
 
@@ -84,3 +86,14 @@ def test_device_says_how_many_wrong_tokens_came_in_a_row(world: World, boss: Cli
     type(device).objects.filter(pk=device.pk).update(failures=73)
 
     assert "73" in boss.get(page("device", "change", device.pk)).content.decode()
+
+
+def test_way_without_a_message_has_its_name_in_the_timeline(world: World, boss: Client):
+    Participant.objects.filter(pk=world.shop.participant.pk).update(two_factor_method="totp")
+    challenge = factories.login_challenge(world.shop)
+    assert challenge.channel == "totp"
+
+    shown = boss.get(page("challenge", "change", challenge.pk)).content.decode()
+
+    assert re.search(r"<td[^>]*>\s*authenticator app\s*</td>", shown)
+    assert not re.search(r">\s*totp\s*<", shown)

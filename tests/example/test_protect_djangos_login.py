@@ -19,15 +19,10 @@ PAGE = "docs/howto/protect-djangos-login.md"
 PREMISES = ("README.md", "docs/howto/integrate.md")
 """The pages that this one goes on from: the project's own, and the user resolver of the second."""
 URLS = """
-from shop import views
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 
-urlpatterns += [
-    path("statement/", views.statement),
-    path("statement/class/", views.Statement.as_view()),
-    path("user/", login_required(lambda request: HttpResponse("a user"))),
-]
+urlpatterns += [path("user/", login_required(lambda request: HttpResponse("a user")))]
 """
 CAMPAIGN = """
 from twofa.flows import campaigns
@@ -79,11 +74,12 @@ password.force_login(boss)
 half = give_password()
 both = give_password()
 token = Challenge.objects.get(pk=both.session["twofa_login"]["challenge"]).derive_token()
-both.post("/accounts/login/token/", {"token": token})
+signed_in = both.post("/accounts/login/token/", {"token": token})
 found = {"paths": sorted({*addresses(get_resolver()), *rows()})}
 for name, browser in {"nobody": Client(), "password": password, "half": half, "both": both}.items():
     answers = {path: browser.get(path) for path in found["paths"] if not path.startswith("/api/")}
     found[name] = {path: [answer.status_code, answer.get("Location", "")] for path, answer in answers.items()}
+found["after"] = signed_in["Location"]
 found["bounced"] = password.get("/admin/?a=b")["Location"]
 print(json.dumps(found))
 """
@@ -112,19 +108,24 @@ def key(host: Host) -> str:
 @pytest.fixture(scope="module")
 def enrolled(host: Host, key: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the calls of the page were answered; then its settings are there."""
-    port = free_port()
-    server = host.start_server(port, tmp_path_factory.mktemp("log") / "server.log")
-    try:
-        wait_until(lambda: is_open(port), seconds=30, what="the server")
-        shell = HostShell(host, port, key)
-        answers = [json.loads(shell.type(block)) for block in blocks_of(PAGE) if block.kind == "host-curl"]
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+    answers = enrol(host, key, tmp_path_factory.mktemp("log") / "server.log")
     host.write(blocks_of(PAGE))
     urls: Path = host.path / "config" / "urls.py"
     urls.write_text(urls.read_text() + URLS)
     return answers
+
+
+def enrol(host: Host, key: str, log: Path) -> list[dict[str, Any]]:
+    """Make the calls of the page to a server of the host's."""
+    port = free_port()
+    server = host.start_server(port, log)
+    try:
+        wait_until(lambda: is_open(port), seconds=30, what="the server")
+        shell = HostShell(host, port, key)
+        return [json.loads(shell.type(block)) for block in blocks_of(PAGE) if block.kind == "host-curl"]
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +177,18 @@ def test_with_the_token_they_open(crawled):
 def test_admin_sends_to_the_page_of_the_password_and_back(crawled):
     assert crawled["bounced"].startswith("/admin/login/?next=/admin/")
     assert crawled["password"]["/admin/login/"] == [302, "/accounts/login/"]
+
+
+def test_who_asked_for_no_page_comes_to_one_that_is_there(crawled):
+    assert crawled["after"] == "/statement/"
+    assert crawled["both"]["/statement/"][0] == 200
+
+
+def test_who_lost_their_phone_comes_back_in_as_the_page_says(host: Host, key: str, crawled, tmp_path):
+    (block,) = [block for block in blocks_of(PAGE) if block.kind == "shell"]
+    host.manage("shell", stdin=block.code)
+    answers = enrol(host, key, tmp_path / "server.log")
+    found = json.loads(host.manage("shell", "-c", CRAWL).stdout.splitlines()[-1])
+
+    assert [answer.get("status") for answer in answers] == [None, "pending", "active"]
+    assert found["both"]["/admin/"][0] == 200

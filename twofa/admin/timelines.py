@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from twofa.admin import words
 from twofa.admin.explanations import who
 from twofa.admin.sections import Cell, Section, cells, moment, tone_of
-from twofa.models import Channel, Delivery, Event
+from twofa.models import Channel, Delivery, Event, Unbound
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -107,7 +107,7 @@ def _delivery_row(delivery: Delivery, way: Callable[[Model], str]) -> list[Cell]
 
 
 def _channel(channel: str, destination: str) -> str:
-    name = str(dict(Channel.choices).get(channel, channel))
+    name = str(dict([*Channel.choices, *Unbound.choices]).get(channel, channel))
     return " ".join(part for part in (name, destination) if part) or "—"
 
 

@@ -30,6 +30,7 @@ from twofa.models import (
     Scope,
     TokenAlphabet,
     TwoFactorMode,
+    Unbound,
     Verdict,
 )
 from twofa.models.webhook_endpoint import SUBJECTS
@@ -190,7 +191,7 @@ def _among(choices: Iterable[tuple[str, Any]]) -> Callable[[Any], str]:
     return lambda value: chosen(value if isinstance(value, list) else [str(value)], known)
 
 
-_METHOD, _CHANNEL = _among(Method.choices), _among(Channel.choices)
+_METHOD, _CHANNEL = _among(Method.choices), _among([*Channel.choices, *Unbound.choices])
 _READ: dict[str, Callable[[Any], str]] = {
     "added": lambda codenames: permissions(codenames),
     "removed": lambda codenames: permissions(codenames),

@@ -194,6 +194,7 @@ def is_needed(participant: Participant) -> bool:
 
 
 @retried_once
+@sensitive_variables()
 def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Challenge:
     """Return what whoever gave a right password answers on a page: the person's open login, or a new one.
 
