@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from tests import factories
+from tests.authenticators import enrol
 from tests.stories import STAFF, deliver_due, travel, unchanged
 from twofa.channels.memory import outbox
 from twofa.flows import abandoned_devices, devices, purges, sweeps
-from twofa.models import Challenge, Device, Event
+from twofa.models import Authenticator, Challenge, Device, Event
 from twofa.models.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +97,39 @@ def test_purge_takes_chunks_and_the_address_may_come_again(shop, pending, monkey
         pending.participant, storefront=shop.storefront, channel="email", address=ADDRESS, actor=STAFF
     )
     assert again.created
+
+
+@pytest.fixture
+def app(shop) -> Authenticator:
+    """An app whose picture was shown, and whose code nobody ever typed."""
+    shop.device.delete()
+    return enrol(shop, name="Pixel").authenticator
+
+
+def test_app_that_was_never_proved_is_revoked_and_its_secret_erased(app):
+    travel(91 * DAY)
+    assert purges.purge().counts["authenticators"] == 1
+    app.refresh_from_db()
+    assert (app.status, app.secret, app.name) == ("revoked", None, "")
+    event = Event.objects.get(type="authenticator.revoked")
+    assert (event.actor_kind, event.data) == ("worker", {"reason": "abandoned"})
+    with unchanged():
+        assert purges.purge().counts["authenticators"] == 0
+
+
+def test_app_stays_before_its_time_and_once_it_was_proved_meanwhile(app, monkeypatch):
+    travel(89 * DAY)
+    with unchanged():
+        assert list(abandoned_devices.purge_apps(now())) == []
+    travel(2 * DAY)
+    forget = abandoned_devices._forget_app
+
+    def meanwhile(*args):
+        at = now()
+        app.change(status="active", confirmed=True, activated_at=at, approves_from=at, last_step=1)
+        return forget(*args)
+
+    monkeypatch.setattr(abandoned_devices, "_forget_app", meanwhile)
+    assert list(abandoned_devices.purge_apps(now())) == [0]
+    app.refresh_from_db()
+    assert (app.status, app.name) == ("active", "Pixel")

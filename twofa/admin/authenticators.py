@@ -58,7 +58,8 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
             explanation=_(
                 "Its secret is erased, so no code of it is taken any more; the participant's access tokens are "
                 "revoked, and every verified contact of theirs is told. Be sure that you speak with the participant: "
-                "this is what a thief asks for."
+                "this is what a thief asks for. Recovery codes of theirs stay good: where it was stolen, let them make "
+                "new ones, which voids the old."
             ),
             done=_("The authenticator app was reset."),
             run=authenticators.reset,

@@ -75,7 +75,8 @@ class DeviceAdmin(ReadOnlyAdmin):
             explanation=_(
                 "The device is revoked, its open challenges are cancelled, the participant's access tokens are "
                 "revoked, and every verified contact of theirs is told, this one too. Be sure that you speak with the "
-                "participant: this is what a thief asks for."
+                "participant: this is what a thief asks for. Recovery codes of theirs stay good: where it was stolen, "
+                "let them make new ones, which voids the old."
             ),
             done=_("The device was reset."),
             run=devices.reset,

@@ -1,4 +1,4 @@
-"""Devices that were registered and never proved: an address that may be anybody's, kept for nothing after a while."""
+"""Devices and apps that were registered and never proved: an address that may be anybody's, a secret for nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from twofa.conf import conf
 from twofa.flows.history import WORKER, Trail
-from twofa.models import Challenge, Device, Participant
+from twofa.models import Authenticator, Challenge, Device, Participant
 from twofa.models.clock import now
 
 BATCH = 100
@@ -42,4 +42,31 @@ def _forget(pk: int, participant: int, at: datetime) -> bool:
         trail.add("device.revoked", device, reason="abandoned")
         trail.write()
         Device.objects.filter(pk=pk).update(name="", address="", destination="")
+    return True
+
+
+def outdated_apps(at: datetime) -> QuerySet[Authenticator]:
+    """Return pending authenticator apps that are older than an onboarding is waited for."""
+    pending = Authenticator.objects.filter(status=Authenticator.Status.PENDING)
+    return pending.filter(created_at__lte=at - conf.retention["onboarding"])
+
+
+def purge_apps(at: datetime) -> Iterator[int]:
+    """Revoke outdated apps and erase their secrets, each in a transaction; yield how many each chunk had."""
+    while keys := list(outdated_apps(at).order_by("pk").values_list("pk", "participant_id")[:BATCH]):
+        yield sum(_forget_app(pk, participant, at) for pk, participant in keys)
+
+
+def _forget_app(pk: int, participant: int, at: datetime) -> bool:
+    with transaction.atomic():
+        # The lock under which a code is judged: what was proved meanwhile is not abandoned.
+        Participant.objects.select_for_update(no_key=True).get(pk=participant)
+        app = outdated_apps(at).filter(pk=pk).first()
+        if app is None:
+            return False
+        trail = Trail(WORKER, now())
+        app.change(status=Authenticator.Status.REVOKED, secret=None, revoked_at=trail.at)
+        trail.add("authenticator.revoked", app, reason="abandoned")
+        trail.write()
+        Authenticator.objects.filter(pk=pk).update(name="")
     return True

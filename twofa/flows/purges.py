@@ -158,6 +158,7 @@ STEPS: dict[str, Step] = {
     "documents": Step(document_files.outdated, _documents),
     "files": Step(_files_due, _files),
     "devices": Step(abandoned_devices.outdated, abandoned_devices.purge),
+    "authenticators": Step(abandoned_devices.outdated_apps, abandoned_devices.purge_apps),
     "messages": Step(_messages_due, _messages),
     "challenges": Step(_challenges_due, _challenges),
     # Nothing is erased by it: like the others, it is what a daily run has to put right.
