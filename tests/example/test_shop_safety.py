@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 
 import pytest
@@ -34,7 +35,10 @@ def add_app(shopper: Shopper) -> Phone:
     agree(shopper, "authenticator_add")
     secret = re.search(r'class="secret">([A-Z2-7 ]+)<', shopper.page)
     assert secret is not None
-    return Phone(f"otpauth://totp/x?secret={secret[1].replace(' ', '')}")
+    link = re.search(r'href="(otpauth://totp/[^"]+)"', shopper.page)
+    assert link is not None
+    assert f"secret={secret[1].replace(' ', '')}&" in html.unescape(link[1])
+    return Phone(html.unescape(link[1]))
 
 
 def confirm(shopper: Shopper, code: str) -> str:

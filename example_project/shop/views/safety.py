@@ -163,8 +163,8 @@ def _show_enrolment(visit: Visit, enrolment: Row) -> HttpResponse:
     picture = base64.b64encode((enrolment["qr_svg"] or "").encode()).decode()
     secret = enrolment["otpauth_uri"].partition("secret=")[2].partition("&")[0]
     spaced = " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
-    context = {"device": enrolment, "picture": picture, "secret": spaced, "here": "safety", "nonce": new_nonce()}
-    response = visit.render("shop/app.html", context)
+    shown = {"device": enrolment, "picture": picture, "secret": spaced, "uri": enrolment["otpauth_uri"]}
+    response = visit.render("shop/app.html", {**shown, "here": "safety", "nonce": new_nonce()})
     response["Content-Security-Policy"] = _POLICY
     return response
 
