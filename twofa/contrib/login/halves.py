@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import load_backend
+from django.contrib.sessions.backends.base import UpdateError
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
@@ -76,3 +77,17 @@ def find(request: HttpRequest) -> Half | None:
 def end(request: HttpRequest) -> None:
     """Forget it."""
     request.session.pop(KEY, None)
+
+
+def is_of_no_session(request: HttpRequest) -> bool:
+    """Tell whether another request has ended the whole session meanwhile, as one does that signs its owner in.
+
+    Saved later, by the middleware, it would be an error of Django's (``SessionInterrupted``), on a page that nobody
+    understands. So it is saved here, and not again; a session that is a cookie marks itself to be sent in any case.
+    """
+    request.session.modified = False
+    try:
+        request.session.save()
+    except UpdateError:
+        return True
+    return False

@@ -110,6 +110,9 @@ class _Step(RedirectURLMixin, View):
     def ended(self, error: TwoFactorError | None = None) -> HttpResponse:
         """End the half, and say so: its token is worth nothing, and only the password leads on."""
         signing_in.cancel(self.request)
+        if halves.is_of_no_session(self.request):
+            # Two presses at once: the other one let them in.
+            return HttpResponseRedirect(self.get_success_url())
         context = {"detail": told(error) if error else "", "login_url": login_url(self.get_redirect_url())}
         html = render_to_string("twofa_login/ended.html", context, request=self.request)
         return HttpResponse(html, status=403)
