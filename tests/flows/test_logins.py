@@ -21,7 +21,7 @@ from twofa.exceptions import (
     NotActive,
     OnboardingIncomplete,
     ResendCooldown,
-    ResendsExhausted,
+    TokenExpired,
     TokenInvalid,
     TokenMalformed,
     TokenRequired,
@@ -169,7 +169,7 @@ def test_after_the_pause_another_token_is_sent_of_the_same_challenge(shop, name)
     assert (second.pk, second.generation, second.resends) == (first.pk, 2, 1)
 
 
-def test_with_no_message_left_the_last_token_stands_while_it_lives(shop, name):
+def test_with_no_message_left_the_last_token_stands_while_it_lives_and_then_a_login_begins_anew(shop, name):
     Campaign.objects.update(max_resends=0)
     challenge = asked_for(shop, name)
     travel(COOLDOWN)
@@ -177,10 +177,13 @@ def test_with_no_message_left_the_last_token_stands_while_it_lives(shop, name):
         log_in(shop, name)
     assert Challenge.objects.get().generation == 1
     travel(timedelta(minutes=10))
-    with pytest.raises(ResendsExhausted):
-        log_in(shop, name)
-    challenges.cancel(challenge.pk, storefront=shop.storefront, actor=shop.actor)
-    assert asked_for(shop, name).pk != challenge.pk
+    token = token_of(challenge)
+    with pytest.raises(TokenExpired):
+        log_in(shop, name, token)
+    fresh = asked_for(shop, name)
+    assert fresh.pk != challenge.pk
+    assert Challenge.objects.get(pk=challenge.pk).status == "cancelled"
+    assert log_in(shop, name, token_of(fresh))
 
 
 def test_new_challenge_is_no_way_around_the_pause(shop, name):

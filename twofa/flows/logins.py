@@ -208,7 +208,7 @@ def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Ch
     with transaction.atomic(durable=True):
         buyer = buyers.locked(participant.external_id, storefront=storefront, slug=participant.campaign.slug)
         buyer.ensure_active()
-        known = _open(buyer, storefront)
+        known = _open(buyer, storefront, actor)
         if known is None:
             return _opened(buyer, storefront, actor)
         if known.delivery_status in Delivery.UNDELIVERED or known.is_token_expired(buyer.at):
@@ -220,7 +220,7 @@ def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Ch
 
 def _asked(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge:
     """Return the challenge to answer: the open one, with a new message where the last one is old; or a new one."""
-    known = _open(buyer, storefront)
+    known = _open(buyer, storefront, actor)
     if known is None:
         return _opened(buyer, storefront, actor)
     if _is_outdated(known, buyer):
@@ -228,13 +228,20 @@ def _asked(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge:
     return known
 
 
-def _open(buyer: Buyer, storefront: Storefront) -> Challenge | None:
+def _open(buyer: Buyer, storefront: Storefront, actor: Actor) -> Challenge | None:
+    """Return the login that waits for its token, or None; one that nobody can answer any more is ended."""
     known = _last(buyer, storefront)
     if known is None or known.is_final or known.is_past_deadline(buyer.at):
         return None
     # Whoever may type no token today is not asked for one.
     used = facts.standing(known).failed_attempts
     issuing.ensure_attempts_left(used, buyer.campaign, buyer.participant.pk)
+    if known.is_token_expired(buyer.at) and not known.resends_remaining:
+        # Left open it would shut its owner out until its deadline: no token is good, and none may be sent.
+        trail = Trail(actor, buyer.at)
+        verdicts.end(known, Challenge.Status.CANCELLED, at=buyer.at, trail=trail)
+        trail.write()
+        return None
     return known
 
 
@@ -252,9 +259,8 @@ def _is_outdated(challenge: Challenge, buyer: Buyer) -> bool:
         return True
     if challenge.is_unbound:
         return False
-    is_over = buyer.at >= challenge.resend_available_at
-    # With no message left the last token is all there is, for as long as it lives; then the answer says so.
-    return is_over and (challenge.resends_remaining > 0 or challenge.is_token_expired(buyer.at))
+    # With no message left the last token is all there is, for as long as it lives.
+    return challenge.resends_remaining > 0 and buyer.at >= challenge.resend_available_at
 
 
 @sensitive_variables()
