@@ -21,7 +21,6 @@ from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
 from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
-from twofa.flows.next_actions import HELD
 from twofa.models import ActorKind, Campaign, Challenge, Device, Participant, Purpose, Storefront
 
 
@@ -49,9 +48,7 @@ def _ensure_verifiable(participant: Participant) -> None:
     """
     app = authenticators.active(participant)
     if app is not None and app.is_held and not destinations.devices_of(participant)[0]:
-        raise OnboardingIncomplete(
-            _("Your authenticator app is on hold until the staff release it."), missing=["device"], next_action=HELD
-        )
+        raise OnboardingIncomplete(_("Your authenticator app is on hold until the staff release it."))
 
 
 def _participant(user: Any) -> Participant:
