@@ -110,13 +110,20 @@ def test_only_what_the_page_offers_is_sent(browser, person, shop, app, channel):
     assert Challenge.objects.get().channel == "totp"
 
 
-def test_held_app_leaves_the_other_ways_open(browser, person, shop, app, code):
+def test_app_that_is_held_meanwhile_uses_up_no_code_and_leaves_the_message(browser, person, shop, app, code):
     half(browser, person)
     Authenticator.objects.update(held_at=now(), confirmed=False)
-    answer = browser.post(TOKEN, {"token": app.code()})
-    assert (answer.status_code, is_out(browser)) == (200, True)
-    assert "on hold until the staff release it" in answer.content.decode()
-    assert browser.post(TOKEN, {"token": code}).status_code == 302
+    factories.device(shop.participant)
+    for given in (app.code(), code):
+        with unchanged():
+            answer = browser.post(TOKEN, {"token": given})
+        assert (answer.status_code, is_out(browser)) == (200, True)
+        assert "on hold until the staff release it" in answer.content.decode()
+
+    browser.post(RESEND, {"channel": "sms"})
+    deliver_due()
+    assert browser.post(TOKEN, {"token": outbox[-1].token}).status_code == 302
+    assert browser.get(INSIDE).status_code == 200
 
 
 def test_held_app_is_told_before_a_recovery_code_is_used_up(browser, person, shop, app, code):
