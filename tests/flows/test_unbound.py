@@ -10,7 +10,7 @@ from tests.authenticators import App
 from tests.fulfillment import RemoteBackend
 from tests.stories import refused
 from twofa.exceptions import NotFound, OnboardingIncomplete
-from twofa.flows import authenticators, devices, redemptions, unbound
+from twofa.flows import authenticators, redemptions, unbound
 from twofa.flows.next_actions import NextAction
 from twofa.models import Authenticator, Campaign, Challenge, Delivery, Device, Participant, Purpose, RecoveryCode
 from twofa.models.clock import now
@@ -144,15 +144,6 @@ def test_new_app_approves_no_order_that_was_opened_before_it(shop, app):
     assert refusal.value.params["next_action"].type == "wait"
     Authenticator.objects.active().update(approves_from=now())
     assert redemptions.confirm(redemption.pk, token=app.code(), **asked).status == "completed"
-
-
-def test_contact_that_follows_an_app_cools_off(shop, app):
-    Campaign.objects.update(device_cooling_off=timedelta(days=1))
-    authenticators.reset(Authenticator.objects.get(), actor=shop.actor, reason="Lost.")
-    about = {"storefront": shop.storefront, "actor": shop.actor}
-    row = devices.register(shop.participant, channel="sms", address="+5511999990034", **about).device
-    token = factories.token_of(Challenge.objects.get())
-    assert devices.verify(row, token=token, **about).usable_from > now() + timedelta(hours=23)
 
 
 def test_app_that_was_revoked_meanwhile_answers_nothing(shop, app):

@@ -7,8 +7,8 @@ import pytest
 from tests import authenticators as apps
 from tests import factories
 from tests.authenticators import App
-from tests.login.people import INSIDE, RESEND, TOKEN, half, is_out
-from tests.stories import deliver_due
+from tests.login.people import INSIDE, RESEND, TOKEN, give_password, half, is_out
+from tests.stories import deliver_due, unchanged
 from twofa.channels.memory import outbox
 from twofa.flows import recovery_codes
 from twofa.models import Authenticator, Challenge, Delivery, Participant, RecoveryCode
@@ -110,10 +110,28 @@ def test_only_what_the_page_offers_is_sent(browser, person, shop, app, channel):
     assert Challenge.objects.get().channel == "totp"
 
 
-def test_held_app_leaves_the_other_ways_open(browser, person, shop, app, code):
+def test_app_that_is_held_meanwhile_uses_up_no_code_and_leaves_the_message(browser, person, shop, app, code):
     half(browser, person)
     Authenticator.objects.update(held_at=now(), confirmed=False)
-    answer = browser.post(TOKEN, {"token": app.code()})
+    factories.device(shop.participant)
+    for given in (app.code(), code):
+        with unchanged():
+            answer = browser.post(TOKEN, {"token": given})
+        assert (answer.status_code, is_out(browser)) == (200, True)
+        assert "on hold until the staff release it" in answer.content.decode()
+
+    browser.post(RESEND, {"channel": "sms"})
+    deliver_due()
+    assert browser.post(TOKEN, {"token": outbox[-1].token}).status_code == 302
+    assert browser.get(INSIDE).status_code == 200
+
+
+def test_held_app_is_told_before_a_recovery_code_is_used_up(browser, person, shop, app, code):
+    """Its session would not be verified, and lead back to the sign-in for ever."""
+    shop.device.delete()
+    Authenticator.objects.update(held_at=now(), confirmed=False)
+    with unchanged(but="LoginBudget"):
+        answer = give_password(browser, person)
+
     assert (answer.status_code, is_out(browser)) == (200, True)
-    assert "on hold until the staff release it" in answer.content.decode()
-    assert browser.post(TOKEN, {"token": code}).status_code == 302
+    assert "Your authenticator app is on hold until the staff release it." in answer.content.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client
@@ -15,6 +16,8 @@ from tests.login.people import CANCEL, INSIDE, LOGIN, RESEND, TOKEN, give_passwo
 from tests.stories import deliver_due, travel, unchanged
 from tests.threads import run_together
 from twofa.channels.memory import outbox
+from twofa.exceptions import TransitionRefused
+from twofa.flows import issuing
 from twofa.models import Challenge, Delivery, Participant
 from twofa.models.clock import now
 
@@ -207,6 +210,16 @@ def test_where_no_token_may_be_sent_the_password_begins_anew(browser, second, pe
     assert fresh.pk != challenge.pk
     assert browser.get(TOKEN).status_code == 403
     assert second.post(TOKEN, {"token": factories.token_of(fresh)}).status_code == 302
+
+
+def test_renewal_that_is_refused_halfway_leaves_nothing_of_it(browser, second, person, monkeypatch):
+    challenge = half(browser, person)
+    deliver_due()
+    travel(challenge.token_ttl)
+    monkeypatch.setattr(issuing, "queue", Mock(side_effect=TransitionRefused))
+    with unchanged():
+        assert half(second, person).pk == challenge.pk
+    assert issuing.queue.called
 
 
 def test_who_may_type_no_token_today_is_told_so_at_the_password(browser, second, person, shop):

@@ -94,7 +94,7 @@ def log_in(
 ) -> LoggedIn:
     """Log a participant in, and return their access token. ``request`` is for the host's backends alone.
 
-    Raises: NotActive, Throttled, InvalidCredentials, Unavailable; after a right password TokenRequired,
+    Raises: NotActive, Throttled, InvalidCredentials, Unavailable; after a right password NotFound, TokenRequired,
     ChallengeClosed, TokenMalformed, TokenInvalid, TokenSuperseded, TokenExpired, AttemptsExhausted,
     TransactionChanged, OnboardingIncomplete, ChannelUnavailable, DestinationNotAllowed, ResendCooldown,
     ResendsExhausted, FailedAttemptsBudget, SendBudget, TooManyOpenChallenges.
@@ -213,7 +213,7 @@ def ask(participant: Participant, *, storefront: Storefront, actor: Actor) -> Ch
             return _opened(buyer, storefront, actor)
         if known.delivery_status in Delivery.UNDELIVERED or known.is_token_expired(buyer.at):
             # Where none may be sent, the page says so whenever its button is pressed; there they can begin anew.
-            with suppress(TwoFactorError):
+            with suppress(TwoFactorError), transaction.atomic():
                 known.read_at = renewals.renew(known, actor=actor)
         return known
 

@@ -21,7 +21,6 @@ from twofa.contrib.login.halves import Half
 from twofa.exceptions import ChallengeClosed, NotFound, OnboardingIncomplete, TwoFactorError
 from twofa.flows import authenticators, challenges, destinations, issuing, logins, recovery_codes
 from twofa.flows.history import Actor
-from twofa.flows.next_actions import HELD
 from twofa.models import ActorKind, Campaign, Challenge, Device, Participant, Purpose, Storefront
 
 
@@ -36,22 +35,22 @@ def begin(request: HttpRequest, user: Any) -> None:
     if known is not None and known.person() != user:
         cancel(request)
     participant = _participant(user)
-    _ensure_verifiable(participant)
+    if not destinations.devices_of(participant)[0]:
+        _ensure_verifiable(participant)
     challenge = logins.ask(participant, storefront=storefront(), actor=_actor(participant))
     halves.begin(request, user, challenge.pk)
 
 
 def _ensure_verifiable(participant: Participant) -> None:
-    """Raise where nothing but a held app stands: a recovery code of theirs is not used up for nothing here.
+    """Raise where a held app is what the session would be verified by: no recovery code is used up for nothing here.
 
-    It would be right, and django-otp would still call the session one of a password alone, for its device is held.
+    It would be right, and django-otp would still call the session one of a password alone.
+
     Raises: OnboardingIncomplete.
     """
     app = authenticators.active(participant)
-    if app is not None and app.is_held and not destinations.devices_of(participant)[0]:
-        raise OnboardingIncomplete(
-            _("Your authenticator app is on hold until the staff release it."), missing=["device"], next_action=HELD
-        )
+    if app is not None and app.is_held:
+        raise OnboardingIncomplete(_("Your authenticator app is on hold until the staff release it."))
 
 
 def _participant(user: Any) -> Participant:
@@ -109,10 +108,13 @@ def _waiting(half: Half) -> Challenge | None:
 def finish(request: HttpRequest, half: Half, token: object) -> None:
     """Let in whoever has the right token: a new session, verified in the sense of django-otp.
 
-    Raises: as :func:`challenges.verify`; ChallengeClosed where the half, or its challenge, has ended.
+    Raises: as :func:`challenges.verify`; ChallengeClosed where the half, or its challenge, has ended;
+    OnboardingIncomplete where the app that was asked is held by now.
     """
     user, challenge = _held(half)
     person = _of(challenge)
+    if challenge.is_unbound:
+        _ensure_verifiable(person)
     verified = challenges.verify(challenge.pk, storefront=storefront(), token=token, actor=_actor(person))
     # A right token is known again for a day, for a storefront that lost an answer. Here it opens one session: where
     # sessions are cookies, the half of a sign-in can be brought back with its cookie.
