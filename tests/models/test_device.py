@@ -33,8 +33,6 @@ def test_participant_has_one_default_device(shop):
     [
         ({"status": "revoked"}, "twofa_device_"),
         ({"status": "pending", "is_default": False}, "twofa_device_confirmed"),
-        ({"confirmed": False}, "twofa_device_confirmed"),
-        ({"held_at": "2026-01-01T00:00:00Z"}, "twofa_device_confirmed"),
         ({"status": "pending", "confirmed": False}, "twofa_device_default_active"),
         ({"usable_from": None}, "twofa_device_usable_from"),
         ({"activated_at": None}, "twofa_device_usable_from"),

@@ -27,14 +27,6 @@ def confirm(apps, schema_editor):
         rows.filter(confirmed=False, status="active").update(confirmed=True)
 
 
-def confirmed(name):
-    return models.CheckConstraint(
-        condition=Q(confirmed=True, status="active", held_at=None)
-        | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
-        name=name,
-    )
-
-
 class Migration(migrations.Migration):
     dependencies = [("twofa", "0023_unbound_factors")]
 
@@ -62,6 +54,18 @@ class Migration(migrations.Migration):
                 name="twofa_authenticator_proved",
             ),
         ),
-        migrations.AddConstraint(model_name="authenticator", constraint=confirmed("twofa_authenticator_confirmed")),
-        migrations.AddConstraint(model_name="device", constraint=confirmed("twofa_device_confirmed")),
+        migrations.AddConstraint(
+            model_name="authenticator",
+            constraint=models.CheckConstraint(
+                condition=Q(confirmed=True, status="active", held_at=None)
+                | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
+                name="twofa_authenticator_confirmed",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=Q(confirmed=False) | Q(status="active"), name="twofa_device_confirmed"
+            ),
+        ),
     ]

@@ -123,11 +123,10 @@ class Device(StateMachine, OTPDevice):
             models.CheckConstraint(
                 condition=Q(is_default=False) | Q(status="active"), name="twofa_device_default_active"
             ),
-            # By ``confirmed`` alone django-otp tells whether a session is verified still: neither a device that is no
-            # more, nor one that somebody else may have, keeps it so.
+            # By ``confirmed`` alone django-otp tells whether a session is verified still: a device that is no more must
+            # not keep it so. Nor one that is held; but processes of the release before hold and release without it.
             models.CheckConstraint(
-                condition=Q(confirmed=True, status="active", held_at=None)
-                | Q(confirmed=False) & (~Q(status="active") | Q(held_at__isnull=False)),
+                condition=Q(confirmed=False) | Q(status="active"),
                 name="twofa_device_confirmed",
             ),
             models.CheckConstraint(
