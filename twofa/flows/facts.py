@@ -123,7 +123,7 @@ _BUDGETS = statements.Select(
             _FLAG,
         ),
         "sends_to_destination": (
-            "(SELECT count(*) FROM {delivery} WHERE lower(address) = lower(%(address)s) AND created_at > {yesterday})",
+            "(SELECT count(*) FROM {delivery} WHERE upper(address) = upper(%(address)s) AND created_at > {yesterday})",
             _NUMBER,
         ),
         "sends_of_campaign": (

@@ -119,11 +119,11 @@ def log_in(
         raise refusal
     # After the commit that used the token up: an issuer of the host's may be a service far away.
     issued = access_tokens.issue(participant, storefront=storefront)
-    _record(participant, proved_by, actor, since=budget.charged_at)
+    _tell(participant, proved_by, actor, since=budget.charged_at)
     return LoggedIn(participant, issued)
 
 
-def _record(participant: Participant, proved_by: str, actor: Actor, *, since: datetime) -> None:
+def _tell(participant: Participant, proved_by: str, actor: Actor, *, since: datetime) -> None:
     """Tell the trail who logged in. Raises: ChallengeClosed where a factor of theirs was taken away meanwhile.
 
     Whoever says "it was not me" ends what was issued: what is issued in the same moment must not come after it.

@@ -5,7 +5,7 @@ An authenticator app cools off before it approves orders.
 
 from django.db import migrations, models
 from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 
 HELD = ("device", "authenticator")
 
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="delivery",
-            index=models.Index(Lower("address"), "created_at", name="twofa_delivery_contact"),
+            index=models.Index(Upper("address"), "created_at", name="twofa_delivery_contact"),
         ),
         migrations.RemoveIndex(model_name="delivery", name="twofa_delivery_destination"),
         migrations.RemoveConstraint(model_name="authenticator", name="twofa_authenticator_confirmed"),

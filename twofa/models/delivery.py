@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Case, F, Min, Q, Value, When
-from django.db.models.functions import Lower
+from django.db.models import Case, F, Min, Q, When
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from twofa.exceptions import TransitionRefused
@@ -33,7 +33,7 @@ _LONGEST_NUMBER = 19
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def to(self, address: str) -> Self:
         """Those to one address; capitals make no other mailbox."""
-        return self.alias(contact=Lower("address")).filter(contact=Lower(Value(address)))
+        return self.filter(address__iexact=address)
 
     def due(self, at: datetime) -> Self:
         """Rows that a worker may take at ``at``: queued and due, or left behind by a worker that lost its lease."""
@@ -174,7 +174,8 @@ class Delivery(StateMachine):
         indexes = [
             models.Index(fields=("due_at",), condition=Q(status__in=("queued", "sending")), name="twofa_delivery_due"),
             # Capitals make no other mailbox: whoever varies them would have a budget for each spelling.
-            models.Index(Lower("address"), "created_at", name="twofa_delivery_contact"),
+            # In capitals, because that is how ``iexact`` asks.
+            models.Index(Upper("address"), "created_at", name="twofa_delivery_contact"),
             models.Index(fields=("participant", "created_at"), name="twofa_delivery_participant"),
             # With the channel, so that the SMS of a day are counted in the index alone.
             models.Index(fields=("campaign", "created_at", "channel"), name="twofa_delivery_campaign"),
