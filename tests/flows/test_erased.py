@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -194,7 +195,8 @@ def test_contact_that_somebody_registered_with_is_forgotten_where_it_was_nobody_
     )
     travel(timedelta(hours=1))
     seals.seal(now())
-    traces = (address, challenge.destination)
+    # A mask as it is in JSON, too: SQLite keeps its letters escaped.
+    traces = (address, challenge.destination, json.dumps(challenge.destination)[1:-1])
     assert ("twofa_event", "data") in found_in_tables(*traces)
 
     erasures.erase(Participant.objects.get(pk=new.pk), actor=STAFF)
