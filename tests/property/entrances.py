@@ -104,7 +104,8 @@ def person(campaign: Campaign, external_id: str, phone: str | None = None) -> Pe
 
 def _app(participant: Participant) -> Phone:
     secret = secrets.token_bytes(totp.SECRET_BYTES)
-    row = Authenticator(participant=participant, user=participant.user, created_at=now(), activated_at=now())
+    row = Authenticator(participant=participant, user=participant.user)
+    row.created_at = row.activated_at = row.approves_from = now()
     row.status, row.confirmed, row.last_step = Authenticator.Status.ACTIVE, True, 0
     row.kid, row.secret = seal_secret(secret, owner=participant.pk, name=row.uuid)
     row.save()

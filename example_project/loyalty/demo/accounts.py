@@ -66,7 +66,7 @@ def sign_in(story: Story) -> None:
 def use_app(story: Story) -> None:
     """Add an authenticator app with the phone's agreement, and get in with a code on paper."""
     story.terminal.say(_("Her phone agrees first: whoever has her session alone adds no factor of their own."))
-    agreed = _ask(story, "step_up:authenticator_add", _("Add an authenticator app"))
+    agreed = _ask(story, "step_up:authenticator_add")
     app = story.client.call(
         "POST",
         f"{_PARTICIPANT}devices/",
@@ -96,18 +96,18 @@ def step_up(story: Story) -> None:
     path = f"{_CAMPAIGN}participants/nobody/challenges/"
     unknown = story.client.call("POST", path, {"purpose": "step_up:address"}, expect=404, code="not_found")
     expect(unknown.body.get("resource"), "participant", _("what is not there"))
-    _ask(story, "step_up:address", _("Change the address"))
+    _ask(story, "step_up:address", description=_("Change the address"))
 
 
-def _ask(story: Story, purpose: str, description: str) -> str:
+def _ask(story: Story, purpose: str, **said: str) -> str:
     opened = story.client.call(
         "POST",
         f"{_PARTICIPANT}challenges/",
-        {"purpose": purpose, "description": description, "channel": "sms"},
+        {"purpose": purpose, "channel": "sms", **said},
         expect=201,
         show=("id", "purpose", "status", "destination"),
     )
-    token, pk = story.receive("Bia", says=description), str(opened.body["id"])
+    token, pk = story.receive("Bia", says=said.get("description", "")), str(opened.body["id"])
     done = story.client.call(
         "POST", f"/challenges/{pk}/verify/", {"token": token}, expect=200, show=("purpose", "status")
     )

@@ -189,7 +189,9 @@ class CancelView(_Step):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         signing_in.cancel(request)
-        return HttpResponseRedirect(login_url(self.get_redirect_url()))
+        # Where the token came in the same moment, the session of this page is no more.
+        done = self.get_success_url() if halves.is_of_no_session(request) else None
+        return HttpResponseRedirect(done or login_url(self.get_redirect_url()))
 
 
 class StyleView(View):
