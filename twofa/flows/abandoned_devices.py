@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -15,6 +16,8 @@ from twofa.models.clock import now
 
 BATCH = 100
 
+Factor = TypeVar("Factor", Device, Authenticator)
+
 
 def outdated(at: datetime) -> QuerySet[Device]:
     """Return pending devices that are older than an onboarding is waited for, and about which no token is out."""
@@ -23,17 +26,31 @@ def outdated(at: datetime) -> QuerySet[Device]:
     return pending.filter(created_at__lte=at - conf.retention["onboarding"])
 
 
+def outdated_apps(at: datetime) -> QuerySet[Authenticator]:
+    """Return pending authenticator apps that are older than an onboarding is waited for."""
+    pending = Authenticator.objects.filter(status=Authenticator.Status.PENDING)
+    return pending.filter(created_at__lte=at - conf.retention["onboarding"])
+
+
 def purge(at: datetime) -> Iterator[int]:
     """Revoke outdated devices and empty them, each in a transaction of its own; yield how many each chunk had."""
-    while keys := list(outdated(at).order_by("pk").values_list("pk", "participant_id")[:BATCH]):
+    while keys := _chunk(outdated(at)):
         yield sum(_forget(pk, participant, at) for pk, participant in keys)
+
+
+def purge_apps(at: datetime) -> Iterator[int]:
+    """Revoke outdated apps and erase their secrets, each in a transaction; yield how many each chunk had."""
+    while keys := _chunk(outdated_apps(at)):
+        yield sum(_forget_app(pk, participant, at) for pk, participant in keys)
+
+
+def _chunk(rows: QuerySet[Any]) -> list[tuple[int, int]]:
+    return list(rows.order_by("pk").values_list("pk", "participant_id")[:BATCH])
 
 
 def _forget(pk: int, participant: int, at: datetime) -> bool:
     with transaction.atomic():
-        # The lock under which a token is sent or judged: what was proved or asked for meanwhile is not abandoned.
-        Participant.objects.select_for_update(no_key=True).get(pk=participant)
-        device = outdated(at).filter(pk=pk).first()
+        device = _still(outdated(at), pk, participant)
         if device is None:
             return False
         trail = Trail(WORKER, now())
@@ -45,23 +62,9 @@ def _forget(pk: int, participant: int, at: datetime) -> bool:
     return True
 
 
-def outdated_apps(at: datetime) -> QuerySet[Authenticator]:
-    """Return pending authenticator apps that are older than an onboarding is waited for."""
-    pending = Authenticator.objects.filter(status=Authenticator.Status.PENDING)
-    return pending.filter(created_at__lte=at - conf.retention["onboarding"])
-
-
-def purge_apps(at: datetime) -> Iterator[int]:
-    """Revoke outdated apps and erase their secrets, each in a transaction; yield how many each chunk had."""
-    while keys := list(outdated_apps(at).order_by("pk").values_list("pk", "participant_id")[:BATCH]):
-        yield sum(_forget_app(pk, participant, at) for pk, participant in keys)
-
-
 def _forget_app(pk: int, participant: int, at: datetime) -> bool:
     with transaction.atomic():
-        # The lock under which a code is judged: what was proved meanwhile is not abandoned.
-        Participant.objects.select_for_update(no_key=True).get(pk=participant)
-        app = outdated_apps(at).filter(pk=pk).first()
+        app = _still(outdated_apps(at), pk, participant)
         if app is None:
             return False
         trail = Trail(WORKER, now())
@@ -70,3 +73,9 @@ def _forget_app(pk: int, participant: int, at: datetime) -> bool:
         trail.write()
         Authenticator.objects.filter(pk=pk).update(name="")
     return True
+
+
+def _still(rows: QuerySet[Factor], pk: int, participant: int) -> Factor | None:
+    """Return what is still abandoned, under the lock under which a token is sent or judged; None: not any more."""
+    Participant.objects.select_for_update(no_key=True).get(pk=participant)
+    return rows.filter(pk=pk).first()
